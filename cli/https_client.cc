@@ -1,0 +1,404 @@
+#include "cli/https_client.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <array>
+#include <boost/asio/connect.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/host_name_verification.hpp>
+#include <boost/asio/ssl/stream.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http.hpp>
+#include <boost/beast/websocket.hpp>
+#include <boost/beast/websocket/ssl.hpp>
+#include <csignal>
+#include <deque>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <utility>  // Boost 1.74 forgets it in a coroutine header.
+
+#include "common/json/json.h"
+
+namespace slicelet::cli {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+namespace websocket = beast::websocket;
+using tcp = asio::ip::tcp;
+using TlsStream = asio::ssl::stream<tcp::socket>;
+
+/// Channels of v4.channel.k8s.io.
+enum Channel : char { kStdin = 0, kStdout = 1, kStderr = 2, kError = 3, kResize = 4 };
+
+struct Server {
+  std::string host, port;
+};
+
+absl::StatusOr<Server> Split(const std::string& address) {
+  const std::size_t colon = address.rfind(':');
+  if (colon == std::string::npos) return absl::InvalidArgumentError("\"" + address + "\" is not HOST:PORT");
+  std::string host = address.substr(0, colon);
+  if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
+  return Server{host, address.substr(colon + 1)};
+}
+
+absl::Status FromHttp(unsigned status, const std::string& body) {
+  std::string text = body;
+  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+  if (const auto json = ParseJson(text); json.ok() && json->is_object())
+    text = GetString(*json, "/message", text);
+  if (text.empty()) text = "HTTP status " + std::to_string(status);
+  switch (status) {
+    case 400:
+    case 422:
+      return absl::FailedPreconditionError(text);
+    case 401:
+      return absl::UnauthenticatedError(text + ": the operator certificate is not of this hub");
+    case 403:
+      return absl::PermissionDeniedError(text);
+    case 404:
+      return absl::NotFoundError(text);
+    case 501:
+      return absl::UnimplementedError(text);
+    case 503:
+      return absl::UnavailableError(text);
+    default:
+      return absl::InternalError(text);
+  }
+}
+
+bool IsEnd(const boost::system::error_code& error) {
+  // Peers that close without close_notify are as good as those that say goodbye.
+  return error == asio::error::eof || error == http::error::end_of_stream ||
+         error == websocket::error::closed || error.category() == asio::error::get_ssl_category() ||
+         error == asio::error::connection_reset;
+}
+
+/// The terminal passes every key through while it lives.
+class RawTerminal {
+ public:
+  RawTerminal() {
+    if (tcgetattr(STDIN_FILENO, &saved_) != 0) return;
+    termios raw = saved_;
+    cfmakeraw(&raw);
+    active_ = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
+  }
+  ~RawTerminal() {
+    if (active_) tcsetattr(STDIN_FILENO, TCSANOW, &saved_);
+  }
+  RawTerminal(const RawTerminal&) = delete;
+  RawTerminal& operator=(const RawTerminal&) = delete;
+
+ private:
+  termios saved_{};
+  bool active_ = false;
+};
+
+void WriteAll(int descriptor, std::string_view data) {
+  while (!data.empty()) {
+    const ssize_t written = ::write(descriptor, data.data(), data.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0 && errno == EAGAIN) {
+      // A terminal shares its flags between input and output, and its input does not block here.
+      pollfd ready{descriptor, POLLOUT, 0};
+      poll(&ready, 1, -1);
+      continue;
+    }
+    if (written <= 0) return;
+    data.remove_prefix(static_cast<std::size_t>(written));
+  }
+}
+
+/// One remote command: copies between this process's descriptors and the WebSocket until the far end closes.
+class ExecSession {
+ public:
+  ExecSession(asio::io_context& context, websocket::stream<TlsStream>& socket,
+              HttpsClient::ExecOptions options)
+      : socket_(socket), options_(options), input_(context), resized_(context) {}
+  ~ExecSession() {
+    // The shell that started us expects its terminal to block.
+    if (input_flags_ >= 0) fcntl(STDIN_FILENO, F_SETFL, input_flags_);
+  }
+  ExecSession(const ExecSession&) = delete;
+  ExecSession& operator=(const ExecSession&) = delete;
+
+  void Start() {
+    socket_.binary(true);
+    Read();
+    if (options_.stdin_open) StartInput();
+    if (options_.tty) {
+      resized_.add(SIGWINCH);
+      WaitForResize();
+      SendSize();
+    }
+  }
+
+  [[nodiscard]] absl::StatusOr<int> Result() const { return result_; }
+
+ private:
+  void Read() {
+    socket_.async_read(buffer_, [this](const boost::system::error_code& error, std::size_t) {
+      if (error) {
+        boost::system::error_code ignored;
+        input_.close(ignored);
+        resized_.cancel(ignored);
+        return;
+      }
+      const auto data = buffer_.data();
+      Received(std::string_view(static_cast<const char*>(data.data()), data.size()));
+      buffer_.consume(buffer_.size());
+      Read();
+    });
+  }
+
+  void Received(std::string_view message) {
+    if (message.empty()) return;
+    const std::string_view payload = message.substr(1);
+    if (message[0] == kStdout) WriteAll(STDOUT_FILENO, payload);
+    if (message[0] == kStderr) WriteAll(STDERR_FILENO, payload);
+    if (message[0] == kError) Ended(payload);
+  }
+
+  /// metav1.Status: Success, or Failure with the exit code as a cause.
+  void Ended(std::string_view text) {
+    const auto status = ParseJson(text);
+    if (!status.ok()) return;
+    if (GetString(*status, "/status") == "Success") {
+      result_ = 0;
+      return;
+    }
+    for (const Json& cause : GetArray(*status, "/details/causes")) {
+      if (GetString(cause, "/reason") == "ExitCode") {
+        result_ = std::atoi(GetString(cause, "/message").c_str());
+        return;
+      }
+    }
+    result_ = absl::InternalError(GetString(*status, "/message", "the command could not be run"));
+  }
+
+  void StartInput() {
+    struct stat info{};
+    if (fstat(STDIN_FILENO, &info) == 0 && S_ISREG(info.st_mode)) {
+      // A file is always ready, which epoll does not support: it is read piece by piece as pieces are sent.
+      file_input_ = true;
+      WriteNext();
+      return;
+    }
+    input_flags_ = fcntl(STDIN_FILENO, F_GETFL);
+    input_.assign(::dup(STDIN_FILENO));
+    ReadInput();
+  }
+
+  void ReadInput() {
+    input_.async_read_some(asio::buffer(typed_),
+                           [this](const boost::system::error_code& error, std::size_t size) {
+                             // Protocol v4 has no end of input; the session goes on until the command ends.
+                             if (error) return;
+                             Send(std::string(1, kStdin) + std::string(typed_.data(), size));
+                             ReadInput();
+                           });
+  }
+
+  void WaitForResize() {
+    resized_.async_wait([this](const boost::system::error_code& error, int) {
+      if (error) return;
+      SendSize();
+      WaitForResize();
+    });
+  }
+
+  void SendSize() {
+    winsize size{};
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) return;
+    Send(std::string(1, kResize) + Json{{"Width", size.ws_col}, {"Height", size.ws_row}}.dump());
+  }
+
+  void Send(std::string message) {
+    queue_.push_back(std::move(message));
+    if (queue_.size() == 1) WriteNext();
+  }
+
+  void WriteNext() {
+    if (queue_.empty() && file_input_) {
+      const ssize_t size = ::read(STDIN_FILENO, typed_.data(), typed_.size());
+      if (size <= 0) {
+        file_input_ = false;
+        return;
+      }
+      queue_.push_back(std::string(1, kStdin) + std::string(typed_.data(), static_cast<std::size_t>(size)));
+    }
+    socket_.async_write(asio::buffer(queue_.front()),
+                        [this](const boost::system::error_code& error, std::size_t) {
+                          if (error) return;
+                          queue_.pop_front();
+                          if (!queue_.empty()) WriteNext();
+                        });
+  }
+
+  websocket::stream<TlsStream>& socket_;
+  const HttpsClient::ExecOptions options_;
+  asio::posix::stream_descriptor input_;
+  asio::signal_set resized_;
+  beast::flat_buffer buffer_;
+  std::array<char, 4096> typed_{};
+  std::deque<std::string> queue_;
+  int input_flags_ = -1;
+  bool file_input_ = false;
+  bool reading_paused_ = false;
+  absl::StatusOr<int> result_ = absl::UnavailableError("the connection ended before the command did");
+};
+
+}  // namespace
+
+struct HttpsClient::Impl {
+  asio::io_context context{1};
+  asio::ssl::context tls{asio::ssl::context::tls_client};
+
+  absl::Status Connect(TlsStream& stream, const Server& server) {
+    boost::system::error_code error;
+    tcp::resolver resolver(context);
+    const auto endpoints = resolver.resolve(server.host, server.port, error);
+    if (!error) asio::connect(stream.next_layer(), endpoints, error);
+    if (error) {
+      return absl::UnavailableError("cannot reach the shim at " + server.host + ":" + server.port + ": " +
+                                    error.message() + ". Is slicelet-shim running?");
+    }
+    stream.next_layer().set_option(tcp::no_delay(true), error);
+    stream.set_verify_callback(asio::ssl::host_name_verification(server.host));
+    stream.handshake(asio::ssl::stream_base::client, error);
+    if (error) {
+      return absl::UnauthenticatedError("TLS with the shim at " + server.host + ":" + server.port +
+                                        " failed: " + error.message());
+    }
+    return absl::OkStatus();
+  }
+
+  /// Sends a GET and reads the head of the answer.
+  absl::Status Request(TlsStream& stream, const Server& server, const std::string& target,
+                       beast::flat_buffer& buffer, http::response_parser<http::buffer_body>& parser) {
+    boost::system::error_code error;
+    http::request<http::empty_body> request(http::verb::get, target, 11);
+    request.set(http::field::host, server.host);
+    request.set(http::field::user_agent, "slicectl");
+    request.set(http::field::connection, "close");
+    http::write(stream, request, error);
+    // Logs have no limit. boost::none would refuse every body with a length: Beast of Boost 1.74 compares
+    // with it.
+    parser.body_limit(std::numeric_limits<std::uint64_t>::max());
+    if (!error) http::read_header(stream, buffer, parser, error);
+    if (error) return absl::UnavailableError("the shim did not answer: " + error.message());
+    return absl::OkStatus();
+  }
+};
+
+HttpsClient::HttpsClient(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+HttpsClient::~HttpsClient() = default;
+
+absl::StatusOr<std::unique_ptr<HttpsClient>> HttpsClient::Make(const OperatorConfig& config) {
+  auto impl = std::make_unique<Impl>();
+  boost::system::error_code error;
+  impl->tls.set_verify_mode(asio::ssl::verify_peer);
+  impl->tls.load_verify_file(config.ca_path, error);
+  if (error)
+    return absl::NotFoundError("cannot read the hub's CA " + config.ca_path + ": " + error.message());
+  impl->tls.use_certificate_chain_file(config.certificate_path, error);
+  if (error) {
+    return absl::NotFoundError("cannot read the certificate " + config.certificate_path + ": " +
+                               error.message());
+  }
+  impl->tls.use_private_key_file(config.key_path, asio::ssl::context::pem, error);
+  if (error) return absl::NotFoundError("cannot read the key " + config.key_path + ": " + error.message());
+  return std::unique_ptr<HttpsClient>(new HttpsClient(std::move(impl)));
+}
+
+absl::StatusOr<std::string> HttpsClient::Get(const std::string& server, const std::string& target) {
+  std::string body;
+  SLICELET_RETURN_IF_ERROR(Stream(server, target, [&](std::string_view data) { body.append(data); }));
+  return body;
+}
+
+absl::Status HttpsClient::Stream(const std::string& server, const std::string& target,
+                                 const std::function<void(std::string_view)>& on_data) {
+  SLICELET_ASSIGN_OR_RETURN(const Server where, Split(server));
+  TlsStream stream(impl_->context, impl_->tls);
+  SLICELET_RETURN_IF_ERROR(impl_->Connect(stream, where));
+  beast::flat_buffer buffer;
+  http::response_parser<http::buffer_body> parser;
+  SLICELET_RETURN_IF_ERROR(impl_->Request(stream, where, target, buffer, parser));
+  const unsigned status = parser.get().result_int();
+  std::string refusal;
+  std::array<char, 16384> chunk{};
+  while (!parser.is_done()) {
+    parser.get().body().data = chunk.data();
+    parser.get().body().size = chunk.size();
+    boost::system::error_code error;
+    http::read_some(stream, buffer, parser, error);
+    if (error == http::error::need_buffer) error = {};
+    const std::string_view data(chunk.data(), chunk.size() - parser.get().body().size);
+    if (status == 200) {
+      on_data(data);
+    } else {
+      refusal.append(data);
+    }
+    if (error && IsEnd(error) && !parser.is_done()) {
+      return absl::UnavailableError("the shim ended the answer before it was complete");
+    }
+    if (error) return absl::UnavailableError("reading from the shim failed: " + error.message());
+  }
+  return status == 200 ? absl::OkStatus() : FromHttp(status, refusal);
+}
+
+absl::StatusOr<int> HttpsClient::Exec(const std::string& server, const std::string& target,
+                                      const ExecOptions& options) {
+  SLICELET_ASSIGN_OR_RETURN(const Server where, Split(server));
+  websocket::stream<TlsStream> socket(impl_->context, impl_->tls);
+  SLICELET_RETURN_IF_ERROR(impl_->Connect(socket.next_layer(), where));
+  socket.set_option(websocket::stream_base::decorator([](websocket::request_type& request) {
+    request.set(http::field::user_agent, "slicectl");
+    request.set(http::field::sec_websocket_protocol, "v4.channel.k8s.io");
+  }));
+  socket.read_message_max(0);
+  boost::system::error_code error;
+  websocket::response_type answer;
+  socket.handshake(answer, where.host, target, error);
+  if (error == websocket::error::upgrade_declined) return FromHttp(answer.result_int(), answer.body());
+  if (error) return absl::UnavailableError("the shim did not open the session: " + error.message());
+
+  std::unique_ptr<RawTerminal> terminal;
+  if (options.tty && isatty(STDIN_FILENO) == 1) terminal = std::make_unique<RawTerminal>();
+  ExecSession session(impl_->context, socket, options);
+  session.Start();
+  impl_->context.restart();
+  impl_->context.run();
+  return session.Result();
+}
+
+std::string EncodeQuery(std::string_view text) {
+  static constexpr char kDigits[] = "0123456789ABCDEF";
+  std::string encoded;
+  for (const char c : text) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '-' || c == '.' || c == '_' || c == '~';
+    if (plain) {
+      encoded.push_back(c);
+    } else {
+      encoded.push_back('%');
+      encoded.push_back(kDigits[(static_cast<unsigned char>(c) >> 4) & 0xf]);
+      encoded.push_back(kDigits[static_cast<unsigned char>(c) & 0xf]);
+    }
+  }
+  return encoded;
+}
+
+}  // namespace slicelet::cli

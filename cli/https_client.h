@@ -1,0 +1,44 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cli/operator_config.h"
+#include "common/base/status.h"
+
+namespace slicelet::cli {
+
+/// Talks to the shim's HTTPS API as the hub's operator. Blocking: slicectl does one thing at a time.
+class HttpsClient {
+ public:
+  static absl::StatusOr<std::unique_ptr<HttpsClient>> Make(const OperatorConfig& config);
+  ~HttpsClient();
+
+  /// The body of a 200. Other answers become NotFound, Unauthenticated, InvalidArgument ... with the server's
+  /// text. `server` is HOST:PORT.
+  absl::StatusOr<std::string> Get(const std::string& server, const std::string& target);
+  /// Hands over the body as it comes, until its end.
+  absl::Status Stream(const std::string& server, const std::string& target,
+                      const std::function<void(std::string_view)>& on_data);
+
+  struct ExecOptions {
+    bool stdin_open = false;
+    bool tty = false;
+  };
+  /// Runs a command in a container: WebSocket, subprotocol v4.channel.k8s.io, stdin, stdout and stderr of
+  /// this process. Returns the command's exit code.
+  absl::StatusOr<int> Exec(const std::string& server, const std::string& target, const ExecOptions& options);
+
+ private:
+  struct Impl;
+  explicit HttpsClient(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Percent-encodes everything but unreserved characters (RFC 3986).
+std::string EncodeQuery(std::string_view text);
+
+}  // namespace slicelet::cli

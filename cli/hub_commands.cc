@@ -1,0 +1,61 @@
+#include "cli/hub_commands.h"
+
+#include <climits>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+
+#include "common/base/file_system.h"
+
+namespace slicelet::cli {
+namespace {
+
+/// Configuration files hold absolute paths, wherever the programs are started.
+std::string Absolute(const std::string& path) {
+  return std::filesystem::absolute(path).lexically_normal().string();
+}
+
+}  // namespace
+
+absl::Status RunHubInit(std::string directory, provider::HubOptions options) {
+  directory = Absolute(directory);
+  if (!options.kubeconfig.empty()) options.kubeconfig = Absolute(options.kubeconfig);
+  const auto files = MakeSystemFileSystem();
+  SLICELET_RETURN_IF_ERROR(provider::InitHub(directory, options, *files, SystemClock().Now()));
+  std::printf("hub %s is in %s\n\n", options.name.c_str(), directory.c_str());
+  std::printf("  provider.yaml shim.yaml   configuration of slicelet-provider and slicelet-shim\n");
+  std::printf(
+      "  operator.yaml             configuration of slicectl: export SLICELET_CONFIG=%s/operator.yaml\n",
+      directory.c_str());
+  std::printf("  ca.key root.key           keep them secret; only 'host add' and key rotation need them\n\n");
+  std::printf("next:\n");
+  std::printf("  slicelet-provider --config %s/provider.yaml\n", directory.c_str());
+  std::printf("  slicelet-shim --config %s/shim.yaml\n", directory.c_str());
+  std::printf("  slicectl host add NAME --dir %s%s\n", directory.c_str(),
+              options.kubeconfig.empty() ? "" : " | kubectl apply -f -");
+  return absl::OkStatus();
+}
+
+absl::Status RunHostAdd(HostAddOptions options) {
+  options.directory = Absolute(options.directory);
+  const auto files = MakeSystemFileSystem();
+  SLICELET_ASSIGN_OR_RETURN(
+      const provider::NewHost made,
+      provider::AddHost(options.directory, options.host, options.ns, *files, SystemClock().Now()));
+  const std::string manifests = options.directory + "/manifests";
+  if (files->Stat(manifests + "/.slicelet-directory").ok()) {
+    const std::string path = manifests + "/edgehost-" + options.host + ".yaml";
+    SLICELET_RETURN_IF_ERROR(files->WriteAtomically(path, made.edge_host_yaml, 0644));
+    std::fprintf(stderr, "approved host %s: %s\n", options.host.c_str(), path.c_str());
+  } else {
+    std::fputs(made.edge_host_yaml.c_str(), stdout);
+    std::fprintf(stderr, "approve host %s by giving the object above to the cluster: kubectl apply -f -\n",
+                 options.host.c_str());
+  }
+  std::fprintf(stderr,
+               "copy %s to %s as /etc/slicelet/host.json, then: systemctl enable --now slicelet-agent\n",
+               made.credentials_path.c_str(), options.host.c_str());
+  return absl::OkStatus();
+}
+
+}  // namespace slicelet::cli

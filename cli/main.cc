@@ -1,0 +1,226 @@
+// slicectl: what kubectl does not know about a hub.
+//
+// Exit codes: 0 done, 1 failed (one line on standard error), 2 wrong use; `exec` returns the remote
+// command's.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <functional>
+
+#include "cli/admin_commands.h"
+#include "cli/hub_commands.h"
+#include "cli/operator_config.h"
+#include "cli/pod_commands.h"
+
+namespace slicelet::cli {
+namespace {
+
+constexpr int kFailed = 1;
+constexpr int kWrongUse = 2;
+
+/// Runs what a subcommand stands for and remembers how it ended.
+struct Outcome {
+  int exit_code = 0;
+
+  void Take(const absl::Status& status) {
+    if (status.ok()) return;
+    std::fprintf(stderr, "slicectl: %s\n", Message(status).c_str());
+    exit_code = status.code() == absl::StatusCode::kInvalidArgument ? kWrongUse : kFailed;
+  }
+};
+
+class Program {
+ public:
+  int Run(int argc, char** argv) {
+    app_.require_subcommand(1);
+    app_.fallthrough();  // --config may stand anywhere
+    app_.failure_message(CLI::FailureMessage::simple);
+    app_.add_option("--config", config_path_,
+                    "the hub's operator.yaml (default: $SLICELET_CONFIG, ~/.config/slicelet/config.yaml, "
+                    "/etc/slicelet/hub/operator.yaml)");
+    AddHub();
+    AddHost();
+    AddGet();
+    AddLogs();
+    AddExec();
+    AddPod();
+    AddOrphans();
+    AddNode();
+    try {
+      app_.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+      const int code = app_.exit(error);
+      return code == 0 ? 0 : kWrongUse;
+    }
+    return outcome_.exit_code;
+  }
+
+ private:
+  using Action = std::function<absl::Status(const OperatorConfig&)>;
+
+  /// A subcommand that needs to know its hub.
+  void OnHub(CLI::App* command, Action action) {
+    command->callback([this, action = std::move(action)] {
+      const auto config = LoadOperatorConfig(config_path_);
+      outcome_.Take(config.ok() ? action(*config) : config.status());
+    });
+  }
+
+  static void Example(CLI::App* command, const std::string& text) { command->footer("Examples:\n" + text); }
+
+  void AddOutput(CLI::App* command, std::string& output, const std::vector<std::string>& kinds) {
+    command->add_option("-o,--output", output, "how to print it")
+        ->check(CLI::IsMember(kinds))
+        ->capture_default_str();
+  }
+
+  void AddHub() {
+    CLI::App* hub = app_.add_subcommand("hub", "Make a hub")->require_subcommand(1);
+    CLI::App* init =
+        hub->add_subcommand("init", "Make a hub's keys, certificates and configuration in a directory");
+    init->add_option("--dir", directory_, "the directory to make")->required();
+    init->add_option("--name", hub_.name, "the hub's name, a DNS label")->required();
+    init->add_option("--agent-endpoint", hub_.agent_endpoint, "HOST:PORT where hosts reach the provider")
+        ->required();
+    init->add_option("--agent-listen", hub_.agent_listen,
+                     "HOST:PORT where the provider listens (default: 0.0.0.0 and the endpoint's port)");
+    init->add_option("--alternative-name", hub_.alternative_names,
+                     "further name or address of the provider; repeatable");
+    init->add_option("--shim-address", hub_.shim_address, "address of the shim, as the API server reaches it")
+        ->capture_default_str();
+    init->add_option("--shim-port", hub_.shim_first_port, "first port of the shim; each node takes one")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 65535));
+    init->add_option("--shim-ports", hub_.shim_ports, "how many ports")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 10000));
+    init->add_option("--kubeconfig", hub_.kubeconfig,
+                     "the cluster; without it the hub is standalone and reads DIR/manifests");
+    Example(
+        init,
+        "  slicectl hub init --dir /etc/slicelet/hub --name plant-7 --agent-endpoint hub.example.com:7443\n"
+        "  slicectl hub init --dir hub --name demo --agent-endpoint 127.0.0.1:7443 --kubeconfig "
+        "~/.kube/config");
+    init->callback([this] {
+      if (hub_.agent_listen.empty()) {
+        const auto colon = hub_.agent_endpoint.rfind(':');
+        hub_.agent_listen =
+            "0.0.0.0" + (colon == std::string::npos ? ":" : hub_.agent_endpoint.substr(colon));
+      }
+      outcome_.Take(RunHubInit(directory_, hub_));
+    });
+  }
+
+  void AddHost() {
+    CLI::App* host = app_.add_subcommand("host", "Add and list edge hosts")->require_subcommand(1);
+    CLI::App* add = host->add_subcommand("add", "Make the credentials of one host and its EdgeHost object");
+    add->add_option("NAME", host_add_.host, "the host's id, a DNS label; also its node's name")->required();
+    add->add_option("--dir", host_add_.directory, "the hub's directory")->required();
+    add->add_option("--namespace", host_add_.ns, "namespace of EdgeHost objects")->capture_default_str();
+    Example(add, "  slicectl host add gw-1 --dir /etc/slicelet/hub | kubectl apply -f -");
+    add->callback([this] { outcome_.Take(RunHostAdd(host_add_)); });
+    CLI::App* list = host->add_subcommand("list", "Hosts as the provider knows them");
+    AddOutput(list, output_, {"table", "json"});
+    OnHub(list, [this](const OperatorConfig& config) { return RunHostList(config, output_); });
+  }
+
+  void AddGet() {
+    CLI::App* get = app_.add_subcommand("get", "Pods or nodes of a standalone hub");
+    get->add_option("KIND", get_.kind, "pods or nodes")->required();
+    get->add_option("NAME", get_.name, "one object");
+    get->add_option("-n,--namespace", get_.ns, "namespace")->capture_default_str();
+    get->add_flag("-A,--all-namespaces", get_.all_namespaces, "pods of all namespaces");
+    AddOutput(get, get_.output, {"table", "wide", "json", "name"});
+    Example(get, "  slicectl get nodes\n  slicectl get pods -A -o wide\n  slicectl get pod hello -o json");
+    OnHub(get, [this](const OperatorConfig& config) { return RunGet(config, get_); });
+  }
+
+  void AddLogs() {
+    CLI::App* logs = app_.add_subcommand("logs", "Logs of a container of a standalone hub");
+    logs->add_option("POD", logs_.pod, "the pod")->required();
+    logs->add_option("-c,--container", logs_.container, "default: the first one");
+    logs->add_option("-n,--namespace", logs_.ns, "namespace")->capture_default_str();
+    logs->add_flag("-f,--follow", logs_.follow, "go on as lines appear");
+    logs->add_flag("-p,--previous", logs_.previous, "of the former instance");
+    logs->add_flag("--timestamps", logs_.timestamps, "begin each line with its time");
+    logs->add_option("--tail", logs_.tail, "only the last lines")->check(CLI::NonNegativeNumber);
+    logs->add_option("--limit-bytes", logs_.limit_bytes, "at most that many bytes")
+        ->check(CLI::PositiveNumber);
+    logs->add_option("--since", logs_.since, "only newer than a duration such as 10m");
+    Example(logs, "  slicectl logs -f hello\n  slicectl logs hello -p --tail 20");
+    OnHub(logs, [this](const OperatorConfig& config) { return RunLogs(config, logs_); });
+  }
+
+  void AddExec() {
+    CLI::App* exec = app_.add_subcommand("exec", "Run a command in a container of a standalone hub");
+    exec->add_option("POD", exec_.pod, "the pod")->required();
+    exec->add_option("-c,--container", exec_.container, "default: the first one");
+    exec->add_option("-n,--namespace", exec_.ns, "namespace")->capture_default_str();
+    exec->add_flag("-i,--stdin", exec_.stdin_open, "pass standard input on");
+    exec->add_flag("-t,--tty", exec_.tty, "on a terminal");
+    exec->add_option("COMMAND", exec_.command, "the command and its arguments, after --")->required();
+    Example(exec, "  slicectl exec hello -- /bin/workload environ\n  slicectl exec -it hello -- sh");
+    exec->callback([this] {
+      const auto config = LoadOperatorConfig(config_path_);
+      if (!config.ok()) return outcome_.Take(config.status());
+      const auto code = RunExec(*config, exec_);
+      outcome_.Take(code.status());
+      if (code.ok()) outcome_.exit_code = *code;
+    });
+  }
+
+  void AddPod() {
+    CLI::App* pod = app_.add_subcommand("pod", "What hosts say of a pod")->require_subcommand(1);
+    CLI::App* hosts = pod->add_subcommand("hosts", "A pod's state on each of its hosts");
+    hosts->add_option("POD", pod_name_, "the pod")->required();
+    hosts->add_option("-n,--namespace", pod_ns_, "namespace")->capture_default_str();
+    AddOutput(hosts, output_, {"table", "json"});
+    OnHub(hosts,
+          [this](const OperatorConfig& config) { return RunPodHosts(config, pod_ns_, pod_name_, output_); });
+  }
+
+  void AddOrphans() {
+    CLI::App* orphans =
+        app_.add_subcommand("orphans",
+                            "Workloads that run although Kubernetes does not show their pod any more")
+            ->require_subcommand(1);
+    CLI::App* list = orphans->add_subcommand("list", "Which, and why nothing was removed");
+    AddOutput(list, output_, {"table", "json"});
+    OnHub(list, [this](const OperatorConfig& config) { return RunOrphansList(config, output_); });
+    for (const bool keep : {true, false}) {
+      CLI::App* decide =
+          orphans->add_subcommand(keep ? "keep" : "remove", keep ? "Let them run, and ask no more"
+                                                                 : "Stop and remove them on their hosts");
+      decide->add_option("UID", uids_, "pod uids");
+      decide->add_option("--node", node_, "all of a node");
+      OnHub(decide, [this, keep](const OperatorConfig& config) {
+        return RunOrphansDecide(config, keep, uids_, node_);
+      });
+    }
+  }
+
+  void AddNode() {
+    CLI::App* node = app_.add_subcommand("node", "Slice nodes")->require_subcommand(1);
+    CLI::App* decommission =
+        node->add_subcommand("decommission", "Give up a node for good: it is the only way that removes one");
+    decommission->add_option("NODE", node_, "the node")->required();
+    decommission->add_flag("--force", force_, "also while workloads run on its host");
+    OnHub(decommission,
+          [this](const OperatorConfig& config) { return RunNodeDecommission(config, node_, force_); });
+  }
+
+  CLI::App app_{"slicectl: hubs, hosts and what runs on them", "slicectl"};
+  Outcome outcome_;
+  std::string config_path_, directory_, output_ = "table", pod_name_, pod_ns_ = "default", node_;
+  std::vector<std::string> uids_;
+  bool force_ = false;
+  provider::HubOptions hub_;
+  HostAddOptions host_add_;
+  GetOptions get_;
+  LogsOptions logs_;
+  ExecCommand exec_;
+};
+
+}  // namespace
+}  // namespace slicelet::cli
+
+int main(int argc, char** argv) { return slicelet::cli::Program().Run(argc, argv); }

@@ -1,0 +1,173 @@
+#include "common/crypto/signing.h"
+
+#include <cstdlib>
+#include <utility>
+
+#include "common/base/encoding.h"
+#include "common/crypto/openssl.h"
+
+namespace slicelet {
+namespace {
+
+using openssl::Bytes;
+using openssl::DigestContextPtr;
+using openssl::KeyPtr;
+
+constexpr std::size_t kKeyBytes = 32;
+constexpr std::size_t kSignatureBytes = 64;
+constexpr std::size_t kKeyIdDigits = 16;
+constexpr char kManifestPurpose[] = "manifest";
+
+std::string_view PurposeName(SignaturePurpose purpose) {
+  switch (purpose) {
+    case SignaturePurpose::kManifest:
+      return "manifest";
+    case SignaturePurpose::kEnvelope:
+      return "envelope";
+    case SignaturePurpose::kPointer:
+      return "pointer";
+    case SignaturePurpose::kKey:
+      return "key";
+    case SignaturePurpose::kHub:
+      return "hub";
+  }
+  std::abort();
+}
+
+/// What a signature really covers.
+std::string Message(SignaturePurpose purpose, std::string_view bytes) {
+  std::string message = "slicelet/v1/";
+  message += PurposeName(purpose);
+  message += '\0';
+  message += bytes;
+  return message;
+}
+
+class Ed25519Signer : public Signer {
+ public:
+  Ed25519Signer(KeyPtr key, std::string public_key)
+      : key_(std::move(key)), public_key_(std::move(public_key)), key_id_(KeyIdOf(public_key_)) {}
+
+  [[nodiscard]] const std::string& key_id() const override { return key_id_; }
+  [[nodiscard]] const std::string& public_key() const override { return public_key_; }
+
+  [[nodiscard]] std::string Sign(SignaturePurpose purpose, std::string_view bytes) const override {
+    const std::string message = Message(purpose, bytes);
+    const DigestContextPtr context(EVP_MD_CTX_new());
+    std::string signature(kSignatureBytes, '\0');
+    std::size_t size = signature.size();
+    // With a valid key this fails only when memory is exhausted; an unsigned manifest must not leave.
+    if (!context || EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, key_.get()) != 1 ||
+        EVP_DigestSign(context.get(), Bytes(signature), &size, Bytes(std::string_view(message)),
+                       message.size()) != 1) {
+      std::abort();
+    }
+    return signature;
+  }
+
+ private:
+  const KeyPtr key_;
+  const std::string public_key_;
+  const std::string key_id_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Signer>> MakeSigner(const std::string& private_key_pem) {
+  SLICELET_ASSIGN_OR_RETURN(KeyPtr key, openssl::ReadPrivateKeyPem(private_key_pem));
+  if (EVP_PKEY_get_base_id(key.get()) != EVP_PKEY_ED25519) {
+    return absl::InvalidArgumentError("the signing key is not an Ed25519 key");
+  }
+  SLICELET_ASSIGN_OR_RETURN(std::string public_key, openssl::RawPublicKey(key.get()));
+  return std::make_unique<Ed25519Signer>(std::move(key), std::move(public_key));
+}
+
+std::string GenerateSigningKeyPem() {
+  const KeyPtr key = openssl::GenerateCurveKey(EVP_PKEY_ED25519);
+  if (!key) std::abort();
+  return openssl::WritePrivateKeyPem(key.get());
+}
+
+std::unique_ptr<Signer> MakeSignerFromSeed(std::string_view seed) {
+  KeyPtr key(EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, nullptr, Bytes(seed), seed.size()));
+  if (seed.size() != kKeyBytes || !key) std::abort();
+  auto public_key = openssl::RawPublicKey(key.get());
+  return std::make_unique<Ed25519Signer>(std::move(key), std::move(public_key).value());
+}
+
+bool VerifySignature(std::string_view public_key, SignaturePurpose purpose, std::string_view bytes,
+                     std::string_view signature) {
+  if (public_key.size() != kKeyBytes || signature.size() != kSignatureBytes) return false;
+  const KeyPtr key(
+      EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, Bytes(public_key), public_key.size()));
+  const DigestContextPtr context(EVP_MD_CTX_new());
+  const std::string message = Message(purpose, bytes);
+  const bool valid = key && context &&
+                     EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, key.get()) == 1 &&
+                     EVP_DigestVerify(context.get(), Bytes(signature), signature.size(),
+                                      Bytes(std::string_view(message)), message.size()) == 1;
+  if (!valid) ERR_clear_error();
+  return valid;
+}
+
+std::string KeyIdOf(std::string_view public_key) {
+  return HexEncode(Sha256(public_key).value()).substr(0, kKeyIdDigits);
+}
+
+v1::KeyCertificate CertifyKey(const Signer& root, const std::string& hub_id, std::string_view public_key,
+                              const std::string& purpose, std::uint64_t number) {
+  v1::KeyCertificateBody body;
+  body.set_hub_id(hub_id);
+  body.set_key_id(KeyIdOf(public_key));
+  body.set_public_key(std::string(public_key));
+  body.set_purpose(purpose);
+  body.set_number(number);
+  v1::KeyCertificate certificate;
+  certificate.set_body(body.SerializeAsString());
+  certificate.set_signature(root.Sign(SignaturePurpose::kKey, certificate.body()));
+  return certificate;
+}
+
+absl::Status KeyRing::Add(const v1::KeyCertificate& certificate) {
+  if (!VerifySignature(root_public_key_, SignaturePurpose::kKey, certificate.body(),
+                       certificate.signature())) {
+    return absl::PermissionDeniedError("key certificate is not signed by the root key of hub " + hub_id_);
+  }
+  v1::KeyCertificateBody body;
+  if (!body.ParseFromString(certificate.body()))
+    return absl::PermissionDeniedError("key certificate is malformed");
+  if (body.hub_id() != hub_id_) {
+    return absl::PermissionDeniedError("key certificate is for hub " + body.hub_id() + ", not " + hub_id_);
+  }
+  if (body.purpose() != kManifestPurpose) {
+    return absl::PermissionDeniedError("key certificate is for purpose " + body.purpose() + ", not manifest");
+  }
+  if (body.public_key().size() != kKeyBytes || body.key_id() != KeyIdOf(body.public_key())) {
+    return absl::PermissionDeniedError("key certificate " + body.key_id() + " does not name its own key");
+  }
+  if (body.number() < highest_number_) {
+    return absl::PermissionDeniedError("key certificate " + body.key_id() + " has number " +
+                                       std::to_string(body.number()) + ", withdrawn by number " +
+                                       std::to_string(highest_number_));
+  }
+  if (body.number() > highest_number_) {
+    certificates_.clear();
+    keys_.clear();
+    highest_number_ = body.number();
+  }
+  certificates_[body.key_id()] = certificate;
+  keys_[body.key_id()] = body.public_key();
+  return absl::OkStatus();
+}
+
+absl::Status KeyRing::VerifyManifest(const v1::SignedManifest& manifest) const {
+  const auto key = keys_.find(manifest.key_id());
+  if (key == keys_.end())
+    return absl::NotFoundError("manifest is signed by an unknown key " + manifest.key_id());
+  if (!VerifySignature(key->second, SignaturePurpose::kManifest, manifest.manifest(), manifest.signature())) {
+    return absl::PermissionDeniedError("manifest signature of key " + manifest.key_id() + " is wrong");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace slicelet

@@ -1,0 +1,331 @@
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <boost/asio/io_context.hpp>
+#include <future>
+#include <thread>
+
+#include "common/http/http_server.h"
+#include "common/rpc/testing/test_authority.h"
+
+namespace slicelet {
+namespace {
+
+using testing::ElementsAre;
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+/// A blocking TLS client, used on a thread of its own.
+class Client {
+ public:
+  Client(int port, const TestAuthority::Issued* identity)
+      : context_(SSL_CTX_new(TLS_client_method()), SSL_CTX_free) {
+    if (identity != nullptr) {
+      BIO* certificate = BIO_new_mem_buf(identity->certificate_pem.data(), -1);
+      BIO* key = BIO_new_mem_buf(identity->key_pem.data(), -1);
+      X509* x509 = PEM_read_bio_X509(certificate, nullptr, nullptr, nullptr);
+      EVP_PKEY* pkey = PEM_read_bio_PrivateKey(key, nullptr, nullptr, nullptr);
+      SSL_CTX_use_certificate(context_.get(), x509);
+      SSL_CTX_use_PrivateKey(context_.get(), pkey);
+      X509_free(x509);
+      EVP_PKEY_free(pkey);
+      BIO_free(certificate);
+      BIO_free(key);
+    }
+    socket_ = socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    timeval patience{20, 0};
+    setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    ok_ = connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
+    ssl_.reset(SSL_new(context_.get()));
+    SSL_set_fd(ssl_.get(), socket_);
+    ok_ = ok_ && SSL_connect(ssl_.get()) == 1;
+  }
+  ~Client() { close(socket_); }
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  void Send(const std::string& text) { SSL_write(ssl_.get(), text.data(), static_cast<int>(text.size())); }
+  /// Ends our direction of TLS; reading goes on.
+  void SendEnd() { SSL_shutdown(ssl_.get()); }
+  /// "" at the end.
+  std::string ReadSome() {
+    char data[4'096];
+    const int size = SSL_read(ssl_.get(), data, sizeof(data));
+    return size > 0 ? std::string(data, static_cast<std::size_t>(size)) : "";
+  }
+  std::string ReadUntil(const std::string& end) {
+    std::string all;
+    while (all.find(end) == std::string::npos) {
+      const auto some = ReadSome();
+      if (some.empty()) break;
+      all += some;
+    }
+    return all;
+  }
+  std::string ReadAll() {
+    std::string all;
+    for (auto some = ReadSome(); !some.empty(); some = ReadSome()) all += some;
+    return all;
+  }
+
+ private:
+  std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context_;
+  std::unique_ptr<SSL, decltype(&SSL_free)> ssl_{nullptr, SSL_free};
+  int socket_ = -1;
+  bool ok_ = false;
+};
+
+class HttpServerTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(server_->SetClientCa(client_authority_.ca_pem()).ok());
+    const auto serving = authority_.Issue("node-1");
+    const auto port = server_->Listen({.name = "node-1",
+                                       .address = "127.0.0.1",
+                                       .port = 0,
+                                       .certificate_pem = serving.certificate_pem,
+                                       .key_pem = serving.key_pem});
+    ASSERT_TRUE(port.ok()) << port.status();
+    port_ = *port;
+  }
+
+  /// Runs `talk` on a thread while the loop serves it.
+  template <typename Talk>
+  auto With(Talk talk) {
+    auto result = std::async(std::launch::async, [&] {
+      auto value = talk();
+      loop_.Stop();
+      return value;
+    });
+    loop_.Run();
+    static_cast<boost::asio::io_context*>(loop_.io_context())->restart();
+    return result.get();
+  }
+
+  AsioLoop loop_;
+  TestAuthority authority_;
+  TestAuthority client_authority_{"client CA"};
+  HttpServer::Handler handler_;
+  HttpServer::Options options_;
+  std::unique_ptr<HttpServer> server_ = std::make_unique<HttpServer>(
+      loop_, options_, [this](std::shared_ptr<HttpExchange> exchange) { handler_(std::move(exchange)); });
+  int port_ = 0;
+};
+
+TEST_F(HttpServerTest, AnswersRequestsOnOneConnectionAndKnowsTheClient) {
+  const auto operator_ = client_authority_.Issue("operator", "slicelet:operators");
+  std::vector<std::string> seen;
+  handler_ = [&](const auto& exchange) {
+    const auto& request = exchange->request();
+    seen.push_back(request.listener + " " + request.method + " " + request.peer.common_name + " " +
+                   (request.peer.verified ? request.peer.organizations.at(0) : "nobody") + " " +
+                   request.body);
+    exchange->Respond({.status = 200, .body = "hello\n", .headers = {}});
+  };
+  const auto answers = With([&] {
+    Client client(port_, &operator_);
+    client.Send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+    auto first = client.ReadUntil("hello\n");
+    client.Send("POST /run HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbody");
+    return std::vector<std::string>{first, client.ReadAll()};
+  });
+  EXPECT_THAT(seen, ElementsAre("node-1 GET operator slicelet:operators ",
+                                "node-1 POST operator slicelet:operators body"));
+  EXPECT_THAT(answers[0], StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_THAT(answers[1], HasSubstr("Connection: close\r\n"));
+}
+
+TEST_F(HttpServerTest, DoesNotTrustAnotherAuthorityOrNoCertificate) {
+  const auto stranger = authority_.Issue("operator", "slicelet:operators");
+  std::vector<bool> verified;
+  handler_ = [&](const auto& exchange) {
+    verified.push_back(exchange->request().peer.verified);
+    exchange->Respond({.status = 401, .body = "Unauthorized", .headers = {}});
+  };
+  for (const auto* identity : std::vector<const TestAuthority::Issued*>{&stranger, nullptr}) {
+    With([&] {
+      Client client(port_, identity);
+      client.Send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+      return client.ReadAll();
+    });
+  }
+  EXPECT_THAT(verified, ElementsAre(false, false));
+}
+
+TEST_F(HttpServerTest, StreamsAsItComesAndEndsTheBody) {
+  handler_ = [&](const auto& exchange) {
+    exchange->StartStream(200, "text/plain");
+    exchange->Write("first\n", [exchange](const absl::Status&) {
+      exchange->Write("second\n", [exchange](const absl::Status&) { exchange->EndStream(); });
+    });
+  };
+  const auto answers = With([&] {
+    Client client(port_, nullptr);
+    client.Send("GET /logs HTTP/1.1\r\nHost: x\r\n\r\n");
+    auto first = client.ReadUntil("0\r\n\r\n");
+    client.Send("GET /logs HTTP/1.0\r\n\r\n");
+    return std::vector<std::string>{first, client.ReadAll()};
+  });
+  EXPECT_THAT(answers[0], EndsWith("\r\n\r\n6\r\nfirst\n\r\n7\r\nsecond\n\r\n0\r\n\r\n"));
+  EXPECT_THAT(answers[1], EndsWith("\r\n\r\nfirst\nsecond\n"));
+}
+
+TEST_F(HttpServerTest, TellsWhenTheClientGoes) {
+  std::shared_ptr<HttpExchange> held;
+  bool gone = false;
+  handler_ = [&](std::shared_ptr<HttpExchange> exchange) {
+    held = std::move(exchange);
+    held->StartStream(200, "text/plain");
+    held->OnGone([&] {
+      gone = true;
+      loop_.Stop();
+    });
+  };
+  std::thread client([&] {
+    Client client(port_, nullptr);
+    client.Send("GET /logs HTTP/1.1\r\nHost: x\r\n\r\n");
+    client.ReadUntil("\r\n\r\n");
+  });
+  loop_.Run();
+  client.join();
+  EXPECT_TRUE(gone);
+}
+
+TEST_F(HttpServerTest, HandsOverTheRawConnectionWithItsHalfClose) {
+  std::unique_ptr<RawStream> raw;
+  std::string from_client;
+  std::function<void()> read = [&] {
+    raw->Read([&](const absl::StatusOr<std::string>& data) {
+      ASSERT_TRUE(data.ok()) << data.status();
+      if (!data->empty()) {
+        from_client += *data;
+        return read();
+      }
+      raw->Write("after your end", [&](const absl::Status& status) {
+        EXPECT_TRUE(status.ok());
+        raw->Close();
+      });
+    });
+  };
+  handler_ = [&](const auto& exchange) {
+    EXPECT_TRUE(exchange->request().upgrade);
+    raw = exchange->Hijack();
+    raw->Write("HTTP/1.1 101 Switching Protocols\r\n\r\n", [&](const absl::Status&) { read(); });
+  };
+  const auto answer = With([&] {
+    Client client(port_, nullptr);
+    // The early bytes come with the head.
+    client.Send("POST /exec HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\nearly ");
+    client.ReadUntil("\r\n\r\n");
+    client.Send("later");
+    client.SendEnd();
+    return client.ReadAll();
+  });
+  EXPECT_EQ(from_client, "early later");
+  EXPECT_EQ(answer, "after your end");
+}
+
+TEST_F(HttpServerTest, CarriesLargeTransfersThroughARawConnection) {
+  std::unique_ptr<RawStream> raw;
+  std::function<void()> echo = [&] {
+    raw->Read([&](absl::StatusOr<std::string> data) {
+      ASSERT_TRUE(data.ok()) << data.status();
+      if (data->empty()) return raw->Close();
+      EXPECT_LE(data->size(), HttpServer::kMaxRawReadBytes);
+      raw->Write(std::move(*data), [&](const absl::Status&) { echo(); });
+    });
+  };
+  handler_ = [&](const auto& exchange) {
+    raw = exchange->Hijack();
+    echo();
+  };
+  const std::string large(3'000'000, 'x');
+  const auto size = With([&] {
+    Client client(port_, nullptr);
+    client.Send("POST /exec HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n");
+    std::size_t received = 0;
+    for (std::size_t sent = 0; sent < large.size(); sent += 50'000) {
+      client.Send(large.substr(sent, 50'000));
+      while (received + 200'000 < sent) received += client.ReadSome().size();
+    }
+    client.SendEnd();
+    return received + client.ReadAll().size();
+  });
+  EXPECT_EQ(size, large.size());
+}
+
+TEST_F(HttpServerTest, AnExchangeThatIsDroppedIsAnError) {
+  handler_ = [](const auto&) {};
+  const auto answer = With([&] {
+    Client client(port_, nullptr);
+    client.Send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    return client.ReadAll();
+  });
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 500 Internal Server Error\r\n"));
+}
+
+TEST_F(HttpServerTest, RefusesWhatIsMalformedOrTooLarge) {
+  handler_ = [](const auto&) { FAIL() << "the request reached the handler"; };
+  const auto ask = [&](const std::string& request) {
+    return With([&] {
+      Client client(port_, nullptr);
+      client.Send(request);
+      return client.ReadUntil("\r\n");
+    });
+  };
+  EXPECT_THAT(ask("nonsense\r\n\r\n"), StartsWith("HTTP/1.1 400 "));
+  EXPECT_THAT(ask("GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n"), StartsWith("HTTP/1.1 400 "));
+  EXPECT_THAT(ask("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n"),
+              StartsWith("HTTP/1.1 413 "));
+  EXPECT_THAT(ask("GET / HTTP/1.1\r\nX: " + std::string(HttpServer::kMaxHeaderBytes, 'x') + "\r\n\r\n"),
+              StartsWith("HTTP/1.1 431 "));
+}
+
+TEST_F(HttpServerTest, ClosesConnectionsThatStayIdle) {
+  options_.idle_timeout = std::chrono::milliseconds(1);
+  server_ = std::make_unique<HttpServer>(loop_, options_, [](const auto&) {});
+  HttpServerTest::SetUp();
+  const auto answer = With([&] {
+    Client client(port_, nullptr);
+    return client.ReadAll();
+  });
+  EXPECT_EQ(answer, "");
+}
+
+TEST_F(HttpServerTest, NewConnectionsGetTheNewCertificate) {
+  const auto renewed = authority_.Issue("node-1-renewed");
+  EXPECT_TRUE(server_->SetCertificate("node-1", renewed.certificate_pem, renewed.key_pem).ok());
+  EXPECT_EQ(server_->SetCertificate("node-2", renewed.certificate_pem, renewed.key_pem).code(),
+            absl::StatusCode::kNotFound);
+  EXPECT_EQ(server_->SetCertificate("node-1", renewed.certificate_pem, authority_.Issue("x").key_pem).code(),
+            absl::StatusCode::kInvalidArgument);
+  handler_ = [](const auto& exchange) { exchange->Respond({}); };
+  const auto answer = With([&] {
+    Client client(port_, nullptr);
+    client.Send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    return client.ReadAll();
+  });
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 OK\r\n"));
+}
+
+TEST_F(HttpServerTest, AddressInUseIsSaid) {
+  const auto serving = authority_.Issue("node-2");
+  const auto port = server_->Listen({.name = "node-2",
+                                     .address = "127.0.0.1",
+                                     .port = port_,
+                                     .certificate_pem = serving.certificate_pem,
+                                     .key_pem = serving.key_pem});
+  EXPECT_EQ(port.status().code(), absl::StatusCode::kUnavailable);
+}
+
+}  // namespace
+}  // namespace slicelet

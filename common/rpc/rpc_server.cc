@@ -1,0 +1,90 @@
+#include "common/rpc/rpc_server.h"
+
+#include <grpcpp/grpcpp.h>
+#include <sys/stat.h>
+
+#include <chrono>
+
+#include "common/log/log.h"
+#include "common/rpc/internal/credentials.h"
+#include "common/rpc/internal/live_calls.h"
+
+namespace slicelet {
+namespace {
+
+int Milliseconds(Duration duration) {
+  return static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
+}
+
+/// Files made while it lives are for the owner only.
+class PrivateUmask {
+ public:
+  PrivateUmask() : former_(umask(0177)) {}
+  ~PrivateUmask() { umask(former_); }
+  PrivateUmask(const PrivateUmask&) = delete;
+  PrivateUmask& operator=(const PrivateUmask&) = delete;
+
+ private:
+  const mode_t former_;
+};
+
+}  // namespace
+
+struct RpcServer::Impl {
+  LiveCalls calls;
+  std::vector<std::shared_ptr<grpc::Service>> services;
+  std::vector<std::unique_ptr<grpc::Server>> servers;
+};
+
+RpcServer::RpcServer() : impl_(std::make_unique<Impl>()) { RedirectRpcLog(); }
+
+RpcServer::~RpcServer() { Shutdown(); }
+
+absl::StatusOr<int> RpcServer::Listen(const Listener& listener) {
+  SLICELET_ASSIGN_OR_RETURN(const auto credentials, ServerCredentials(listener.address, listener.tls));
+  const bool local = IsUnixAddress(listener.address);
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort(listener.address, credentials, &port);
+  builder.SetMaxReceiveMessageSize(static_cast<int>(kMaxRpcMessageBytes));
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(listener.keepalive.interval));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Milliseconds(listener.keepalive.timeout));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  // Clients ping at their own period; half of it leaves room for a jittery network.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                             Milliseconds(listener.keepalive.interval / 2));
+  for (const auto& hosted : listener.services) {
+    if (!local && !hosted.authorize) {
+      return absl::InvalidArgumentError("a service on " + listener.address +
+                                        " has no rule about who may call it");
+    }
+    impl_->services.push_back(hosted.service->Bind(impl_->calls, local ? nullptr : hosted.authorize));
+    builder.RegisterService(impl_->services.back().get());
+  }
+  std::unique_ptr<grpc::Server> server;
+  {
+    std::optional<PrivateUmask> umask;
+    if (local) umask.emplace();
+    server = builder.BuildAndStart();
+  }
+  if (!server || (!local && port == 0)) {
+    return absl::UnavailableError("cannot listen on " + listener.address +
+                                  ": is it in use, or its directory missing?");
+  }
+  impl_->servers.push_back(std::move(server));
+  return local ? 0 : port;
+}
+
+void RpcServer::Shutdown() {
+  impl_->calls.Close();
+  for (const auto& server : impl_->servers) {
+    server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
+  }
+  impl_->calls.WaitUntilEmpty();
+  impl_->servers.clear();
+  impl_->services.clear();
+}
+
+}  // namespace slicelet

@@ -1,0 +1,87 @@
+#include "edge-agent/app/agent_config.h"
+
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "common/base/encoding.h"
+#include "common/config/config_reader.h"
+#include "common/log/log.h"
+
+namespace slicelet::agent {
+namespace {
+
+constexpr std::size_t kRootKeyBytes = 32;
+
+void CheckAbsolute(ConfigReader& reader, const std::string& name, const std::string& path) {
+  if (path.empty() || path.front() != '/') reader.Error(name, "\"" + path + "\" is not an absolute path");
+}
+
+}  // namespace
+
+absl::StatusOr<HostCredentials> ReadHostCredentials(const std::string& path) {
+  SLICELET_ASSIGN_OR_RETURN(const nlohmann::json json, LoadJsonConfigFile(path));
+  HostCredentials host;
+  std::string root_key;
+  ConfigReader reader(json);
+  reader.Required("hub", &host.hub);
+  reader.Required("host", &host.host);
+  reader.Required("endpoint", &host.endpoint);
+  reader.Required("ca", &host.ca);
+  reader.Required("certificate", &host.certificate);
+  reader.Required("key", &host.key);
+  reader.Required("sealingKey", &host.sealing_key);
+  reader.Required("rootKey", &root_key);
+  const auto bytes = HexDecode(root_key);
+  if (!bytes.ok() || bytes->size() != kRootKeyBytes)
+    reader.Error("rootKey", "is not 64 hexadecimal digits");
+  else
+    host.root_key = *bytes;
+  const auto status = reader.Finish();
+  if (!status.ok()) return WithContext(status, path);
+  return host;
+}
+
+absl::StatusOr<AgentConfig> ReadAgentConfig(const std::string& path, bool optional) {
+  AgentConfig config;
+  if (optional && access(path.c_str(), F_OK) != 0) return config;
+  SLICELET_ASSIGN_OR_RETURN(const nlohmann::json json, LoadJsonConfigFile(path));
+  ConfigReader reader(json);
+  reader.Optional("runtimeSocket", &config.runtime_socket);
+  reader.Optional("root", &config.root);
+  reader.Optional("logRoot", &config.log_root);
+  reader.Optional("cgroupParent", &config.cgroup_parent);
+  reader.Optional("logLevel", &config.log_level);
+  reader.Optional("address", &config.address);
+  reader.Optional("bootIdFile", &config.boot_id_file);
+  reader.Optional("tags", &config.tags);
+  reader.Optional("maxPods", &config.max_pods);
+  reader.Optional("logMaxBytes", &config.log_max_bytes);
+  reader.Optional("logMaxFiles", &config.log_max_files);
+  reader.Object("policy", [&](ConfigReader& policy) {
+    policy.Optional("privileged", &config.policy.privileged);
+    policy.Optional("hostNetwork", &config.policy.host_network);
+    policy.Optional("hostPid", &config.policy.host_pid);
+    policy.Optional("hostIpc", &config.policy.host_ipc);
+    policy.Optional("hostPathPrefixes", &config.policy.host_path_prefixes);
+    for (const auto& prefix : config.policy.host_path_prefixes)
+      CheckAbsolute(policy, "hostPathPrefixes", prefix);
+  });
+  CheckAbsolute(reader, "runtimeSocket", config.runtime_socket);
+  CheckAbsolute(reader, "root", config.root);
+  CheckAbsolute(reader, "logRoot", config.log_root);
+  CheckAbsolute(reader, "cgroupParent", config.cgroup_parent);
+  CheckAbsolute(reader, "bootIdFile", config.boot_id_file);
+  if (config.max_pods < 1 || config.max_pods > 1'000) reader.Error("maxPods", "is not between 1 and 1000");
+  if (config.log_max_files < 2) reader.Error("logMaxFiles", "is less than 2");
+  constexpr std::uint64_t kLeastLogBytes = 64 * 1024;
+  if (config.log_max_bytes < kLeastLogBytes) reader.Error("logMaxBytes", "is less than 65536");
+  if (!SetLogLevel(config.log_level)) {
+    reader.Error("logLevel", "\"" + config.log_level + "\" is none of debug, info, warning, error, off");
+  }
+  const auto status = reader.Finish();
+  if (!status.ok()) return WithContext(status, path);
+  return config;
+}
+
+}  // namespace slicelet::agent

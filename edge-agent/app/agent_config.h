@@ -1,0 +1,47 @@
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "common/base/status.h"
+#include "common/base/time.h"
+#include "edge-agent/pod/host_policy.h"
+
+namespace slicelet::agent {
+
+/// /etc/slicelet/host.json: who this host is and which hub it belongs to. Made by `slicectl host add`.
+struct HostCredentials {
+  std::string hub;
+  std::string host;
+  /// "host:port" of the provider.
+  std::string endpoint;
+  /// PEM.
+  std::string ca, certificate, key, sealing_key;
+  /// The hub's root manifest key: 32 raw bytes (64 hexadecimal digits in the file).
+  std::string root_key;
+};
+
+/// /etc/slicelet/agent.json: what the host's owner decides. Optional; every field has a safe default.
+struct AgentConfig {
+  std::string runtime_socket = "/run/containerd/containerd.sock";
+  std::string root = "/var/lib/slicelet";
+  std::string log_root = "/var/log/pods";
+  std::string cgroup_parent = "/slicelet";
+  std::string log_level = "info";
+  /// The address pods on the host's network show; empty: that of the default route.
+  std::string address;
+  /// Says whether the machine was booted anew.
+  std::string boot_id_file = "/proc/sys/kernel/random/boot_id";
+  std::map<std::string, std::string> tags;
+  int max_pods = 110;
+  std::uint64_t log_max_bytes = 10 * 1024 * 1024;
+  int log_max_files = 5;
+  HostPolicy policy;
+};
+
+/// Errors name the file, the field and the value.
+absl::StatusOr<HostCredentials> ReadHostCredentials(const std::string& path);
+/// A file that does not exist is an empty one only where `optional` is set.
+absl::StatusOr<AgentConfig> ReadAgentConfig(const std::string& path, bool optional);
+
+}  // namespace slicelet::agent

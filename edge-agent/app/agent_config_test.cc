@@ -1,0 +1,76 @@
+#include "edge-agent/app/agent_config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+namespace slicelet::agent {
+namespace {
+
+using testing::HasSubstr;
+
+class AgentConfigTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = testing::TempDir() + "agent-config-XXXXXX";
+    directory_ = mkdtemp(pattern.data());
+  }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
+  std::string Write(const std::string& text) {
+    const std::string path = directory_ + "/file.json";
+    std::ofstream(path, std::ios::trunc) << text;
+    return path;
+  }
+
+  std::string directory_;
+};
+
+TEST_F(AgentConfigTest, IsSafeByDefault) {
+  const auto config = ReadAgentConfig(directory_ + "/absent.json", true);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_FALSE(config->policy.privileged);
+  EXPECT_FALSE(config->policy.host_pid);
+  EXPECT_TRUE(config->policy.host_path_prefixes.empty());
+  EXPECT_FALSE(ReadAgentConfig(directory_ + "/absent.json", false).ok());
+}
+
+TEST_F(AgentConfigTest, ReadsWhatTheOwnerDecides) {
+  const auto config = ReadAgentConfig(
+      Write(R"({"runtimeSocket": "/run/c.sock", "tags": {"site": "north"}, "logLevel": "warning",
+                "policy": {"privileged": true, "hostPathPrefixes": ["/srv"]}})"),
+      false);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->runtime_socket, "/run/c.sock");
+  EXPECT_EQ(config->tags.at("site"), "north");
+  EXPECT_TRUE(config->policy.privileged);
+  EXPECT_EQ(config->policy.host_path_prefixes, std::vector<std::string>{"/srv"});
+}
+
+TEST_F(AgentConfigTest, NamesEveryBadFieldAndItsValue) {
+  const auto config = ReadAgentConfig(Write(R"({"root": "var", "logLevel": "loud", "polizy": {}, "maxPods": 0,
+                                                "policy": {"hostPathPrefixes": ["srv"]}})"),
+                                      false);
+  const std::string message(config.status().message());
+  for (const auto* part :
+       {"file.json", "root", "\"var\"", "\"loud\"", "polizy", "maxPods", "hostPathPrefixes", "\"srv\""}) {
+    EXPECT_THAT(message, HasSubstr(part));
+  }
+}
+
+TEST_F(AgentConfigTest, ReadsCredentials) {
+  const std::string rest = R"("host": "gw-1", "endpoint": "h:1", "ca": "CA", "certificate": "C", "key": "K",
+                              "sealingKey": "S", "rootKey": ")";
+  const auto good = ReadHostCredentials(Write("{\"hub\": \"hub\", " + rest + std::string(64, 'a') + "\"}"));
+  ASSERT_TRUE(good.ok()) << good.status();
+  EXPECT_EQ(good->root_key, std::string(32, '\xaa'));
+  const auto bad = ReadHostCredentials(Write("{" + rest + "xyz\"}"));
+  EXPECT_THAT(std::string(bad.status().message()), HasSubstr("rootKey"));
+  EXPECT_THAT(std::string(bad.status().message()), HasSubstr("hub"));
+  EXPECT_THAT(std::string(bad.status().message()), testing::Not(HasSubstr("xyz")));
+}
+
+}  // namespace
+}  // namespace slicelet::agent

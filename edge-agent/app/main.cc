@@ -1,0 +1,152 @@
+#include <malloc.h>
+
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "common/log/log.h"
+#include "common/loop/asio_loop.h"
+#include "common/rpc/edge_link.h"
+#include "common/rpc/rpc_client.h"
+#include "edge-agent/app/agent_config.h"
+#include "edge-agent/app/footprint.h"
+#include "edge-agent/app/machine.h"
+#include "edge-agent/app/service_manager.h"
+#include "edge-agent/host/host_agent.h"
+#include "edge-agent/probes/asio_prober.h"
+#include "edge-agent/runtime/cri_runtime.h"
+#include "edge-agent/store/sqlite_agent_store.h"
+#include "edge-agent/streams/stream_server.h"
+
+namespace slicelet::agent {
+namespace {
+
+constexpr int kFailure = 1;
+constexpr int kWrongUse = 2;
+constexpr std::uint32_t kPrivateDirectory = 0700;
+/// After this long everything that runs at the start has run.
+constexpr Duration kStarted = std::chrono::seconds(10);
+/// A stop that takes longer is cut short.
+constexpr Duration kStopLimit = std::chrono::seconds(3);
+
+constexpr char kUsage[] =
+    "usage: slicelet-agent [--host FILE] [--config FILE]\n"
+    "Runs this host's workloads with the container runtime.\n"
+    "  --host FILE    credentials made by `slicectl host add` (default /etc/slicelet/host.json)\n"
+    "  --config FILE  the owner's settings (default /etc/slicelet/agent.json, which may be absent)\n"
+    "  --version      print the version\n";
+
+struct Arguments {
+  std::string host = "/etc/slicelet/host.json";
+  std::string config = "/etc/slicelet/agent.json";
+  bool config_given = false;
+};
+
+HostAgent::Options MakeOptions(const HostCredentials& host, const AgentConfig& config, FileSystem& files) {
+  HostAgent::Options options;
+  options.facts = DescribeMachine(files, config.root, config.address, config.max_pods);
+  options.pods.hub_id = host.hub;
+  options.pods.host = HostId(host.host);
+  options.pods.root = config.root;
+  options.pods.log_root = config.log_root;
+  options.pods.cgroup_parent = config.cgroup_parent;
+  options.pods.policy = config.policy;
+  options.pods.host_ip = options.facts.address();
+  options.pods.allocatable_cpu_milli = options.facts.allocatable_cpu_milli();
+  options.pods.allocatable_memory_bytes = options.facts.allocatable_memory_bytes();
+  options.pods.log_max_bytes = config.log_max_bytes;
+  options.pods.log_max_files = config.log_max_files;
+  options.agent_version = SLICELET_VERSION;
+  options.boot_id = FirstLine(files, config.boot_id_file);
+  options.tags = config.tags;
+  options.root_public_key = host.root_key;
+  return options;
+}
+
+absl::Status Run(const Arguments& arguments) {
+  SLICELET_ASSIGN_OR_RETURN(const HostCredentials host, ReadHostCredentials(arguments.host));
+  SLICELET_ASSIGN_OR_RETURN(const AgentConfig config,
+                            ReadAgentConfig(arguments.config, !arguments.config_given));
+
+  AsioLoop loop;
+  SystemClock clock;
+  SystemRandom random;
+  const auto files = MakeSystemFileSystem();
+  SLICELET_RETURN_IF_ERROR(files->MakeDirectories(config.root, kPrivateDirectory));
+  SLICELET_ASSIGN_OR_RETURN(const auto store, MakeSqliteAgentStore(config.root + "/agent.db", loop));
+  SLICELET_ASSIGN_OR_RETURN(const auto opener, MakeOpener(host.sealing_key));
+  const RpcTls tls{.certificate_file = {},
+                   .key_file = {},
+                   .ca_file = {},
+                   .certificate_pem = host.certificate,
+                   .key_pem = host.key,
+                   .ca_pem = host.ca};
+  SLICELET_ASSIGN_OR_RETURN(
+      const auto client,
+      RpcClient::Make(loop, {.address = host.endpoint, .tls = tls, .server_name = {}, .keepalive = {}}));
+  const auto hub = MakeHubConnector(*client);
+  const auto runtime = MakeCriRuntime(config.runtime_socket, loop);
+  const auto prober = MakeAsioProber(loop);
+  StreamServer streams(loop, clock, *runtime);
+
+  HostAgent agent(
+      MakeOptions(host, config, *files),
+      {.loop = loop,
+       .clock = clock,
+       .random = random,
+       .files = *files,
+       .store = *store,
+       .runtime = *runtime,
+       .opener = *opener,
+       .prober = *prober,
+       .hub = *hub,
+       .dial_tunnel = [&client] { return DialTunnel(*client); },
+       .serve_stream = [&streams](
+                           const v1::StreamHead& head, std::shared_ptr<FrameStream> stream,
+                           const PodSupervisor& pods) { streams.Serve(head, std::move(stream), pods); }});
+  ServiceManager service(loop);
+  Timer stop_limit(loop);
+  bool stopping = false;
+  loop.OnSignals({SIGTERM, SIGINT}, [&](int) {
+    if (std::exchange(stopping, true)) return loop.Stop();
+    LogInfo("stopping; containers run on", {{"host", host.host}});
+    service.Stopping();
+    stop_limit.Set(kStopLimit, [&loop] { loop.Stop(); });
+    agent.Stop("shutdown", [&loop] { loop.Stop(); });
+  });
+  LogInfo("agent starts", {{"host", host.host}, {"hub", host.hub}, {"version", SLICELET_VERSION}});
+  agent.Start();
+  Timer started(loop);
+  started.Set(kStarted, ForgetStartup);
+  service.Ready("running as " + host.host + " of hub " + host.hub);
+  loop.Run();
+  return absl::OkStatus();
+}
+
+}  // namespace
+}  // namespace slicelet::agent
+
+int main(int argc, char** argv) {
+  using namespace slicelet::agent;
+  // Before any thread: a peer that hangs up must not end the agent. Few arenas keep its memory small.
+  std::signal(SIGPIPE, SIG_IGN);
+  mallopt(M_ARENA_MAX, 2);
+  Arguments arguments;
+  for (int i = 1; i < argc; ++i) {
+    const std::string option = argv[i];
+    if (option == "--version") return std::puts("slicelet-agent " SLICELET_VERSION) < 0 ? kFailure : 0;
+    if (option == "--help") return std::fputs(kUsage, stdout) < 0 ? kFailure : 0;
+    if ((option != "--host" && option != "--config") || i + 1 == argc) {
+      std::fprintf(stderr, "slicelet-agent: bad argument: %s\n%s", option.c_str(), kUsage);
+      return kWrongUse;
+    }
+    if (option == "--config") arguments.config_given = true;
+    (option == "--host" ? arguments.host : arguments.config) = argv[++i];
+  }
+  const auto status = Run(arguments);
+  if (status.ok()) return 0;
+  std::fprintf(stderr, "slicelet-agent: %s\n", slicelet::Message(status).c_str());
+  return kFailure;
+}

@@ -1,0 +1,122 @@
+#include "edge-agent/host/host_agent.h"
+
+#include <utility>
+
+#include "edge-agent/host/node_conditions.h"
+#include "edge-agent/link/hub_session.h"
+
+namespace slicelet::agent {
+namespace {
+
+/// How often the node is looked at: seldom while all is well, soon after it was not.
+constexpr Duration kLookAgain = std::chrono::seconds(60);
+constexpr Duration kLookSoon = std::chrono::seconds(2);
+
+/// The supervisor as the link sees it.
+class SupervisedRunner : public ManifestRunner {
+ public:
+  explicit SupervisedRunner(PodSupervisor& pods) : pods_(pods) {}
+
+  void Apply(const v1::Manifest& manifest) override { pods_.Apply(manifest); }
+  [[nodiscard]] std::vector<Digest> MissingBlobs() const override { return pods_.MissingBlobs(); }
+  void OnBlobsStored() override { pods_.OnBlobsStored(); }
+  void OnCredentialStored(const v1::StoredCredential& credential) override {
+    pods_.OnCredentialStored(credential);
+  }
+  [[nodiscard]] std::vector<std::pair<PodUid, std::string>> MissingCredentials() const override {
+    return pods_.MissingCredentials();
+  }
+  [[nodiscard]] std::vector<v1::WorkloadStatus> Statuses() const override { return pods_.Statuses(); }
+  [[nodiscard]] const v1::WorkloadStatus* FindStatus(const PodUid& uid) const override {
+    return pods_.FindStatus(uid);
+  }
+  void OnStatusChanged(std::function<void(const std::vector<PodUid>&, bool urgent)> changed) override {
+    pods_.OnStatusChanged(std::move(changed));
+  }
+  [[nodiscard]] std::vector<Digest> LiveBlobs() const override { return pods_.LiveBlobs(); }
+
+ private:
+  PodSupervisor& pods_;
+};
+
+}  // namespace
+
+struct HostAgent::Impl {
+  Impl(Options options, Dependencies dependencies)
+      : d(std::move(dependencies)),
+        facts(options.facts),
+        conditions(d.files, d.clock, options.pods.root),
+        pods(options.pods, {d.loop, d.clock, d.random, d.files, d.store, d.runtime, d.opener, d.prober}),
+        runner(pods),
+        session({.hub_id = options.pods.hub_id,
+                 .host = options.pods.host,
+                 .agent_version = options.agent_version,
+                 .boot_id = options.boot_id,
+                 .tags = options.tags,
+                 .facts = options.facts,
+                 .root_public_key = options.root_public_key},
+                {.loop = d.loop,
+                 .clock = d.clock,
+                 .random = d.random,
+                 .store = d.store,
+                 .hub = d.hub,
+                 .runner = runner,
+                 .opener = d.opener,
+                 .dial_tunnel = d.dial_tunnel,
+                 .serve_stream =
+                     [this](const v1::StreamHead& head, std::shared_ptr<FrameStream> stream) {
+                       Serve(head, std::move(stream));
+                     }}),
+        look(d.loop) {}
+
+  void Serve(const v1::StreamHead& head, std::shared_ptr<FrameStream> stream) {
+    if (d.serve_stream)
+      d.serve_stream(head, std::move(stream), pods);
+    else
+      stream->Finish(absl::UnimplementedError("this agent serves no streams"));
+  }
+
+  void Look() {
+    d.runtime.GetInfo(lifetime.Guard([this](const absl::StatusOr<RuntimeInfo>& info) {
+      facts.clear_conditions();
+      bool well = info.ok();
+      for (auto& condition : conditions.Observe(info)) {
+        if (condition.type() == "RuntimeReady" || condition.type() == "NetworkReady")
+          well = well && condition.status();
+        *facts.add_conditions() = std::move(condition);
+      }
+      if (info.ok()) facts.set_container_runtime_version(info->name + "://" + info->version);
+      session.SetFacts(facts);
+      look.Set(well ? kLookAgain : kLookSoon, [this] { Look(); });
+    }));
+  }
+
+  Dependencies d;
+  v1::NodeFacts facts;
+  NodeConditions conditions;
+  PodSupervisor pods;
+  SupervisedRunner runner;
+  HubSession session;
+  Timer look;
+  Lifetime lifetime;
+};
+
+HostAgent::HostAgent(Options options, Dependencies dependencies)
+    : impl_(std::make_unique<Impl>(std::move(options), std::move(dependencies))) {}
+HostAgent::~HostAgent() = default;
+
+void HostAgent::Start() {
+  impl_->pods.Start();
+  impl_->Look();
+  impl_->session.Start();
+}
+
+void HostAgent::Stop(const std::string& reason, std::function<void()> done) {
+  impl_->session.Stop(reason, std::move(done));
+}
+
+Generation HostAgent::accepted() const { return impl_->session.accepted(); }
+const PodSupervisor& HostAgent::pods() const { return impl_->pods; }
+bool HostAgent::connected() const { return impl_->session.connected(); }
+
+}  // namespace slicelet::agent

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "common/base/file_system.h"
+#include "common/base/random.h"
+#include "common/base/time.h"
+#include "common/crypto/sealing.h"
+#include "common/loop/loop.h"
+#include "common/stream/frame_stream.h"
+#include "common/stream/message_pipe.h"
+#include "edge-agent/pod/pod_supervisor.h"
+#include "edge-agent/probes/prober.h"
+#include "edge-agent/runtime/container_runtime.h"
+#include "edge-agent/store/agent_store.h"
+#include "slicelet/v1/link.pb.h"
+
+namespace slicelet::agent {
+
+/// The agent without its process: everything of slicelet-agent that decides. `app/` gives it the real parts,
+/// the simulation gives it fakes.
+class HostAgent {
+ public:
+  using HubConnector = Connector<v1::HostMessage, v1::HubMessage>;
+
+  struct Options {
+    PodSupervisor::Options pods;
+    std::string agent_version;
+    std::string boot_id;
+    std::map<std::string, std::string> tags;
+    v1::NodeFacts facts;
+    /// The hub's root manifest key, learnt at enrolment: 32 bytes.
+    std::string root_public_key;
+  };
+
+  struct Dependencies {
+    Loop& loop;
+    Clock& clock;
+    Random& random;
+    FileSystem& files;
+    AgentStore& store;
+    ContainerRuntime& runtime;
+    const Opener& opener;
+    Prober& prober;
+    HubConnector& hub;
+    /// Dials EdgeLink.Tunnel.
+    std::function<std::unique_ptr<FrameStream>()> dial_tunnel;
+    /// Serves a tunnel's head: logs, exec ... Fakes answer Unimplemented. Owns the stream.
+    std::function<void(const v1::StreamHead&, std::shared_ptr<FrameStream>, const PodSupervisor&)>
+        serve_stream;
+  };
+
+  HostAgent(Options options, Dependencies dependencies);
+  ~HostAgent();
+
+  /// Starts the stored workloads, then looks for the hub.
+  void Start();
+  /// Says goodbye to the hub; containers keep running. `done` when it was sent or two seconds passed.
+  void Stop(const std::string& reason, std::function<void()> done);
+
+  /// For tests and invariants.
+  [[nodiscard]] Generation accepted() const;
+  [[nodiscard]] const PodSupervisor& pods() const;
+  [[nodiscard]] bool connected() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace slicelet::agent

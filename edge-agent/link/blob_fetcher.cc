@@ -1,0 +1,202 @@
+#include "edge-agent/link/blob_fetcher.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "common/base/encoding.h"
+#include "common/log/log.h"
+
+namespace slicelet::agent {
+namespace {
+
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+/// Without a chunk for this long everything asked for is asked for again.
+constexpr Duration kRetry = seconds(10);
+constexpr Duration kCollectSoon = minutes(1);
+constexpr Duration kCollectAgain = minutes(30);
+/// A guess where the manifest does not say: a workload.
+constexpr std::uint64_t kUnknownSize = 64 * 1024;
+
+}  // namespace
+
+BlobFetcher::BlobFetcher(Loop& loop, AgentStore& store, ManifestRunner& runner, Send send)
+    : loop_(loop), store_(store), runner_(runner), send_(std::move(send)), retry_(loop), collect_(loop) {
+  stored_.insert(store_.loaded().blobs.begin(), store_.loaded().blobs.end());
+}
+
+void BlobFetcher::Want(const v1::Manifest& manifest) {
+  named_.clear();
+  std::map<Digest, std::uint64_t> needed;
+  for (const auto& deployment : manifest.deployments()) {
+    named_.insert(Digest(deployment.digest()));
+    if (!deployment.has_stop()) needed.emplace(Digest(deployment.digest()), 0);
+    for (const auto& blob : deployment.blobs()) {
+      named_.insert(Digest(blob.digest()));
+      if (!deployment.has_stop()) needed[Digest(blob.digest())] = blob.size();
+    }
+  }
+  std::erase_if(transfers_, [&](const auto& entry) {
+    return needed.count(entry.first) == 0 && entry.second.stage != Stage::kStoring;
+  });
+  for (const auto& [digest, size] : needed) {
+    if (stored_.count(digest) == 0) transfers_[digest].size = size;
+  }
+  collect_.Set(kCollectSoon, [this] { Collect(); });
+  Pump();
+}
+
+void BlobFetcher::Begin() {
+  open_ = true;
+  for (auto& [digest, transfer] : transfers_) {
+    if (transfer.stage == Stage::kAsked || transfer.stage == Stage::kParked) transfer.stage = Stage::kWaiting;
+  }
+  Refresh();
+}
+
+void BlobFetcher::End() {
+  open_ = false;
+  retry_.Cancel();
+}
+
+void BlobFetcher::Refresh() {
+  for (const auto& digest : runner_.MissingBlobs()) {
+    const auto it = transfers_.find(digest);
+    if (it != transfers_.end()) continue;
+    // It was stored and turned out to be damaged.
+    stored_.erase(digest);
+    transfers_[digest];
+  }
+  Pump();
+}
+
+void BlobFetcher::Pump() {
+  if (!open_) return;
+  std::size_t asked = 0;
+  std::uint64_t bytes = 0;
+  const auto weight = [](const Transfer& transfer) {
+    return transfer.size == 0 ? kUnknownSize : transfer.size;
+  };
+  for (const auto& [digest, transfer] : transfers_) {
+    if (transfer.stage != Stage::kAsked) continue;
+    ++asked;
+    bytes += weight(transfer);
+  }
+  std::vector<Digest> wants;
+  for (auto& [digest, transfer] : transfers_) {
+    if (transfer.stage != Stage::kWaiting) continue;
+    if (asked >= kMaxWants || (asked > 0 && bytes + weight(transfer) > kMaxBytesAsked)) break;
+    transfer.stage = Stage::kAsked;
+    ++asked;
+    bytes += weight(transfer);
+    wants.push_back(digest);
+  }
+  Ask(wants);
+  if (transfers_.empty()) {
+    retry_.Cancel();
+  } else if (!retry_.armed()) {
+    retry_.Set(kRetry, [this] {
+      std::vector<Digest> again;
+      for (auto& [digest, transfer] : transfers_) {
+        if (transfer.stage == Stage::kParked) transfer.stage = Stage::kWaiting;
+        if (transfer.stage == Stage::kAsked && !progress_) again.push_back(digest);
+      }
+      progress_ = false;
+      Ask(again);
+      Pump();
+    });
+  }
+}
+
+void BlobFetcher::Ask(const std::vector<Digest>& digests) {
+  if (digests.empty() || !open_) return;
+  v1::Fetch fetch;
+  for (const auto& digest : digests) {
+    auto* want = fetch.add_wants();
+    want->set_digest(digest.value());
+    want->set_offset(transfers_[digest].data.size());
+  }
+  send_(fetch);
+}
+
+void BlobFetcher::OnBlob(const v1::Blob& blob) {
+  const Digest digest(blob.digest());
+  const auto it = transfers_.find(digest);
+  if (it == transfers_.end() || it->second.stage == Stage::kStoring) return;
+  auto& transfer = it->second;
+  if (blob.missing()) {
+    LogWarning("hub does not have a blob of the manifest", {{"blob", Short(digest)}});
+    transfer.stage = Stage::kParked;
+    return;
+  }
+  if (blob.total() > kMaxBlobBytes) {
+    LogWarning("blob is too large", {{"blob", Short(digest)}, {"bytes", blob.total()}});
+    transfer.stage = Stage::kParked;
+    transfer.data.clear();
+    return;
+  }
+  const std::uint64_t have = transfer.data.size();
+  // A chunk beyond a gap is of no use; one that was seen is harmless.
+  if (blob.offset() > have || blob.offset() + blob.data().size() > blob.total()) return;
+  const auto skip = have - blob.offset();
+  if (skip < blob.data().size()) {
+    transfer.data.append(blob.data(), skip, std::string::npos);
+    progress_ = true;
+  }
+  if (transfer.data.size() == blob.total()) Store(digest, transfer);
+}
+
+void BlobFetcher::Store(const Digest& digest, Transfer& transfer) {
+  if (Sha256(transfer.data) != digest) {
+    LogWarning("blob does not match its digest, asking again", {{"blob", Short(digest)}});
+    transfer.data.clear();
+    transfer.stage = Stage::kParked;
+    return;
+  }
+  transfer.stage = Stage::kStoring;
+  AgentStore::Batch batch;
+  batch.blobs[digest] = std::move(transfer.data);
+  transfer.data.clear();
+  store_.Commit(std::move(batch), lifetime_.Guard([this, digest](const absl::Status& status) {
+    if (!status.ok()) {
+      LogWarning("cannot store a blob", {{"blob", Short(digest)}, {"error", Describe(status)}});
+      if (const auto it = transfers_.find(digest); it != transfers_.end()) it->second.stage = Stage::kParked;
+      return;
+    }
+    stored_.insert(digest);
+    transfers_.erase(digest);
+    Pump();
+    runner_.OnBlobsStored();
+  }));
+}
+
+void BlobFetcher::Collect() {
+  collect_.Set(kCollectAgain, [this] { Collect(); });
+  Refresh();
+  const auto live = runner_.LiveBlobs();
+  std::set<Digest> keep(live.begin(), live.end());
+  keep.insert(named_.begin(), named_.end());
+  AgentStore::Batch batch;
+  for (const auto& digest : stored_) {
+    if (keep.count(digest) == 0) batch.blobs[digest] = std::nullopt;
+  }
+  if (batch.blobs.empty()) return;
+  std::vector<Digest> dropped;
+  for (const auto& [digest, nothing] : batch.blobs) {
+    dropped.push_back(digest);
+    // Batches are durable in order: one that is wanted again from now on is stored after this.
+    stored_.erase(digest);
+  }
+  LogDebug("dropping blobs nobody needs", {{"count", static_cast<std::uint64_t>(dropped.size())}});
+  store_.Commit(std::move(batch), lifetime_.Guard([this, dropped](const absl::Status& status) {
+    if (status.ok()) return;
+    // Still there: tried again with the next collection.
+    for (const auto& digest : dropped) {
+      if (transfers_.count(digest) == 0) stored_.insert(digest);
+    }
+  }));
+}
+
+}  // namespace slicelet::agent

@@ -1,0 +1,434 @@
+#include "edge-agent/link/hub_session.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/backoff.h"
+#include "common/base/encoding.h"
+#include "common/log/log.h"
+#include "edge-agent/link/autonomy.h"
+#include "edge-agent/link/blob_fetcher.h"
+#include "edge-agent/link/commands.h"
+#include "edge-agent/link/manifest_keeper.h"
+#include "edge-agent/link/status_reporter.h"
+
+namespace slicelet::agent {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+constexpr std::uint32_t kProtocol = 1;
+constexpr Duration kHealthy = seconds(60);
+constexpr Duration kBirthRetry = seconds(10);
+constexpr int kMaxBirths = 3;
+constexpr int kMissedHeartbeats = 3;
+/// What the hub may ask for.
+constexpr Duration kShortestHeartbeat = seconds(1);
+constexpr Duration kLongestHeartbeat = hours(1);
+constexpr Duration kDefaultHeartbeat = seconds(60);
+constexpr Duration kLongestBatch = seconds(5);
+constexpr Duration kDefaultBatch = milliseconds(50);
+constexpr Duration kLongestWait = hours(1);
+/// Full reports of hosts that come back at the same time are spread over this much.
+constexpr Duration kReturnSpread = seconds(1);
+/// What a pipe needs to send a last message.
+constexpr Duration kGoodbye = milliseconds(200);
+constexpr int kNonceBytes = 16;
+constexpr std::uint64_t kMaxCredentialBytes = 64 * 1024;
+constexpr std::size_t kMaxCredentialRequests = 256;
+
+/// `value` in milliseconds within its bounds; 0 is "not said".
+Duration Within(std::int64_t value, Duration fallback, Duration least, Duration most) {
+  if (value <= 0) return fallback;
+  if (value > std::chrono::duration_cast<milliseconds>(most).count()) return most;
+  return std::max<Duration>(milliseconds(value), least);
+}
+
+}  // namespace
+
+struct HubSession::Impl {
+  Impl(Options the_options, Dependencies dependencies)
+      : options(std::move(the_options)),
+        d(std::move(dependencies)),
+        settings(FirstSettings()),
+        keeper({options.hub_id, options.host, options.root_public_key}, d.store, settings, KeeperEvents()),
+        autonomy(d.loop, [this](const v1::Manifest& manifest) { d.runner.Apply(manifest); }),
+        blobs(d.loop, d.store, d.runner,
+              [this](const v1::Fetch& fetch) {
+                v1::HostMessage message;
+                *message.mutable_fetch() = fetch;
+                Send(std::move(message));
+              }),
+        reporter(d.loop, d.runner,
+                 [this](const v1::StatusReport& report) {
+                   v1::HostMessage message;
+                   *message.mutable_status() = report;
+                   Send(std::move(message));
+                 }),
+        commands(d.dial_tunnel, d.serve_stream,
+                 [this](const v1::Reply& reply) {
+                   v1::HostMessage message;
+                   *message.mutable_reply() = reply;
+                   Send(std::move(message));
+                 }),
+        backoff({}, d.random),
+        birth_timer(d.loop),
+        heartbeat_timer(d.loop),
+        reconnect_timer(d.loop),
+        healthy_timer(d.loop),
+        goodbye_timer(d.loop) {
+    if (settings.amnesiac() && settings.nonce().empty()) {
+      settings.set_nonce(HexDecode(d.random.Hex(kNonceBytes)).value());
+    }
+    reporter.SetFacts(options.facts);
+    reporter.SetObserved(keeper.accepted());
+    d.runner.OnStatusChanged(lifetime.Guard(
+        [this](const std::vector<PodUid>& uids, bool urgent) { reporter.OnChanged(uids, urgent); }));
+  }
+
+  v1::AgentSettings FirstSettings() {
+    v1::AgentSettings first = d.store.loaded().settings;
+    if (d.store.created()) first.set_amnesiac(true);
+    first.set_boot_id(options.boot_id);
+    return first;
+  }
+
+  ManifestKeeper::Events KeeperEvents() {
+    return {.verified = [this](const v1::Manifest& manifest) { blobs.Want(manifest); },
+            .accepted =
+                [this](const v1::Manifest& manifest, const v1::Accepted& accepted, bool fresh) {
+                  v1::HostMessage message;
+                  *message.mutable_accepted() = accepted;
+                  Send(std::move(message));
+                  if (!fresh) return;
+                  reporter.SetObserved(keeper.accepted());
+                  autonomy.Apply(manifest);
+                  RequestCredentials();
+                  ScheduleHeartbeat();
+                },
+            .rejected =
+                [this](const v1::Rejected& rejected) {
+                  v1::HostMessage message;
+                  *message.mutable_rejected() = rejected;
+                  Send(std::move(message));
+                }};
+  }
+
+  void SaveSettings(Loop::Task then) {
+    AgentStore::Batch batch;
+    batch.settings = settings;
+    d.store.Commit(std::move(batch), lifetime.Guard([then = std::move(then)](const absl::Status& status) {
+      // With a full disk the host still talks to its hub; Welcome's floor mends a counter that was used
+      // twice.
+      if (!status.ok()) LogError("cannot store the session counter", {{"error", Describe(status)}});
+      if (then) then();
+    }));
+  }
+
+  // ---- Connecting ----
+
+  void Start() {
+    // The runner was started with it; from here on autonomy counts.
+    if (keeper.held()) autonomy.Apply(keeper.newest());
+    if (keeper.held()) blobs.Want(keeper.newest());
+    Connect();
+  }
+
+  void Connect() {
+    if (stopping) return;
+    session = settings.session() + 1;
+    settings.set_session(session);
+    births = 0;
+    // The counter is made durable while the connection is set up.
+    SaveSettings([this, expected = session] {
+      if (expected == session) SendBirth();
+    });
+    pipe = d.hub.Connect(
+        {.on_message = lifetime.Guard([this](v1::HubMessage m) { OnMessage(m); }),
+         .on_closed = lifetime.Guard([this](const absl::Status& status) { OnClosed(status); })});
+  }
+
+  void OnClosed(const absl::Status& status) {
+    const bool was_up = up;
+    Disconnect();
+    ScheduleReconnect();
+    if (was_up)
+      LogWarning("lost the hub", {{"host", options.host}, {"error", Describe(status)}});
+    else
+      LogInfo("cannot reach the hub", {{"host", options.host}, {"error", Describe(status)}});
+  }
+
+  void Disconnect() {
+    up = false;
+    birth_timer.Cancel();
+    heartbeat_timer.Cancel();
+    healthy_timer.Cancel();
+    reporter.End();
+    blobs.End();
+    // It may be the one that is calling us.
+    if (pipe) d.loop.Post([old = std::shared_ptr<HubPipe>(std::move(pipe))] {});
+    pipe.reset();
+  }
+
+  void ScheduleReconnect() {
+    if (stopping) return;
+    returning = true;
+    const Duration delay = std::max(backoff.Next(), std::exchange(directed_wait, Duration::zero()));
+    reconnect_timer.Set(delay, [this] { Connect(); });
+  }
+
+  void Drop(const std::string& why) {
+    LogWarning("leaving the hub to connect again", {{"host", options.host}, {"why", why}});
+    Disconnect();
+    ScheduleReconnect();
+  }
+
+  void Send(v1::HostMessage message) {
+    if (!pipe) return;
+    message.set_session(session);
+    pipe->Send(std::move(message));
+  }
+
+  void SendBirth() {
+    if (!pipe) return;
+    if (++births > kMaxBirths) {
+      Drop("no welcome");
+      return;
+    }
+    v1::HostMessage message;
+    auto* birth = message.mutable_birth();
+    birth->set_host_id(options.host.value());
+    birth->set_boot_id(options.boot_id);
+    birth->set_agent_version(options.agent_version);
+    birth->set_protocol(kProtocol);
+    *birth->mutable_node() = options.facts;
+    for (const auto& [key, value] : options.tags) (*birth->mutable_tags())[key] = value;
+    birth->set_sealing_key_id(d.opener.key_id());
+    birth->set_sealing_public_key(d.opener.public_key());
+    ToProto(keeper.accepted(), birth->mutable_accepted());
+    birth->set_accepted_digest(keeper.digest());
+    birth->set_amnesiac(settings.amnesiac());
+    if (settings.amnesiac()) birth->set_nonce(settings.nonce());
+    birth->set_clock(ToUnixNanos(d.clock.Now()));
+    Send(std::move(message));
+    birth_timer.Set(kBirthRetry, [this] { SendBirth(); });
+  }
+
+  // ---- What the hub says ----
+
+  void OnMessage(const v1::HubMessage& message) {
+    if (message.session() != 0 && message.session() != session) return;
+    heard = d.loop.Now();
+    autonomy.Heard();
+    switch (message.message_case()) {
+      case v1::HubMessage::kWelcome:
+        OnWelcome(message.welcome());
+        break;
+      case v1::HubMessage::kDesired:
+        keeper.Offer(message.desired());
+        break;
+      case v1::HubMessage::kBlob:
+        blobs.OnBlob(message.blob());
+        break;
+      case v1::HubMessage::kStatusAck:
+        reporter.OnAck(message.status_ack().sequence());
+        break;
+      case v1::HubMessage::kResync:
+        reporter.OnResync();
+        break;
+      case v1::HubMessage::kHeartbeatAck:
+        HubTime(message.heartbeat_ack().hub_time());
+        break;
+      case v1::HubMessage::kCommand:
+        // Before Welcome the hub's time is not known, so nothing that expires is run.
+        if (up) commands.Run(message.command(), HubNow(), keeper.held());
+        break;
+      case v1::HubMessage::kCredential:
+        OnCredential(message.credential());
+        break;
+      case v1::HubMessage::MESSAGE_NOT_SET:
+        // A newer hub's.
+        break;
+    }
+  }
+
+  void OnWelcome(const v1::Welcome& welcome) {
+    if (welcome.hub_id() != options.hub_id) {
+      Drop("this is hub " + welcome.hub_id() + ", not " + options.hub_id);
+      return;
+    }
+    HubTime(welcome.hub_time());
+    directed_wait = Within(welcome.reconnect_wait_ms(), Duration::zero(), Duration::zero(), kLongestWait);
+    const bool keys_changed = keeper.AddKeys(welcome.manifest_keys());
+    if (welcome.session_floor() >= session) {
+      // Our counter was lost with the store: go on above what the hub remembers.
+      session = welcome.session_floor() + 1;
+      settings.set_session(session);
+      births = 0;
+      SaveSettings([this, expected = session] {
+        if (expected == session) SendBirth();
+      });
+      return;
+    }
+    if (keys_changed) SaveSettings({});
+    heartbeat = Within(welcome.heartbeat_ms(), kDefaultHeartbeat, kShortestHeartbeat, kLongestHeartbeat);
+    if (welcome.want_manifest() && keeper.held()) {
+      v1::HostMessage message;
+      *message.mutable_reply()->mutable_manifest() = *keeper.held();
+      Send(std::move(message));
+    }
+    // Said again because a Birth was sent again.
+    if (up && welcome.incarnation() == incarnation) return;
+    incarnation = welcome.incarnation();
+    up = true;
+    birth_timer.Cancel();
+    LogInfo("welcomed by the hub",
+            {{"host", options.host}, {"session", session}, {"gen", keeper.accepted()}});
+    healthy_timer.Set(kHealthy, [this] { backoff.Reset(); });
+    const Duration spread = returning ? Duration(static_cast<Duration::rep>(d.random.Below(
+                                            static_cast<std::uint64_t>(kReturnSpread.count()))))
+                                      : Duration::zero();
+    reporter.Begin(Within(welcome.status_batch_ms(), kDefaultBatch, Duration::zero(), kLongestBatch), spread);
+    blobs.Begin();
+    RequestCredentials();
+    ScheduleHeartbeat();
+  }
+
+  void OnCredential(const v1::Credential& credential) {
+    if (credential.ByteSizeLong() > kMaxCredentialBytes || credential.uid().empty() ||
+        credential.name().empty()) {
+      LogWarning("credential refused", {{"uid", credential.uid()}, {"name", credential.name()}});
+      return;
+    }
+    v1::StoredCredential stored;
+    stored.set_uid(credential.uid());
+    stored.set_name(credential.name());
+    *stored.mutable_sealed() = credential.sealed();
+    stored.set_expires(credential.expires());
+    AgentStore::Batch batch;
+    batch.credentials.push_back(stored);
+    d.store.Commit(std::move(batch), lifetime.Guard([this, stored](const absl::Status& status) {
+      if (status.ok())
+        d.runner.OnCredentialStored(stored);
+      else
+        LogWarning("cannot store a credential", {{"uid", stored.uid()}, {"error", Describe(status)}});
+    }));
+  }
+
+  void RequestCredentials() {
+    if (!up) return;
+    std::size_t count = 0;
+    for (const auto& [uid, name] : d.runner.MissingCredentials()) {
+      if (++count > kMaxCredentialRequests) return;
+      v1::HostMessage message;
+      message.mutable_credential_request()->set_uid(uid.value());
+      message.mutable_credential_request()->set_name(name);
+      Send(std::move(message));
+    }
+  }
+
+  // ---- Time and signs of life ----
+
+  void HubTime(std::int64_t time) {
+    if (time <= 0) return;
+    settings.set_hub_time(time);
+    hub_time_heard = d.loop.Now();
+  }
+
+  [[nodiscard]] std::int64_t HubNow() const {
+    return settings.hub_time() + (d.loop.Now() - hub_time_heard).count();
+  }
+
+  void ScheduleHeartbeat() {
+    if (!up) return;
+    Duration interval = heartbeat;
+    // The shortest autonomy must not run out over an idle link.
+    if (autonomy.shortest() > Duration::zero()) {
+      interval = std::min(interval, std::max(autonomy.shortest() / 4, kShortestHeartbeat));
+    }
+    heartbeat_timer.Set(interval, [this, interval] {
+      if (d.loop.Now() - heard > kMissedHeartbeats * interval) {
+        Drop("the hub is silent");
+        return;
+      }
+      v1::HostMessage message;
+      message.mutable_heartbeat()->set_want_ack(d.loop.Now() - heard >= interval / 2);
+      Send(std::move(message));
+      blobs.Refresh();
+      RequestCredentials();
+      ScheduleHeartbeat();
+    });
+  }
+
+  void Stop(const std::string& reason, std::function<void()> done) {
+    stopping = true;
+    reconnect_timer.Cancel();
+    if (!pipe) {
+      d.loop.Post(std::move(done));
+      return;
+    }
+    v1::HostMessage message;
+    message.mutable_goodbye()->set_reason(reason);
+    Send(std::move(message));
+    pipe->Close();
+    up = false;
+    birth_timer.Cancel();
+    heartbeat_timer.Cancel();
+    reporter.End();
+    blobs.End();
+    goodbye_timer.Set(kGoodbye, [this, done = std::move(done)] {
+      pipe.reset();
+      done();
+    });
+  }
+
+  using HubPipe = HubConnector::Pipe;
+
+  Options options;
+  Dependencies d;
+  v1::AgentSettings settings;
+  ManifestKeeper keeper;
+  Autonomy autonomy;
+  BlobFetcher blobs;
+  StatusReporter reporter;
+  Commands commands;
+  Backoff backoff;
+  std::unique_ptr<HubPipe> pipe;
+  std::uint64_t session = 0;
+  int births = 0;
+  bool up = false;
+  bool stopping = false;
+  /// Not the first connection of this process.
+  bool returning = false;
+  std::string incarnation;
+  Duration heartbeat = kDefaultHeartbeat;
+  Duration directed_wait{};
+  MonotonicTime heard{};
+  MonotonicTime hub_time_heard{};
+  Timer birth_timer;
+  Timer heartbeat_timer;
+  Timer reconnect_timer;
+  Timer healthy_timer;
+  Timer goodbye_timer;
+  Lifetime lifetime;
+};
+
+HubSession::HubSession(Options options, Dependencies dependencies)
+    : impl_(std::make_unique<Impl>(std::move(options), std::move(dependencies))) {}
+HubSession::~HubSession() = default;
+
+void HubSession::Start() { impl_->Start(); }
+void HubSession::Stop(const std::string& reason, std::function<void()> done) {
+  impl_->Stop(reason, std::move(done));
+}
+void HubSession::SetFacts(const v1::NodeFacts& facts) {
+  impl_->options.facts = facts;
+  impl_->reporter.SetFacts(facts);
+}
+Generation HubSession::accepted() const { return impl_->keeper.accepted(); }
+bool HubSession::connected() const { return impl_->up; }
+
+}  // namespace slicelet::agent

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "common/base/ids.h"
+#include "common/crypto/signing.h"
+#include "common/loop/loop.h"
+#include "edge-agent/store/agent_store.h"
+#include "slicelet/v1/link.pb.h"
+
+namespace slicelet::agent {
+
+inline constexpr std::size_t kMaxManifestBytes = 2 * 1024 * 1024;
+inline constexpr int kMaxDeployments = 1'000;
+
+/// Decides which manifest this host holds: verifies what the hub offers, and says Accepted only when it is
+/// durable.
+///
+/// `settings` is shared with the session, which writes it too: every batch carries the whole of it.
+class ManifestKeeper {
+ public:
+  struct Options {
+    std::string hub_id;
+    HostId host;
+    std::string root_public_key;
+  };
+  struct Events {
+    /// Verified, and about to be made durable: blobs can be asked for at once.
+    std::function<void(const v1::Manifest&)> verified;
+    /// Durable: may be acknowledged and run. `fresh` is false for one that was held already.
+    std::function<void(const v1::Manifest&, const v1::Accepted&, bool fresh)> accepted;
+    std::function<void(const v1::Rejected&)> rejected;
+  };
+
+  /// Reads what the store holds; a manifest that can not be read or verified makes the host amnesiac.
+  ManifestKeeper(Options options, AgentStore& store, v1::AgentSettings& settings, Events events);
+
+  void Offer(const v1::Desired& desired);
+  /// Adds those that the root key certified; true when something was new. Others are logged.
+  bool AddKeys(const google::protobuf::RepeatedPtrField<v1::KeyCertificate>& keys);
+
+  [[nodiscard]] const Generation& accepted() const { return held_.generation; }
+  [[nodiscard]] const std::optional<v1::SignedManifest>& held() const { return held_.bytes; }
+  /// The newest verified one, durable or not yet; an empty one if there is none.
+  [[nodiscard]] const v1::Manifest& newest() const { return newest_; }
+  /// SHA-256 of the held manifest's bytes, empty if there is none.
+  [[nodiscard]] const std::string& digest() const { return held_.digest; }
+
+ private:
+  struct Held {
+    Generation generation;
+    std::string digest;
+    std::optional<v1::SignedManifest> bytes;
+  };
+
+  void Reject(const Generation& generation, v1::Rejected::Code code, const std::string& message,
+              bool with_proof);
+  /// Nothing if it is well-formed, else what is wrong with it.
+  [[nodiscard]] static std::string Defect(const v1::Manifest& manifest);
+  void Store(const v1::Manifest& manifest, Held next);
+
+  const Options options_;
+  AgentStore& store_;
+  v1::AgentSettings& settings_;
+  const Events events_;
+  KeyRing keys_;
+  Held held_;
+  /// Being written; equals `held_` when nothing is.
+  Held writing_;
+  v1::Manifest newest_;
+  Lifetime lifetime_;
+};
+
+inline Generation FromProto(const v1::Generation& generation) {
+  return {generation.epoch(), generation.number()};
+}
+inline void ToProto(const Generation& from, v1::Generation* to) {
+  to->set_epoch(from.epoch);
+  to->set_number(from.number);
+}
+
+}  // namespace slicelet::agent

@@ -1,0 +1,229 @@
+#include <gtest/gtest.h>
+
+#include <boost/asio/io_context.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+
+#include "common/loop/asio_loop.h"
+#include "edge-agent/logs/log_files.h"
+#include "edge-agent/logs/log_line.h"
+#include "edge-agent/logs/log_stream.h"
+
+namespace slicelet::agent {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr char kTime[] = "2026-11-21T06:31:09.037780296Z";
+
+std::string Show(const v1::LogOptions& options, const std::vector<std::string>& lines) {
+  LogFormatter formatter(options, *ParseTime("2026-11-21T06:31:19Z"));
+  std::string out;
+  for (const auto& line : lines) formatter.Add(line, out);
+  return out;
+}
+
+std::string Full(const std::string& text, const std::string& time = kTime) {
+  return time + " stdout F " + text;
+}
+std::string Partial(const std::string& text) { return std::string(kTime) + " stdout P " + text; }
+
+TEST(LogLine, IsTakenApart) {
+  const std::string line = std::string(kTime) + " stderr P a b ";
+  const auto parsed = ParseLogLine(line);
+  ASSERT_TRUE(parsed);
+  EXPECT_EQ(parsed->timestamp, kTime);
+  EXPECT_EQ(parsed->stream, "stderr");
+  EXPECT_TRUE(parsed->partial);
+  EXPECT_EQ(parsed->text, "a b ");
+  EXPECT_TRUE(ParseLogLine(std::string(kTime) + " stdout F"));
+  EXPECT_TRUE(ParseLogLine(std::string(kTime) + " stdout F:x text"));
+}
+
+class NoLogLine : public testing::TestWithParam<const char*> {};
+TEST_P(NoLogLine, IsRefused) { EXPECT_FALSE(ParseLogLine(GetParam())); }
+INSTANTIATE_TEST_SUITE_P(All, NoLogLine,
+                         testing::Values("", " ", "x", "2026 stdout", "2026 stdin F x", "2026 stdout Q x",
+                                         " stdout F x"));
+
+TEST(LogFormatter, JoinsPartialLines) {
+  EXPECT_EQ(Show({}, {Partial("a"), Partial("b"), Full("c"), Full("d")}), "abc\nd\n");
+}
+
+TEST(LogFormatter, PutsOneTimestampBeforeAJoinedLine) {
+  v1::LogOptions options;
+  options.set_timestamps(true);
+  EXPECT_EQ(Show(options, {Partial("a"), Full("b")}), std::string(kTime) + " ab\n");
+}
+
+TEST(LogFormatter, LeavesOutWhatIsOlder) {
+  v1::LogOptions options;
+  options.set_since_seconds(5);
+  EXPECT_EQ(Show(options, {Full("old", "2026-11-21T06:31:13Z"), Full("new", "2026-11-21T06:31:14Z")}),
+            "new\n");
+  v1::LogOptions time;
+  time.set_since_time(ToUnixNanos(*ParseTime("2026-11-21T06:31:13.5Z")));
+  EXPECT_EQ(Show(time, {Full("old", "2026-11-21T06:31:13Z"), Full("new", "2026-11-21T06:31:14Z")}), "new\n");
+}
+
+TEST(LogFormatter, StopsAtTheByteLimit) {
+  v1::LogOptions options;
+  options.set_limit_bytes(5);
+  EXPECT_EQ(Show(options, {Full("abc"), Full("def")}), "abc\nd");
+}
+
+class LogFilesTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = testing::TempDir() + "logs-XXXXXX";
+    directory_ = mkdtemp(pattern.data());
+  }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
+
+  [[nodiscard]] std::string Path(const std::string& name) const { return directory_ + "/" + name; }
+  void Append(const std::string& name, const std::string& text) {
+    std::ofstream(Path(name), std::ios::app) << text;
+  }
+
+  std::string directory_;
+};
+
+TEST_F(LogFilesTest, ReadsWholeLinesOverAllFiles) {
+  Append("0.log.1", "a\nb\n");
+  Append("0.log", "c\nunfinished");
+  LogFiles files({Path("0.log.1"), Path("gone"), Path("0.log")});
+  EXPECT_EQ(files.Read(1000), "a\nb\nc\n");
+  EXPECT_EQ(files.Read(1000), "");
+  Append("0.log", " line\n");
+  EXPECT_EQ(files.Read(1000), "unfinished line\n");
+}
+
+TEST_F(LogFilesTest, FollowsARotation) {
+  Append("0.log", "a\n");
+  LogFiles files({Path("0.log")});
+  EXPECT_EQ(files.Read(1000), "a\n");
+  Append("0.log", "b\n");
+  std::filesystem::rename(Path("0.log"), Path("0.log.1"));
+  EXPECT_EQ(files.Read(1000), "b\n");
+  Append("0.log.1", "c\n");
+  Append("0.log", "d\n");
+  EXPECT_EQ(files.Read(1000), "c\nd\n");
+}
+
+struct Tail {
+  std::uint64_t lines;
+  std::string expected;
+};
+class LogTail : public LogFilesTest, public testing::WithParamInterface<Tail> {};
+TEST_P(LogTail, BeginsThatManyLinesBeforeTheEnd) {
+  Append("0.log.1", "1\n2\n");
+  Append("0.log", "3\n4\n");
+  LogFiles files({Path("0.log.1"), Path("0.log")});
+  files.SeekToTail(GetParam().lines);
+  EXPECT_EQ(files.Read(1000), GetParam().expected);
+}
+INSTANTIATE_TEST_SUITE_P(All, LogTail,
+                         testing::Values(Tail{0, ""}, Tail{1, "4\n"}, Tail{2, "3\n4\n"}, Tail{3, "2\n3\n4\n"},
+                                         Tail{4, "1\n2\n3\n4\n"}, Tail{9, "1\n2\n3\n4\n"}));
+
+TEST_F(LogFilesTest, FindsTheTailOfALargeFile) {
+  std::string text;
+  for (int i = 0; i < 100'000; ++i) text += std::to_string(i) + "\n";
+  Append("0.log", text);
+  LogFiles files({Path("0.log")});
+  files.SeekToTail(50'000);
+  EXPECT_EQ(files.Read(6), "50000\n");
+}
+
+class LogStreamTest : public LogFilesTest {
+ protected:
+  void Serve(const v1::LogOptions& options) {
+    auto [server, client] = MakeLocalFrameStreams(loop_);
+    client_ = std::move(client);
+    ServeLogs(loop_, clock_, *watcher_, options, [this] { return source_; }, std::move(server));
+    Next();
+  }
+  void Next() {
+    client_->Read([this](const absl::StatusOr<std::optional<v1::StreamFrame>>& frame) {
+      if (!frame.ok() || !*frame) {
+        ended_ = true;
+        return;
+      }
+      if ((*frame)->has_reply()) reply_ = (*frame)->reply();
+      text_ += (*frame)->data();
+      Next();
+    });
+  }
+  template <typename Condition>
+  bool Until(Condition holds) {
+    auto* context = static_cast<boost::asio::io_context*>(loop_.io_context());
+    const auto end = loop_.Now() + seconds(20);
+    while (!holds() && loop_.Now() < end) context->run_one_for(milliseconds(50));
+    return holds();
+  }
+
+  AsioLoop loop_;
+  SystemClock clock_;
+  std::unique_ptr<LogWatcher> watcher_ = MakeLogWatcher(loop_);
+  absl::StatusOr<LogSource> source_ = LogSource{};
+  std::unique_ptr<FrameStream> client_;
+  std::optional<v1::StreamReply> reply_;
+  std::string text_;
+  bool ended_ = false;
+};
+
+TEST_F(LogStreamTest, SendsWhatThereIsAndEnds) {
+  std::string expected;
+  for (int i = 0; i < 20'000; ++i) {
+    Append("0.log", Full("line " + std::to_string(i)) + "\n");
+    expected += "line " + std::to_string(i) + "\n";
+  }
+  source_ = LogSource{{Path("0.log")}, true};
+  Serve({});
+  ASSERT_TRUE(Until([&] { return ended_; }));
+  ASSERT_TRUE(reply_);
+  EXPECT_EQ(reply_->code(), 0);
+  EXPECT_EQ(text_, expected);
+}
+
+TEST_F(LogStreamTest, RepliesWithTheErrorOfAnUnknownContainer) {
+  source_ = absl::NotFoundError("no container x");
+  Serve({});
+  ASSERT_TRUE(Until([&] { return ended_; }));
+  EXPECT_EQ(reply_->code(), static_cast<int>(absl::StatusCode::kNotFound));
+  EXPECT_EQ(reply_->message(), "no container x");
+}
+
+TEST_F(LogStreamTest, FollowsUntilTheContainerStops) {
+  Append("0.log", Full("a") + "\n");
+  source_ = LogSource{{Path("0.log")}, true};
+  v1::LogOptions options;
+  options.set_follow(true);
+  Serve(options);
+  ASSERT_TRUE(Until([&] { return text_ == "a\n"; }));
+  Append("0.log", Full("b") + "\n");
+  ASSERT_TRUE(Until([&] { return text_ == "a\nb\n"; }));
+  std::filesystem::rename(Path("0.log"), Path("0.log.1"));
+  Append("0.log", Full("c") + "\n");
+  ASSERT_TRUE(Until([&] { return text_ == "a\nb\nc\n"; }));
+  EXPECT_FALSE(ended_);
+  source_->running = false;
+  ASSERT_TRUE(Until([&] { return ended_; }));
+}
+
+TEST_F(LogStreamTest, StopsFollowingWhenTheReaderGoes) {
+  Append("0.log", Full("a") + "\n");
+  source_ = LogSource{{Path("0.log")}, true};
+  v1::LogOptions options;
+  options.set_follow(true);
+  Serve(options);
+  ASSERT_TRUE(Until([&] { return text_ == "a\n"; }));
+  client_->Finish(absl::OkStatus());
+  EXPECT_TRUE(Until([&] { return ended_; }));
+}
+
+}  // namespace
+}  // namespace slicelet::agent

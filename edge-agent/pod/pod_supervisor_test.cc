@@ -1,0 +1,310 @@
+#include "edge-agent/pod/pod_supervisor.h"
+
+#include <gtest/gtest.h>
+
+#include "edge-agent/pod/testing/pod_host.h"
+
+namespace slicelet::agent {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+class PodSupervisorTest : public ::testing::Test {
+ protected:
+  PodHost host_;
+};
+
+TEST_F(PodSupervisorTest, RunsAPodAndReportsItWithinMillisecondsOfTheRuntime) {
+  host_.Apply({host_.Pod("u1")});
+  const auto began = host_.loop.Now();
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.IsReady("u1"); }));
+  // Sandbox 50 + address 1 + create 10 + start 30 + status 1 ms in the runtime; a commit may add 2.
+  EXPECT_LE(host_.loop.Now() - began, milliseconds(100));
+  const v1::WorkloadStatus status = host_.Status("u1");
+  EXPECT_EQ(status.phase(), v1::PHASE_RUNNING);
+  EXPECT_EQ(status.pod_generation(), 1);
+  EXPECT_EQ(status.pod_ips_size(), 1);
+  EXPECT_EQ(status.host_ip(), "192.0.2.1");
+  ASSERT_EQ(status.containers_size(), 1);
+  EXPECT_EQ(status.containers(0).container_id().rfind("containerd://", 0), 0U);
+  EXPECT_TRUE(status.containers(0).started());
+  EXPECT_GT(status.containers(0).state().running().started_at(), 0);
+  for (const auto& condition : status.conditions()) EXPECT_TRUE(condition.status()) << condition.type();
+}
+
+TEST_F(PodSupervisorTest, ExitIsReportedOnceDurable) {
+  v1::Workload pod = host_.Pod("u1");
+  pod.set_restart_policy(v1::RESTART_POLICY_NEVER);
+  host_.runtime_host.images["app"].exits_after = seconds(5);
+  host_.runtime_host.images["app"].exit_code = 3;
+  host_.Apply({pod});
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.Status("u1").phase() == v1::PHASE_FAILED; }));
+  const auto& terminated = host_.Status("u1").containers(0).state().terminated();
+  EXPECT_EQ(terminated.exit_code(), 3);
+  EXPECT_EQ(terminated.reason(), "Error");
+  EXPECT_EQ(host_.store.records().at(PodUid("u1")).terminal_phase(), v1::PHASE_FAILED);
+}
+
+TEST_F(PodSupervisorTest, RestartsWithTheKubeletsBackoff) {
+  host_.runtime_host.images["app"].exits_after = seconds(1);
+  host_.runtime_host.images["app"].exit_code = 1;
+  host_.Apply({host_.Pod("u1")});
+  host_.loop.Advance(seconds(100));
+  std::vector<std::int64_t> gaps;
+  const auto& starts = host_.runtime_host.starts();
+  for (std::size_t i = 1; i < starts.size(); ++i) {
+    gaps.push_back(std::chrono::duration_cast<seconds>(starts[i].at - starts[i - 1].at).count());
+  }
+  EXPECT_EQ(gaps, (std::vector<std::int64_t>{1, 11, 21, 41}));
+  const v1::WorkloadStatus status = host_.Status("u1");
+  EXPECT_EQ(status.containers(0).state().waiting().reason(), "CrashLoopBackOff");
+  EXPECT_EQ(status.containers(0).last_state().terminated().exit_code(), 1);
+  EXPECT_EQ(status.containers(0).restart_count(), 4);
+  EXPECT_EQ(status.phase(), v1::PHASE_RUNNING);
+}
+
+TEST_F(PodSupervisorTest, AdoptsEverythingAfterAKill) {
+  host_.Apply({host_.Pod("u1"), host_.Pod("u2")});
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.IsReady("u1") && host_.IsReady("u2"); }));
+  const auto id = host_.Status("u1").containers(0).container_id();
+  host_.Kill();
+  host_.StartAgent();
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.IsReady("u1") && host_.IsReady("u2"); }));
+  EXPECT_EQ(host_.Status("u1").containers(0).container_id(), id);
+  EXPECT_EQ(host_.Status("u1").containers(0).restart_count(), 0);
+  EXPECT_EQ(host_.runtime_host.starts().size(), 2U);
+}
+
+TEST_F(PodSupervisorTest, AKillAtAnyMomentOfTheStartNeitherDoublesNorLosesAnything) {
+  for (int at = 0; at < 110; ++at) {
+    PodHost host;
+    v1::Workload pod = host.Pod("u1");
+    pod.set_restart_policy(v1::RESTART_POLICY_NEVER);
+    host.Apply({pod});
+    host.loop.Advance(milliseconds(at));
+    host.Kill();
+    host.loop.Advance(milliseconds(at % 7 * 20));
+    host.StartAgent();
+    EXPECT_TRUE(host.RunUntil([&] { return host.IsReady("u1"); }))
+        << "killed after " << at << " ms: " << host.Status("u1").DebugString();
+    EXPECT_TRUE(host.runtime_host.violations().empty())
+        << "killed after " << at << " ms: " << host.runtime_host.violations()[0];
+    EXPECT_EQ(host.runtime_host.Running("u1").size(), 1U) << at;
+    host.loop.Advance(seconds(30));
+    EXPECT_EQ(host.runtime_host.sandboxes().size(), 1U) << at;
+    EXPECT_TRUE(host.IsReady("u1")) << at;
+  }
+}
+
+TEST_F(PodSupervisorTest, RebootStartsWhatMayRunAndNothingElse) {
+  v1::Workload always = host_.Pod("always");
+  *always.add_init_containers() = host_.MakeContainer("setup", "job");
+  v1::Workload never = host_.Pod("never");
+  never.set_restart_policy(v1::RESTART_POLICY_NEVER);
+  v1::Workload job = host_.Pod("job");
+  job.set_restart_policy(v1::RESTART_POLICY_ON_FAILURE);
+  job.mutable_containers(0)->set_image("job");
+  host_.Apply({always, never, job});
+  ASSERT_TRUE(host_.RunUntil([&] {
+    return host_.IsReady("always") && host_.IsReady("never") &&
+           host_.Status("job").phase() == v1::PHASE_SUCCEEDED;
+  }));
+  host_.Reboot();
+  host_.StartAgent();
+  ASSERT_TRUE(host_.RunUntil(
+      [&] { return host_.IsReady("always") && host_.Status("never").phase() == v1::PHASE_FAILED; }));
+  host_.loop.Advance(seconds(60));
+  EXPECT_EQ(host_.runtime_host.StartCount("always", "setup"), 1);
+  EXPECT_EQ(host_.runtime_host.StartCount("always", "main"), 2);
+  EXPECT_EQ(host_.Status("always").containers(0).restart_count(), 1);
+  EXPECT_EQ(host_.Status("always").containers(0).last_state().terminated().exit_code(), 255);
+  EXPECT_EQ(host_.runtime_host.StartCount("never", "main"), 1);
+  EXPECT_EQ(host_.runtime_host.StartCount("job", "main"), 1);
+  EXPECT_EQ(host_.Status("job").phase(), v1::PHASE_SUCCEEDED);
+  EXPECT_TRUE(host_.runtime_host.violations().empty());
+}
+
+TEST_F(PodSupervisorTest, LostStoreAndNoManifestTouchesNothingUntilOneIsAccepted) {
+  const v1::Workload keep = host_.Pod("keep");
+  host_.Apply({keep, host_.Pod("drop")});
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.IsReady("keep") && host_.IsReady("drop"); }));
+  host_.Kill();
+  host_.store.Lose();
+  host_.StartAgent();
+  host_.loop.Advance(seconds(600));
+  EXPECT_EQ(host_.runtime_host.Running("keep").size(), 1U);
+  EXPECT_EQ(host_.runtime_host.Running("drop").size(), 1U);
+  host_.Apply({keep});
+  ASSERT_TRUE(
+      host_.RunUntil([&] { return host_.IsReady("keep") && host_.runtime_host.Running("drop").empty(); }));
+  EXPECT_EQ(host_.runtime_host.StartCount("keep", "main"), 1);
+  EXPECT_TRUE(host_.runtime_host.violations().empty());
+}
+
+TEST_F(PodSupervisorTest, StopEndsEverythingAndReportsGone) {
+  host_.Apply({host_.Pod("u1")});
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.IsReady("u1"); }));
+  host_.Stop("u1", 30);
+  const auto began = host_.loop.Now();
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.Status("u1").gone(); }));
+  EXPECT_LE(host_.loop.Now() - began, milliseconds(100));
+  EXPECT_TRUE(host_.runtime_host.containers().empty());
+  EXPECT_TRUE(host_.runtime_host.sandboxes().empty());
+  host_.loop.Advance(seconds(1));
+  EXPECT_TRUE(host_.store.records().empty());
+  host_.Apply({});
+  EXPECT_TRUE(host_.agent->Statuses().empty());
+}
+
+TEST_F(PodSupervisorTest, AShorterGraceReplacesALongerOne) {
+  host_.runtime_host.images["app"].ignores_sigterm = true;
+  host_.Apply({host_.Pod("u1")});
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.IsReady("u1"); }));
+  host_.Stop("u1", 300);
+  host_.loop.Advance(seconds(5));
+  host_.Stop("u1", 0);
+  EXPECT_TRUE(host_.RunUntil([&] { return host_.Status("u1").gone(); }, seconds(1)));
+}
+
+TEST_F(PodSupervisorTest, OnlyAChangedImageRestartsAContainer) {
+  v1::Workload pod = host_.Pod("u1");
+  *pod.add_containers() = host_.MakeContainer("side", "app");
+  host_.Apply({pod});
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.IsReady("u1"); }));
+  (*pod.mutable_labels())["new"] = "label";
+  host_.Apply({pod});
+  host_.loop.Advance(seconds(5));
+  EXPECT_EQ(host_.runtime_host.starts().size(), 2U);
+  EXPECT_EQ(host_.Status("u1").pod_generation(), 2);
+
+  host_.runtime_host.images["app:2"].pull_time = seconds(3);
+  pod.mutable_containers(0)->set_image("app:2");
+  host_.Apply({pod});
+  host_.loop.Advance(seconds(2));
+  EXPECT_EQ(host_.runtime_host.Running("u1").size(), 2U)
+      << "the old one serves while the new image is pulled";
+  ASSERT_TRUE(host_.RunUntil(
+      [&] { return host_.runtime_host.StartCount("u1", "main") == 2 && host_.IsReady("u1"); }));
+  EXPECT_EQ(host_.runtime_host.StartCount("u1", "side"), 1);
+  EXPECT_EQ(host_.Status("u1").containers(0).image(), "app:2");
+  EXPECT_EQ(host_.Status("u1").containers(0).restart_count(), 1);
+}
+
+TEST_F(PodSupervisorTest, ConfigMapChangesFilesWithoutARestart) {
+  v1::Workload pod = host_.Pod("u1");
+  v1::Volume& volume = *pod.add_volumes();
+  volume.set_name("conf");
+  volume.mutable_projection()->add_sources()->mutable_content()->set_content_id("configmap/conf");
+  host_.SetContent("configmap/conf", {{"key", "old"}});
+  host_.Apply({pod});
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.IsReady("u1"); }));
+  const std::string path = "/agent/volatile/u1/conf/key";
+  EXPECT_EQ(host_.files.Read(path, 100).value(), "old");
+  host_.SetContent("configmap/conf", {{"key", "new"}});
+  host_.Apply({pod});
+  host_.loop.Advance(seconds(1));
+  EXPECT_EQ(host_.files.Read(path, 100).value(), "new");
+  EXPECT_EQ(host_.runtime_host.starts().size(), 1U);
+}
+
+TEST_F(PodSupervisorTest, InitContainersRunInOrderAndSidecarsStayUntilTheEnd) {
+  v1::Workload pod = host_.Pod("u1");
+  pod.set_restart_policy(v1::RESTART_POLICY_NEVER);
+  *pod.add_init_containers() = host_.MakeContainer("first", "job");
+  v1::Container sidecar = host_.MakeContainer("sidecar", "app");
+  sidecar.set_sidecar(true);
+  *pod.add_init_containers() = sidecar;
+  *pod.add_init_containers() = host_.MakeContainer("last", "job");
+  pod.mutable_containers(0)->set_image("job");
+  host_.Apply({pod});
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.Status("u1").phase() == v1::PHASE_SUCCEEDED; }));
+  std::vector<std::string> order;
+  for (const auto& start : host_.runtime_host.starts()) order.push_back(start.container);
+  EXPECT_EQ(order, (std::vector<std::string>{"first", "sidecar", "last", "main"}));
+  EXPECT_TRUE(host_.runtime_host.Running("u1").empty());
+}
+
+TEST_F(PodSupervisorTest, FailedPullsShowTheKubeletsWords) {
+  v1::Workload pod = host_.Pod("u1");
+  pod.mutable_containers(0)->set_image("nowhere");
+  host_.runtime_host.images["nowhere"].missing = true;
+  host_.Apply({pod});
+  const auto reason = [&] { return host_.Status("u1").containers(0).state().waiting().reason(); };
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.HasStatus("u1") && reason() == "ErrImagePull"; }));
+  ASSERT_TRUE(host_.RunUntil([&] { return reason() == "ImagePullBackOff"; }));
+  EXPECT_EQ(host_.Status("u1").phase(), v1::PHASE_PENDING);
+  host_.runtime_host.images["nowhere"].missing = false;
+  EXPECT_TRUE(host_.RunUntil([&] { return host_.IsReady("u1"); }));
+}
+
+TEST_F(PodSupervisorTest, ProbesDecideReadinessAndRestarts) {
+  v1::Workload pod = host_.Pod("u1");
+  for (auto* probe : {pod.mutable_containers(0)->mutable_readiness_probe(),
+                      pod.mutable_containers(0)->mutable_liveness_probe()}) {
+    probe->set_period_seconds(1);
+    probe->set_timeout_seconds(1);
+    probe->set_failure_threshold(3);
+    probe->set_success_threshold(1);
+  }
+  pod.mutable_containers(0)->mutable_readiness_probe()->mutable_handler()->mutable_tcp_socket()->set_port(80);
+  pod.mutable_containers(0)->mutable_liveness_probe()->mutable_handler()->mutable_tcp_socket()->set_port(81);
+  host_.prober.Set(80, absl::UnavailableError("connection refused"));
+  host_.Apply({pod});
+  host_.loop.Advance(seconds(5));
+  EXPECT_EQ(host_.Status("u1").phase(), v1::PHASE_RUNNING);
+  EXPECT_FALSE(host_.IsReady("u1"));
+  host_.prober.Set(80, absl::OkStatus());
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.IsReady("u1"); }, seconds(2)));
+  host_.prober.Set(81, absl::UnavailableError("connection refused"));
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.runtime_host.StartCount("u1", "main") == 2; }, seconds(40)));
+}
+
+TEST_F(PodSupervisorTest, RefusesWhatTheHostsOwnerDenies) {
+  v1::Workload pod = host_.Pod("u1");
+  pod.mutable_containers(0)->mutable_security()->set_privileged(true);
+  host_.Apply({pod});
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.HasStatus("u1") && host_.Status("u1").has_refused(); }));
+  EXPECT_EQ(host_.Status("u1").refused().reason(), "HostPolicyDenied");
+  EXPECT_EQ(host_.Status("u1").refused().field(), "spec.containers[0].securityContext.privileged");
+  host_.loop.Advance(seconds(60));
+  EXPECT_TRUE(host_.runtime_host.sandboxes().empty());
+  host_.Stop("u1", 30);
+  EXPECT_TRUE(host_.RunUntil([&] { return host_.Status("u1").gone(); }));
+}
+
+TEST_F(PodSupervisorTest, RuntimeOutagesAndLostEventsOnlyDelay) {
+  host_.Apply({host_.Pod("u1")});
+  host_.loop.Advance(milliseconds(55));
+  host_.runtime_host.Restart(seconds(5));
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.IsReady("u1"); }));
+  EXPECT_TRUE(host_.runtime_host.violations().empty());
+  host_.runtime_host.LoseEvents(true);
+  host_.runtime_host.Kill(host_.runtime_host.Running("u1").at("main"), 7);
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.Status("u1").containers(0).restart_count() == 1; },
+                             std::chrono::minutes(6)));
+}
+
+TEST_F(PodSupervisorTest, ActiveDeadlineEndsThePod) {
+  v1::Workload pod = host_.Pod("u1");
+  pod.set_active_deadline_seconds(20);
+  host_.Apply({pod});
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.IsReady("u1"); }));
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.Status("u1").phase() == v1::PHASE_FAILED; }, seconds(25)));
+  EXPECT_EQ(host_.Status("u1").reason(), "DeadlineExceeded");
+  EXPECT_TRUE(host_.runtime_host.Running("u1").empty());
+}
+
+TEST_F(PodSupervisorTest, FullDiskReportsNothingThatIsNotDurable) {
+  host_.Apply({host_.Pod("u1")});
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.IsReady("u1"); }));
+  host_.store.SetDiskFull(true);
+  host_.runtime_host.Kill(host_.runtime_host.Running("u1").at("main"), 7);
+  host_.loop.Advance(seconds(3));
+  EXPECT_EQ(host_.Status("u1").containers(0).restart_count(), 0);
+  host_.store.SetDiskFull(false);
+  EXPECT_TRUE(host_.RunUntil([&] { return host_.Status("u1").containers(0).restart_count() == 1; }));
+}
+
+}  // namespace
+}  // namespace slicelet::agent

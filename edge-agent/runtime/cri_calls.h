@@ -1,0 +1,83 @@
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <utility>
+
+#include "common/base/status.h"
+#include "common/base/time.h"
+#include "common/loop/loop.h"
+
+namespace slicelet::agent::cri {
+
+/// Our status for gRPC's. A runtime that is still starting counts as unreachable.
+absl::Status FromGrpc(const grpc::Status& status);
+
+/// The calls that gRPC's threads still work on, so that whoever owns them can cancel them and wait.
+/// Thread-safe.
+class PendingCalls {
+ public:
+  /// False after `CancelAndWait`: the call must not be made.
+  bool Add(grpc::ClientContext* context);
+  /// The last thing a call does.
+  void Remove(grpc::ClientContext* context);
+  void CancelAndWait();
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable empty_;
+  std::set<grpc::ClientContext*> contexts_;
+  bool closed_ = false;
+};
+
+/// Makes calls whose answers arrive on the loop. All of it is used on the loop, but for what gRPC's threads
+/// do.
+class Caller {
+ public:
+  explicit Caller(Loop& loop) : loop_(loop) {}
+  ~Caller() { pending_.CancelAndWait(); }
+
+  /// `start` begins the call on a stub: (context, request, response, callback). `done` gets the status and
+  /// the response, which lives as long as the call of `done`.
+  template <typename Request, typename Response, typename Start>
+  void Call(Start start, Request request, Duration timeout,
+            std::function<void(absl::Status, Response&)> done) {
+    struct State {
+      grpc::ClientContext context;
+      Request request;
+      Response response;
+      absl::Status status;
+    };
+    auto state = std::make_shared<State>();
+    state->request = std::move(request);
+    state->context.set_deadline(std::chrono::system_clock::now() +
+                                std::chrono::duration_cast<std::chrono::system_clock::duration>(timeout));
+    Loop::Task finish =
+        lifetime_.Guard([state, done = std::move(done)] { done(state->status, state->response); });
+    if (!pending_.Add(&state->context)) return;
+    auto* raw = state.get();
+    start(&raw->context, &raw->request, &raw->response,
+          [this, state = std::move(state), finish = std::move(finish)](const grpc::Status& status) mutable {
+            state->status = FromGrpc(status);
+            loop_.Post(std::move(finish));
+            pending_.Remove(&state->context);
+          });
+  }
+
+  PendingCalls& pending() { return pending_; }
+  [[nodiscard]] const Lifetime& lifetime() const { return lifetime_; }
+  Loop& loop() { return loop_; }
+
+ private:
+  Loop& loop_;
+  PendingCalls pending_;
+  Lifetime lifetime_;
+};
+
+}  // namespace slicelet::agent::cri

@@ -1,0 +1,83 @@
+#include <absl/strings/cord.h>
+
+#include <charconv>
+
+#include "kube/kube_api.h"
+#include "kube/paths.h"
+
+namespace slicelet::kube {
+namespace {
+
+constexpr char kRetryAfter[] = "slicelet.io/retry-after";
+
+}  // namespace
+
+const Resource kPods{"", "v1", "pods", "Pod", true};
+const Resource kNodes{"", "v1", "nodes", "Node", false};
+const Resource kLeases{"coordination.k8s.io", "v1", "leases", "Lease", true};
+const Resource kConfigMaps{"", "v1", "configmaps", "ConfigMap", true};
+const Resource kSecrets{"", "v1", "secrets", "Secret", true};
+const Resource kServices{"", "v1", "services", "Service", true};
+const Resource kEvents{"", "v1", "events", "Event", true};
+const Resource kServiceAccounts{"", "v1", "serviceaccounts", "ServiceAccount", true};
+const Resource kNamespaces{"", "v1", "namespaces", "Namespace", false};
+const Resource kCertificateSigningRequests{"certificates.k8s.io", "v1", "certificatesigningrequests",
+                                           "CertificateSigningRequest", false};
+const Resource kEdgeHosts{"slicelet.io", "v1alpha1", "edgehosts", "EdgeHost", true};
+
+std::optional<std::int64_t> RetryAfterSeconds(const absl::Status& status) {
+  const auto payload = status.GetPayload(kRetryAfter);
+  if (!payload.has_value()) return std::nullopt;
+  const std::string text(*payload);
+  std::int64_t seconds = 0;
+  const auto [at, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (error != std::errc() || at != text.data() + text.size()) return std::nullopt;
+  return seconds;
+}
+
+void SetRetryAfterSeconds(absl::Status& status, std::int64_t seconds) {
+  status.SetPayload(kRetryAfter, absl::Cord(std::to_string(seconds)));
+}
+
+std::string ApiVersion(const Resource& resource) {
+  return resource.group.empty() ? resource.version : resource.group + "/" + resource.version;
+}
+
+std::string GroupResource(const Resource& resource) {
+  return resource.group.empty() ? resource.plural : resource.plural + "." + resource.group;
+}
+
+std::string CollectionPath(const Resource& resource, const std::string& ns) {
+  std::string path = (resource.group.empty() ? "/api/" : "/apis/") + ApiVersion(resource);
+  if (resource.namespaced && !ns.empty()) path += "/namespaces/" + PercentEncode(ns);
+  return path + "/" + resource.plural;
+}
+
+std::string ObjectPath(const ObjectRef& ref) {
+  std::string path = CollectionPath(ref.resource, ref.ns);
+  if (ref.name.empty()) return path;
+  path += "/" + PercentEncode(ref.name);
+  if (!ref.subresource.empty()) path += "/" + ref.subresource;
+  return path;
+}
+
+std::string PercentEncode(std::string_view text) {
+  constexpr char kDigits[] = "0123456789ABCDEF";
+  std::string encoded;
+  encoded.reserve(text.size());
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool unreserved = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                            c == '-' || c == '.' || c == '_' || c == '~';
+    if (unreserved) {
+      encoded += c;
+    } else {
+      encoded += '%';
+      encoded += kDigits[byte >> 4];
+      encoded += kDigits[byte & 15];
+    }
+  }
+  return encoded;
+}
+
+}  // namespace slicelet::kube

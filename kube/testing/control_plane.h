@@ -1,0 +1,78 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <boost/asio/io_context.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "common/base/file_system.h"
+#include "common/base/random.h"
+#include "common/loop/asio_loop.h"
+#include "kube/http/http_kube_api.h"
+
+namespace slicelet::kube {
+
+/// A real Kubernetes control plane for one test program: register it with AddGlobalTestEnvironment.
+class ControlPlane : public testing::Environment {
+ public:
+  void SetUp() override {
+    std::string name = (std::filesystem::temp_directory_path() / "slicelet-kube-XXXXXX").string();
+    ASSERT_NE(mkdtemp(name.data()), nullptr);
+    directory() = name;
+    ASSERT_TRUE(Run("up")) << "tests/control-plane/control-plane.sh up failed";
+  }
+  void TearDown() override {
+    Run("down");
+    std::filesystem::remove_all(directory());
+  }
+  /// control-plane.sh COMMAND DIR ARGUMENTS
+  static bool Run(const std::string& command, const std::string& arguments = "") {
+    const std::string line = std::string(SLICELET_CONTROL_PLANE) + " " + command + " " + directory() + " " +
+                             arguments + " >/dev/null 2>&1";
+    return std::system(line.c_str()) == 0;
+  }
+  static std::string& directory() {
+    static std::string path;
+    return path;
+  }
+};
+
+/// A loop and an administrator's view of that control plane.
+class ControlPlaneTest : public testing::Test {
+ protected:
+  ControlPlaneTest() {
+    auto read = ReadKubeConfig(*files, ControlPlane::directory() + "/admin.conf", "");
+    EXPECT_TRUE(read.ok()) << read.status();
+    if (read.ok()) config = *std::move(read);
+    api = MakeHttpKubeApi(config, loop, *files);
+  }
+
+  /// Runs the loop until `done` holds; fails the test after 20 s.
+  void RunUntil(const std::function<bool()>& done) {
+    auto* context = static_cast<boost::asio::io_context*>(loop.io_context());
+    const auto limit = loop.Now() + std::chrono::seconds(20);
+    while (!done() && loop.Now() < limit) context->run_one_for(std::chrono::milliseconds(100));
+    ASSERT_TRUE(done()) << "nothing happened for 20 s";
+  }
+
+  template <typename T>
+  absl::StatusOr<T> Await(const std::function<void(Callback<T>)>& start) {
+    std::optional<absl::StatusOr<T>> result;
+    start([&](absl::StatusOr<T> answer) { result = std::move(answer); });
+    RunUntil([&] { return result.has_value(); });
+    if (!result.has_value()) return absl::DeadlineExceededError("no answer");
+    return *std::move(result);
+  }
+
+  AsioLoop loop;
+  std::unique_ptr<FileSystem> files = MakeSystemFileSystem();
+  SystemRandom random;
+  KubeConfig config;
+  std::unique_ptr<KubeApi> api;
+};
+
+}  // namespace slicelet::kube

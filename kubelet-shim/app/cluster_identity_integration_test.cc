@@ -1,0 +1,72 @@
+#include <gmock/gmock.h>
+
+#include <nlohmann/json.hpp>
+
+#include "common/base/testing/fake_file_system.h"
+#include "common/rpc/testing/test_authority.h"
+#include "kubelet-shim/app/cluster_identity.h"
+
+namespace slicelet::shim {
+namespace {
+
+using Use = CertificateCache::Use;
+
+/// An API server that never answers: what a node gets from it, it gets from the cache.
+class SilentKube : public kube::KubeApi {
+ public:
+  void Get(const kube::ObjectRef&, Callback<kube::Json>) override {}
+  void List(const kube::Resource&, const std::string&, const kube::ListOptions&,
+            Callback<kube::ObjectList>) override {}
+  std::unique_ptr<kube::Watch> StartWatch(const kube::Resource&, const std::string&, const kube::ListOptions&,
+                                          kube::WatchHandler) override {
+    return nullptr;
+  }
+  void Create(const kube::ObjectRef&, const kube::Json&, Callback<kube::Json>) override {}
+  void Update(const kube::ObjectRef&, const kube::Json&, Callback<kube::Json>) override {}
+  void Patch(const kube::ObjectRef&, kube::PatchType, const kube::Json&, Callback<kube::Json>) override {}
+  void Delete(const kube::ObjectRef&, const kube::DeleteOptions&, StatusCallback) override {}
+};
+
+TEST(ClusterIdentity, ARestartedShimServesItsNodesFromTheCacheAtOnce) {
+  AsioLoop loop;
+  SystemClock clock;
+  SeededRandom random(1);
+  FakeFileSystem files;
+  SilentKube kube;
+  HttpServer server(loop, {}, [](const auto&) {});
+  CsrIdentity requests(loop, clock, random, kube);
+  CertificateCache cache("/certificates", files, clock);
+  const TestAuthority authority;
+  cache.Store("gw-1", Use::kClient, authority.Issue("system:node:gw-1"));
+  cache.Store("gw-1", Use::kServing, authority.Issue("system:node:gw-1"));
+  NodeListeners listeners(server, {.listen = "127.0.0.1", .first_port = 20'000, .ports = 20'000});
+  const auto api = std::make_shared<SilentKube>();
+  ClusterIdentity identity(
+      {.address = "127.0.0.1"},
+      {.loop = loop, .requests = requests, .cache = cache, .listeners = listeners, .make_api = [&](auto) {
+         return api;
+       }});
+
+  std::shared_ptr<kube::KubeApi> got;
+  absl::StatusOr<NodeIdentity::Endpoint> endpoint = absl::UnknownError("not answered");
+  absl::Status too_early;
+  identity.EndpointFor("gw-2", [&](const auto& answer) { too_early = answer.status(); });
+  identity.ApiFor("gw-1", [&](const auto& answer) {
+    got = *answer;
+    identity.EndpointFor("gw-1", [&](const auto& answer) {
+      endpoint = answer;
+      loop.Stop();
+    });
+  });
+  loop.Run();
+  EXPECT_EQ(too_early.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(got, api);
+  ASSERT_TRUE(endpoint.ok()) << endpoint.status();
+  EXPECT_EQ(endpoint->address, "127.0.0.1");
+  EXPECT_GE(endpoint->port, 20'000);
+  identity.Retire("gw-1");
+  EXPECT_FALSE(cache.Load("gw-1", Use::kClient).has_value());
+}
+
+}  // namespace
+}  // namespace slicelet::shim

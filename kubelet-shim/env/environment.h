@@ -1,0 +1,60 @@
+#pragma once
+
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kubelet-shim/env/referents.h"
+#include "kubelet-shim/env/service_variables.h"
+#include "slicelet/v1/provider.pb.h"
+#include "slicelet/v1/workload.pb.h"
+
+namespace slicelet::shim {
+
+/// What a pod's references come to, given what is known of the referents.
+struct Environment {
+  /// An Event about the pod.
+  struct Notice {
+    bool warning = true;
+    std::string reason{};
+    std::string message{};
+    std::string container{};
+
+    friend auto operator<=>(const Notice&, const Notice&) = default;
+  };
+
+  /// Some referent has not been read yet: nothing below is final.
+  bool unread = false;
+  /// Ordered variables per container: init containers, containers, ephemeral ones. A container in
+  /// `config_errors` has none here.
+  std::vector<v1::ContainerEnvironment> containers;
+  /// Content ids the pod refers to and that exist, sorted.
+  std::vector<std::string> references;
+  /// Containers that wait with CreateContainerConfigError, and the kubelet's message for each.
+  std::map<std::string, std::string> config_errors;
+  /// Why volumes can not be set up (the kubelet's FailedMount); while not empty every container waits.
+  std::vector<std::string> mount_errors;
+  std::vector<Notice> notices;
+  /// Something no amount of waiting cures.
+  std::optional<v1::Refusal> refusal;
+
+  [[nodiscard]] bool complete() const {
+    return !unread && config_errors.empty() && mount_errors.empty() && !refusal.has_value();
+  }
+};
+
+/// The kubelet's rules for a container's variables (pkg/kubelet makeEnvironmentVariables). Pure.
+///
+/// The list is ordered and later entries win: service variables, then envFrom, then env. Values of a
+/// ConfigMap are literals, values of a Secret stay references, status.podIP(s) and status.hostIP(s) stay host
+/// fields, and resource fields whose default is the host's allocatable stay resource fields. Only env[].value
+/// is marked for expansion.
+Environment ResolveEnvironment(const nlohmann::json& pod, const ReferentLookup& referents,
+                               const std::vector<ServiceAddress>& services);
+
+/// metadata.labels or .annotations as the downward API writes them: key="value" lines, sorted by key.
+std::string FormatMap(const nlohmann::json& map);
+
+}  // namespace slicelet::shim

@@ -1,0 +1,128 @@
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/base/ids.h"
+#include "common/loop/loop.h"
+#include "kubelet-shim/env/environment.h"
+#include "kubelet-shim/pod/event_recorder.h"
+#include "kubelet-shim/pod/referent_cache.h"
+#include "kubelet-shim/pod/refusal_spacing.h"
+#include "kubelet-shim/pod/status_writer.h"
+#include "kubelet-shim/pod/token_source.h"
+#include "slicelet/v1/provider.pb.h"
+
+namespace slicelet::shim {
+
+/// A PodApply has to fit into a message of 4 MiB with room for its frame.
+inline constexpr std::size_t kMaxPodApply = 4 * 1'024 * 1'024 - 4'096;
+
+/// What the workers of one node share. Outlives them.
+struct PodContext {
+  Loop& loop;
+  Clock& clock;
+  Random& random;
+  std::string node;
+  std::shared_ptr<kube::KubeApi> api;
+  ReferentCache& referents;
+  EventRecorder& events;
+  RefusalSpacing& refusals;
+  bool api_access_default = false;
+  /// Null until Services were listed once: no container starts before.
+  std::function<const std::vector<ServiceAddress>*()> services;
+  /// Sends to the provider; without a session it is dropped, because everything is sent again on the next.
+  std::function<void(v1::ShimMessage)> send;
+  /// A worker settled (see `PodWorker::settled`).
+  std::function<void()> on_settled;
+};
+
+/// Joins one pod's two sides: what the API wants of it goes to the provider, what the provider reports goes
+/// into its status. One per pod uid, level-triggered: every input leads to the same `Sync`.
+///
+///   unsettled --(references read)--> applied        PodApply sent; sent again when spec, metadata or
+///   environment change
+///                                \-> blocked        a mandatory reference is missing: waits, with the
+///                                kubelet's words
+///                                \-> refused        phase Failed, when its owner's turn comes
+///   applied --(deletionTimestamp)--> PodStop --(PodGone)--> final status, then DELETE
+///
+/// Holds no durable state. Once applied, a reference that vanishes changes nothing for the pod.
+class PodWorker {
+ public:
+  PodWorker(PodContext& context, kube::Json pod);
+  ~PodWorker();
+
+  /// Call once, when the worker is where `on_settled` looks for it.
+  void Start();
+
+  /// The API object as a watch or an answer shows it. Older versions than the known one are dropped.
+  void OnObject(kube::Json pod);
+  /// As a list shows it, which counts whatever its version: the server may have been restored.
+  void OnListed(kube::Json pod);
+  void OnReport(v1::PodReport report);
+  void OnGone(const v1::PodGone& gone);
+  void OnEvent(const v1::WorkloadEvent& event);
+  /// Something it depends on may have changed.
+  void Sync();
+  /// A new session began: the provider knows nothing.
+  void Resend();
+
+  /// Its references were read once, so that the provider got it or it waits for a reason.
+  [[nodiscard]] bool settled() const { return settled_; }
+  [[nodiscard]] const kube::Json& pod() const { return pod_; }
+  [[nodiscard]] const PodUid& uid() const { return uid_; }
+  [[nodiscard]] bool HasRunningContainer() const;
+
+ private:
+  void Apply();
+  void Stop();
+  void Block(const Environment& environment);
+  void Refuse(const v1::Refusal& refusal);
+  void Notify(const Environment& environment);
+  void StartTokens();
+  void SendToken(const std::string& name, const TokenSource::Token& token);
+  void Record(bool warning, const std::string& reason, const std::string& message,
+              const std::string& container = "");
+  void Settle();
+  [[nodiscard]] kube::Json MissingPatch() const;
+  /// A container of it ran, as far as the API knows.
+  [[nodiscard]] bool EverStarted() const;
+  /// A host may hold something of it.
+  [[nodiscard]] bool MayRun() const { return good_.has_value() || report_.has_value() || EverStarted(); }
+
+  PodContext& context_;
+  kube::Json pod_;
+  const PodUid uid_;
+  bool settled_ = false;
+
+  /// The last complete environment, which the host keeps while a reference is missing later.
+  std::optional<Environment> good_;
+  std::map<std::string, std::string> config_errors_;
+  bool blocked_ = false;
+  std::set<Environment::Notice> notified_;
+  std::string sent_;
+  std::optional<std::int64_t> sent_grace_;
+
+  std::optional<v1::Refusal> refusal_;
+  bool refusal_due_ = false;
+  Timer refusal_timer_;
+
+  std::optional<v1::PodReport> report_;
+  bool gone_ = false;
+  /// Events of reports that may come again after a reconnect: time, reason, container.
+  std::deque<std::string> seen_events_;
+
+  std::unique_ptr<TokenSource> tokens_;
+  std::unique_ptr<StatusWriter> writer_;
+  Lifetime lifetime_;
+};
+
+}  // namespace slicelet::shim

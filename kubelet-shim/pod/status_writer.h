@@ -1,0 +1,62 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "common/base/backoff.h"
+#include "common/base/random.h"
+#include "common/loop/loop.h"
+#include "kube/kube_api.h"
+
+namespace slicelet::shim {
+
+/// Brings one pod's status in the API to what it should be, and at the end deletes the pod.
+///
+/// One request at a time; whatever changes meanwhile is written by the next one, so only the newest status is
+/// ever sent. Idle, it writes at once. A pod that is gone (404), or whose name belongs to another uid now, is
+/// left alone for good; every other failure is retried with backoff up to 10 s.
+class StatusWriter {
+ public:
+  struct Handler {
+    /// The patch that is missing now, computed from the newest API object; null for none.
+    std::function<kube::Json()> patch;
+    /// The API server answered with this newer object.
+    std::function<void(kube::Json)> on_object;
+  };
+
+  /// `pod` names the object; its uid is the precondition of everything.
+  StatusWriter(Loop& loop, Random& random, std::shared_ptr<kube::KubeApi> api, const kube::Json& pod,
+               Handler handler);
+
+  /// Something changed: writes, if there is anything to write.
+  void Update();
+  /// As soon as the status is as it should be, removes the object (grace 0, uid precondition). Once.
+  void Delete();
+
+ private:
+  void SendPatch(kube::Json patch);
+  void OnPatched(const kube::Json& sent, absl::StatusOr<kube::Json> result);
+  void SendDelete();
+  /// 409 or 422: is it still the same pod?
+  void CheckUid(const absl::Status& cause);
+  void RetryLater(const absl::Status& cause);
+  void Abandon(const char* why);
+
+  std::shared_ptr<kube::KubeApi> api_;
+  const std::string ns_;
+  const std::string name_;
+  const std::string uid_;
+  const Handler handler_;
+  bool busy_ = false;
+  bool abandoned_ = false;
+  bool delete_wanted_ = false;
+  bool deleted_ = false;
+  /// Members this API server drops, so that writing them again would never end.
+  kube::Json ignored_;
+  Timer retry_;
+  Backoff backoff_;
+  Lifetime lifetime_;
+};
+
+}  // namespace slicelet::shim

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/status.h"
+#include "common/rpc/rpc_options.h"
+#include "provider/hub/hub.h"
+
+namespace slicelet::provider {
+
+/// provider.yaml, as `slicectl hub init` writes it. Paths are absolute or relative to the working directory.
+struct ProviderConfig {
+  /// A listener with mutual TLS.
+  struct Listener {
+    std::string listen;
+    RpcTls tls;
+  };
+
+  /// hub, namespace, slice, taintKey, podCidr, heartbeat, statusBatch, orphanConfirm, resumeGrace.
+  Hub::Options hub;
+  std::string database;
+  std::string manifest_key_file;
+  std::vector<std::string> key_certificate_files;
+  std::string tag_key_file;
+  Listener agents;
+  /// Unix socket for shim and slicectl; may be empty when `remote` is set.
+  std::string socket;
+  /// For a shim and slicectl on other machines.
+  std::optional<Listener> remote;
+  /// Exactly one of the three says where EdgeHost objects are.
+  std::string kubeconfig;
+  std::string directory;
+  bool in_cluster = false;
+  std::string log_level = "info";
+};
+
+/// InvalidArgument with every error found.
+absl::StatusOr<ProviderConfig> ReadProviderConfig(const nlohmann::json& json);
+
+}  // namespace slicelet::provider

@@ -1,0 +1,56 @@
+#include "provider/app/config.h"
+
+#include <gmock/gmock.h>
+
+#include <nlohmann/json.hpp>
+
+namespace slicelet::provider {
+namespace {
+
+using testing::HasSubstr;
+
+nlohmann::json Good() {
+  return {
+      {"hub", "demo"},
+      {"database", "/var/lib/slicelet/provider.db"},
+      {"manifestKey", "/etc/slicelet/hub/manifest.key"},
+      {"keyCertificates", {"/etc/slicelet/hub/manifest.cert"}},
+      {"tagKey", "/etc/slicelet/hub/tag.key"},
+      {"agents", {{"listen", "0.0.0.0:7443"}, {"ca", "ca.crt"}, {"certificate", "p.crt"}, {"key", "p.key"}}},
+      {"socket", "/run/slicelet/provider.sock"},
+      {"directory", "/etc/slicelet/manifests"},
+      {"orphanConfirm", "3s"}};
+}
+
+std::string ErrorOf(const nlohmann::json& json) { return Message(ReadProviderConfig(json).status()); }
+
+TEST(ReadProviderConfig, TakesWhatHubInitWrites) {
+  const auto config = ReadProviderConfig(Good());
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->hub.hub_id, "demo");
+  EXPECT_EQ(config->hub.orphan_confirm, std::chrono::seconds(3));
+  EXPECT_EQ(config->agents.listen, "0.0.0.0:7443");
+  EXPECT_EQ(config->agents.tls.key_file, "p.key");
+  EXPECT_FALSE(config->remote.has_value());
+}
+
+TEST(ReadProviderConfig, NamesWhatIsWrong) {
+  auto json = Good();
+  json["colour"] = "blue";
+  EXPECT_THAT(ErrorOf(json), HasSubstr("colour"));
+  json = Good();
+  json["heartbeat"] = "0s";
+  EXPECT_THAT(ErrorOf(json), HasSubstr("heartbeat"));
+  json = Good();
+  json.erase("agents");
+  EXPECT_THAT(ErrorOf(json), HasSubstr("agents"));
+  json = Good();
+  json["kubeconfig"] = "/root/.kube/config";
+  EXPECT_THAT(ErrorOf(json), HasSubstr("exactly one of kubeconfig, directory and inCluster"));
+  json = Good();
+  json.erase("socket");
+  EXPECT_THAT(ErrorOf(json), HasSubstr("set socket or remote"));
+}
+
+}  // namespace
+}  // namespace slicelet::provider

@@ -1,0 +1,138 @@
+#include "provider/app/provider_server.h"
+
+#include <utility>
+
+#include "common/base/encoding.h"
+#include "common/base/file_system.h"
+#include "common/log/log.h"
+#include "common/rpc/edge_link.h"
+#include "common/rpc/provider_link.h"
+#include "common/rpc/rpc_server.h"
+#include "kube/open/open_kube.h"
+#include "provider/admin/admin_service.h"
+#include "provider/app/access.h"
+#include "provider/app/first_frame.h"
+#include "provider/store/sqlite_hub_store.h"
+
+namespace slicelet::provider {
+namespace {
+
+constexpr std::uint64_t kMaxKeyFile = 64 * 1'024;
+
+/// Reads the keys that the options name.
+absl::Status ReadKeys(const ProviderConfig& config, FileSystem& files, Hub::Options& options,
+                      std::unique_ptr<Signer>& signer) {
+  SLICELET_ASSIGN_OR_RETURN(const auto key, files.Read(config.manifest_key_file, kMaxKeyFile));
+  SLICELET_ASSIGN_OR_RETURN(signer, MakeSigner(key));
+  for (const auto& path : config.key_certificate_files) {
+    SLICELET_ASSIGN_OR_RETURN(const auto bytes, files.Read(path, kMaxKeyFile));
+    if (!options.key_certificates.emplace_back().ParseFromString(bytes)) {
+      return absl::InvalidArgumentError(path + " is not a key certificate");
+    }
+  }
+  SLICELET_ASSIGN_OR_RETURN(auto tag_key, files.Read(config.tag_key_file, kMaxKeyFile));
+  while (!tag_key.empty() && tag_key.back() == '\n') tag_key.pop_back();
+  const auto decoded = HexDecode(tag_key);
+  if (!decoded.ok() || decoded->empty()) {
+    return absl::InvalidArgumentError(config.tag_key_file + " is not a key in hexadecimal");
+  }
+  options.tag_key = *decoded;
+  return absl::OkStatus();
+}
+
+class ProviderServer final : public Server {
+ public:
+  explicit ProviderServer(AsioLoop& loop) : loop_(loop) {}
+
+  ~ProviderServer() override {
+    // No call may reach a hub that is gone.
+    rpc_.Shutdown();
+  }
+
+  absl::Status Start(const ProviderConfig& config) {
+    auto options = config.hub;
+    SLICELET_RETURN_IF_ERROR(ReadKeys(config, *files_, options, signer_));
+    SLICELET_ASSIGN_OR_RETURN(kube_, kube::OpenKube({.kubeconfig = config.kubeconfig,
+                                                     .directory = config.directory,
+                                                     .in_cluster = config.in_cluster,
+                                                     .incarnation_file = config.database + ".incarnation"},
+                                                    loop_, clock_, random_, *files_));
+    SLICELET_ASSIGN_OR_RETURN(store_, MakeSqliteHubStore(config.database, loop_));
+    hub_ = std::make_unique<Hub>(std::move(options), Hub::Dependencies{.loop = loop_,
+                                                                       .clock = clock_,
+                                                                       .random = random_,
+                                                                       .store = *store_,
+                                                                       .signer = *signer_,
+                                                                       .kube = kube_->api(),
+                                                                       .hosts = edge_link_.sessions(),
+                                                                       .shims = provider_.shims()});
+    edge_link_.ServeTunnels([this](std::unique_ptr<FrameStream> tunnel, const std::string& host) {
+      first_frames_.Await(std::move(tunnel), [this, host](const auto& frame, auto stream) {
+        hub_->OnTunnel(HostId(host), frame.request_id(), std::move(stream));
+      });
+    });
+    provider_.ServeStreams([this](std::unique_ptr<FrameStream> stream) {
+      first_frames_.Await(std::move(stream), [this](const auto& frame, auto stream) {
+        hub_->OnStream(frame.head(), std::move(stream));
+      });
+    });
+    admin_ = std::make_unique<AdminService>(loop_, MakeAdminHandlers(*hub_));
+    hub_->Start();
+    SLICELET_RETURN_IF_ERROR(Listen(config));
+    LogInfo("provider serves", {{"hub", config.hub.hub_id}, {"agents", config.agents.listen}});
+    return absl::OkStatus();
+  }
+
+  void Stop(std::function<void()> done) override {
+    rpc_.Shutdown();
+    done();
+  }
+
+ private:
+  absl::Status Listen(const ProviderConfig& config) {
+    const auto hosts = [hub = config.hub.hub_id](const RpcPeer& peer) { return AllowHost(hub, peer); };
+    const auto shims = [](const RpcPeer& peer) { return AllowGroup("slicelet:shims", peer); };
+    const auto operators = [](const RpcPeer& peer) { return AllowGroup("slicelet:operators", peer); };
+    RpcServer::Listener agents;
+    agents.address = config.agents.listen;
+    agents.tls = config.agents.tls;
+    agents.services = {{&edge_link_, hosts}};
+    SLICELET_RETURN_IF_ERROR(rpc_.Listen(agents).status());
+    RpcServer::Listener local;
+    local.services = {{&provider_, shims}, {admin_.get(), operators}};
+    if (config.remote) {
+      auto remote = local;
+      remote.address = config.remote->listen;
+      remote.tls = config.remote->tls;
+      SLICELET_RETURN_IF_ERROR(rpc_.Listen(remote).status());
+    }
+    if (config.socket.empty()) return absl::OkStatus();
+    local.address = "unix:" + config.socket;
+    return rpc_.Listen(local).status();
+  }
+
+  AsioLoop& loop_;
+  SystemClock clock_;
+  SystemRandom random_;
+  std::unique_ptr<FileSystem> files_ = MakeSystemFileSystem();
+  std::unique_ptr<Signer> signer_;
+  std::unique_ptr<kube::OpenedKube> kube_;
+  std::unique_ptr<HubStore> store_;
+  EdgeLinkService edge_link_{loop_};
+  ProviderService provider_{loop_};
+  std::unique_ptr<Hub> hub_;
+  FirstFrames first_frames_{loop_};
+  std::unique_ptr<AdminService> admin_;
+  RpcServer rpc_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Server>> StartProvider(const ProviderConfig& config, AsioLoop& loop) {
+  SetLogLevel(config.log_level);
+  auto server = std::make_unique<ProviderServer>(loop);
+  SLICELET_RETURN_IF_ERROR(server->Start(config));
+  return server;
+}
+
+}  // namespace slicelet::provider

@@ -1,0 +1,77 @@
+#include "provider/enrol/hub_directory.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "common/base/encoding.h"
+#include "common/base/testing/fake_file_system.h"
+#include "common/crypto/signing.h"
+#include "common/tls/pki.h"
+
+namespace slicelet::provider {
+namespace {
+
+const WallTime kNow = FromUnixNanos(1'790'000'000'000'000'000);
+constexpr std::uint64_t kLimit = 1 << 20;
+
+HubOptions Options() {
+  return {.name = "plant-7", .agent_endpoint = "hub.example.com:7443", .agent_listen = "0.0.0.0:7443"};
+}
+
+TEST(HubDirectory, HoldsAHubAndCredentialsOfAHostThatBelongTogether) {
+  FakeFileSystem files;
+  ASSERT_TRUE(InitHub("/hub", Options(), files, kNow).ok());
+  const auto host = AddHost("/hub", "gw-1", "slicelet", files, kNow);
+  ASSERT_TRUE(host.ok()) << host.status();
+
+  const auto json = nlohmann::json::parse(*files.Read(host->credentials_path, kLimit));
+  EXPECT_EQ(json["hub"], "plant-7");
+  EXPECT_EQ(json["host"], "gw-1");
+  EXPECT_EQ(json["endpoint"], "hub.example.com:7443");
+  EXPECT_TRUE(VerifyCertificate(json["certificate"], json["ca"], kNow).ok());
+  EXPECT_EQ(ReadCertificate(json["certificate"])->common_name, "gw-1");
+  EXPECT_EQ(files.Stat(host->credentials_path)->mode & 0777U, 0600U);
+
+  // The host's root key certifies the key that signs manifests.
+  KeyRing ring("plant-7", *HexDecode(json["rootKey"].get<std::string>()));
+  v1::KeyCertificate certificate;
+  ASSERT_TRUE(certificate.ParseFromString(*files.Read("/hub/manifest.cert", kLimit)));
+  ASSERT_TRUE(ring.Add(certificate).ok());
+  const auto signer = MakeSigner(*files.Read("/hub/manifest.key", kLimit));
+  ASSERT_TRUE(signer.ok());
+  v1::SignedManifest manifest;
+  manifest.set_manifest("bytes");
+  manifest.set_key_id((*signer)->key_id());
+  manifest.set_signature((*signer)->Sign(SignaturePurpose::kManifest, "bytes"));
+  EXPECT_TRUE(ring.VerifyManifest(manifest).ok());
+}
+
+TEST(HubDirectory, NeverOverwritesKeys) {
+  FakeFileSystem files;
+  ASSERT_TRUE(InitHub("/hub", Options(), files, kNow).ok());
+  const std::string key = *files.Read("/hub/ca.key", kLimit);
+  EXPECT_EQ(InitHub("/hub", Options(), files, kNow).code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(*files.Read("/hub/ca.key", kLimit), key);
+  ASSERT_TRUE(AddHost("/hub", "gw-1", "slicelet", files, kNow).ok());
+  EXPECT_EQ(AddHost("/hub", "gw-1", "slicelet", files, kNow).status().code(),
+            absl::StatusCode::kAlreadyExists);
+}
+
+TEST(HubDirectory, NamesBadInput) {
+  FakeFileSystem files;
+  HubOptions options = Options();
+  options.name = "Plant_7";
+  EXPECT_NE(Message(InitHub("/hub", options, files, kNow)).find("Plant_7"), std::string::npos);
+  options = Options();
+  options.agent_endpoint = "hub.example.com";
+  EXPECT_NE(Message(InitHub("/hub", options, files, kNow)).find("hub.example.com"), std::string::npos);
+  EXPECT_FALSE(files.Stat("/hub/ca.key").ok()) << "nothing is written for bad input";
+  EXPECT_EQ(AddHost("/hub", "gw-1", "slicelet", files, kNow).status().code(), absl::StatusCode::kNotFound);
+  ASSERT_TRUE(InitHub("/hub", Options(), files, kNow).ok());
+  EXPECT_NE(Message(AddHost("/hub", "gw/1", "slicelet", files, kNow).status()).find("gw/1"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace slicelet::provider

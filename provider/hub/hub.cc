@@ -1,0 +1,255 @@
+#include "provider/hub/hub.h"
+
+#include <utility>
+
+#include "common/log/log.h"
+#include "provider/hub/hub_impl.h"
+#include "provider/manifest/generation.h"
+
+namespace slicelet::provider {
+namespace {
+
+constexpr int kIncarnationBytes = 8;
+
+AddressPool Addresses(const std::string& cidr) {
+  absl::StatusOr<AddressPool> pool = AddressPool::Make(cidr);
+  if (pool.ok()) return *std::move(pool);
+  // The configuration is checked before it comes here; a hub that shows no pod would be worse.
+  LogError("bad pod address range, using the default", {{"why", Message(pool.status())}});
+  return *AddressPool::Make(Hub::Options{}.pod_cidr);
+}
+
+std::uint64_t HighestShimIncarnation(const HubStore& store) {
+  std::uint64_t highest = 0;
+  for (const auto& [node, record] : store.loaded().nodes)
+    highest = std::max(highest, record.shim_incarnation());
+  return highest;
+}
+
+HostSession::Options LinkOptions(const Hub::Options& options, const std::string& incarnation) {
+  return {.hub_id = options.hub_id,
+          .incarnation = incarnation,
+          .heartbeat = options.heartbeat,
+          .status_batch = options.status_batch,
+          .resume_grace = options.resume_grace,
+          .key_certificates = options.key_certificates};
+}
+
+}  // namespace
+
+Hub::Impl::Impl(Options the_options, Dependencies dependencies)
+    : options(std::move(the_options)),
+      d(dependencies),
+      incarnation(d.random.Hex(kIncarnationBytes)),
+      settings(d.store.loaded().settings),
+      shelf(d.store),
+      sealer(options.hub_id, options.tag_key),
+      proof(options.hub_id, d.signer, options.key_certificates),
+      book({.taint_key = options.taint_key, .api_access_default = options.api_access_default},
+           Addresses(options.pod_cidr)),
+      streams(d.loop, d.clock, d.random),
+      registry(d.loop, d.random, d.kube, options.ns,
+               [this](const std::set<HostId>& changed) { OnRegistryChanged(changed); }),
+      links(LinkOptions(options, incarnation), d.loop, d.clock, d.hosts, *this),
+      shims({.hub_id = options.hub_id,
+             .incarnation = incarnation,
+             .highest_incarnation = HighestShimIncarnation(d.store)},
+            d.loop, d.shims, *this),
+      save_statuses(d.loop) {
+  Load();
+}
+
+Hub::Impl::~Impl() = default;
+
+void Hub::Impl::Load() {
+  const HubStore::Loaded& loaded = d.store.loaded();
+  for (const auto& [host, record] : loaded.hosts) EnsureHost(host);
+  for (const auto& [key, record] : loaded.statuses) {
+    // What was pending is not worth remembering: Kubernetes shows that, or something newer.
+    if (record.status().phase() == v1::PHASE_PENDING) continue;
+    Pod* pod = book.Find(key.first);
+    if (pod != nullptr && pod->node.value() == key.second.value()) PodBook::SetStatus(*pod, record.status());
+  }
+}
+
+void Hub::Impl::Start() {
+  if (settings.store_id().empty()) settings.set_store_id(d.random.Uuid());
+  settings.set_incarnation(settings.incarnation() + 1);
+  HubStore::Batch batch;
+  batch.settings = settings;
+  Commit(std::move(batch));
+  LogInfo("hub started", {{"hub", options.hub_id},
+                          {"incarnation", incarnation},
+                          {"new_store", d.store.created()},
+                          {"hosts", static_cast<std::uint64_t>(hosts.size())},
+                          {"pods", static_cast<std::uint64_t>(book.pods().size())}});
+  registry.Start();
+  links.Start();
+  shims.Start();
+}
+
+Hub::Impl::HostState& Hub::Impl::EnsureHost(const HostId& host) {
+  std::unique_ptr<HostState>& state = hosts[host];
+  if (state) return *state;
+  state = std::make_unique<HostState>(host, d.loop);
+  HostState& made = *state;
+
+  static const HubStore::Loaded kNothing;
+  const HubStore::Loaded& loaded = decommissioned.count(host) != 0 ? kNothing : d.store.loaded();
+  const auto record = loaded.hosts.find(host);
+  made.manifest = std::make_unique<HostManifest>(
+      options.hub_id, host, record == loaded.hosts.end() ? v1::HostRecord() : record->second,
+      HostManifest::Dependencies{d.loop, d.clock, d.store, shelf, d.signer},
+      HostManifest::Callbacks{[this, &made](ManifestDraft& draft) { return Draft(made, draft); },
+                              [this, &made] { Deliver(made); }});
+  for (const auto& [uid, deployment] : made.manifest->deployments()) book.Learn(made.node, deployment);
+
+  v1::NodeRecord node;
+  const auto stored = loaded.nodes.find(made.node);
+  if (stored != loaded.nodes.end()) node = stored->second;
+  node.set_node(made.node.value());
+  std::map<PodUid, v1::OrphanRecord> orphans;
+  for (const auto& [uid, orphan] : loaded.orphans) {
+    if (orphan.node() == made.node.value()) orphans.emplace(uid, orphan);
+  }
+  made.judge = std::make_unique<OrphanJudge>(OrphanJudge::Options{.confirm = options.orphan_confirm},
+                                             std::move(node), std::move(orphans));
+  links.Add(host, made.manifest->record().highest_session());
+  return made;
+}
+
+Hub::Impl::HostState* Hub::Impl::FindHost(const HostId& host) {
+  const auto it = hosts.find(host);
+  return it == hosts.end() ? nullptr : it->second.get();
+}
+
+const Hub::Impl::HostState* Hub::Impl::FindHost(const HostId& host) const {
+  const auto it = hosts.find(host);
+  return it == hosts.end() ? nullptr : it->second.get();
+}
+
+void Hub::Impl::OnRegistryChanged(const std::set<HostId>& changed) {
+  for (const HostId& id : changed) {
+    const absl::Status may = registry.MayConnect(id);
+    const bool known = FindHost(id) != nullptr;
+    if (!known && !may.ok()) continue;
+    HostState& host = EnsureHost(id);
+    if (!known && declared) {
+      DeclareNode(host);
+      ReportNode(host);
+    }
+    if (!may.ok()) {
+      const EdgeHost* object = registry.Find(id);
+      const char* reason = object == nullptr ? "Deleted" : object->revoked ? "Revoked" : "NotApproved";
+      LogWarning("host may not connect any more", {{"host", id}, {"why", Message(may)}});
+      links.Find(id)->Close(reason, Message(may));
+      streams.Close(id, absl::UnavailableError(Message(may)));
+    }
+    host.manifest->Touch();
+  }
+  if (shims.connected() && !declared) DeclareNodes();
+  links.Readmit();
+}
+
+void Hub::Impl::DeclareNodes() {
+  if (!registry.listed()) return;
+  declared = true;
+  for (const auto& [id, host] : hosts) DeclareNode(*host);
+  v1::ProviderMessage done;
+  done.mutable_nodes_synced();
+  shims.Send(std::move(done));
+  for (const auto& [id, host] : hosts) ReportNode(*host);
+}
+
+void Hub::Impl::DeclareNode(const HostState& host) {
+  v1::ProviderMessage message;
+  v1::NodeDeclare& node = *message.mutable_node_declare();
+  node.set_name(host.node.value());
+  node.set_host(host.id.value());
+  node.set_slice(options.slice);
+  auto& labels = *node.mutable_labels();
+  labels["slicelet.io/hub"] = options.hub_id;
+  labels["slicelet.io/slice"] = options.slice;
+  labels["type"] = "virtual-kubelet";
+  labels["node.kubernetes.io/exclude-disruption"] = "true";
+  v1::Taint& taint = *node.add_taints();
+  taint.set_key(options.taint_key);
+  taint.set_value(options.hub_id);
+  taint.set_effect("NoSchedule");
+  shims.Send(std::move(message));
+}
+
+void Hub::Impl::ReportNode(const HostState& host) {
+  if (!declared) return;
+  const HostSession& session = *links.Find(host.id);
+  const std::optional<v1::Condition> link = session.link();
+  // The hub has just started: what the node object says is better than what we know.
+  if (!link) return;
+  v1::ProviderMessage message;
+  v1::NodeReport& report = *message.mutable_node_report();
+  report.set_name(host.node.value());
+  if (host.has_facts) *report.mutable_facts() = host.facts;
+  report.set_boot_id(host.manifest->record().boot_id());
+  report.set_agent_version(host.agent_version);
+  *report.mutable_link() = *link;
+  *report.mutable_held() = host.judge->held();
+  report.set_last_seen(session.last_seen() != 0 ? session.last_seen() : host.manifest->record().last_seen());
+  shims.Send(std::move(message));
+}
+
+void Hub::Impl::WriteHostStatus(HostState& host) {
+  host.status_later.Cancel();
+  const HostSession& session = *links.Find(host.id);
+  const std::optional<v1::Condition> link = session.link();
+  if (!link) return;
+  HostStatus status;
+  status.link = link->status() ? "Connected" : "Disconnected";
+  status.reason = link->status() ? "" : link->reason();
+  status.facts = host.facts;
+  status.agent_version = host.agent_version;
+  status.workloads = static_cast<std::int32_t>(host.manifest->deployments().size());
+  status.last_seen = session.last_seen();
+  status.generation = host.manifest->generation();
+  status.accepted = host.accepted;
+  registry.SetStatus(host.id, status);
+}
+
+void Hub::Impl::WriteHostStatusLater(HostState& host) {
+  if (host.status_later.armed()) return;
+  host.status_later.Set(kHostStatus, [this, &host] { WriteHostStatus(host); });
+}
+
+void Hub::Impl::Commit(HubStore::Batch batch) {
+  if (batch.empty()) return;
+  d.store.Commit(std::move(batch), lifetime.Guard([](const absl::Status& status) {
+    if (!status.ok()) LogError("record not stored", {{"why", Describe(status)}});
+  }));
+}
+
+Hub::Hub(Options options, Dependencies dependencies)
+    : impl_(std::make_unique<Impl>(std::move(options), dependencies)) {}
+Hub::~Hub() = default;
+void Hub::Start() { impl_->Start(); }
+void Hub::OnTunnel(const HostId& host, const std::string& request_id, std::shared_ptr<FrameStream> tunnel) {
+  impl_->streams.OnTunnel(host, request_id, std::move(tunnel));
+}
+void Hub::OnStream(const v1::StreamHead& head, std::shared_ptr<FrameStream> stream) {
+  impl_->OnStream(head, std::move(stream));
+}
+v1::ListHostsReply Hub::ListHosts() const { return impl_->ListHosts(); }
+absl::StatusOr<v1::PodHostsReply> Hub::PodHosts(const v1::PodHostsRequest& request) const {
+  return impl_->PodHosts(request);
+}
+v1::ListOrphansReply Hub::ListOrphans() const { return impl_->ListOrphans(); }
+absl::StatusOr<v1::DecideOrphansReply> Hub::DecideOrphans(const v1::DecideOrphansRequest& request) {
+  return impl_->DecideOrphans(request);
+}
+absl::Status Hub::DecommissionNode(const v1::DecommissionNodeRequest& request) {
+  return impl_->DecommissionNode(request);
+}
+Generation Hub::GenerationOf(const HostId& host) const {
+  const Impl::HostState* state = impl_->FindHost(host);
+  return state == nullptr ? Generation{} : state->manifest->generation();
+}
+
+}  // namespace slicelet::provider

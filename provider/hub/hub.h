@@ -1,0 +1,90 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/base/random.h"
+#include "common/base/time.h"
+#include "common/crypto/signing.h"
+#include "common/loop/loop.h"
+#include "common/stream/frame_stream.h"
+#include "common/stream/message_pipe.h"
+#include "kube/kube_api.h"
+#include "provider/store/hub_store.h"
+#include "slicelet/v1/admin.pb.h"
+#include "slicelet/v1/link.pb.h"
+#include "slicelet/v1/provider.pb.h"
+
+namespace slicelet::provider {
+
+/// The provider without its process: everything of slicelet-provider that decides. `app/` gives it the real
+/// parts, the simulation gives it fakes.
+class Hub {
+ public:
+  using HostAcceptor = Acceptor<v1::HubMessage, v1::HostMessage>;
+  using ShimAcceptor = Acceptor<v1::ProviderMessage, v1::ShimMessage>;
+
+  struct Options {
+    std::string hub_id;
+    /// Where EdgeHost objects live.
+    std::string ns = "slicelet";
+    std::string slice = "default";
+    std::string taint_key = "slicelet.io/slice-node";
+    /// The part of 198.18.0.0/15 that pods of this hub are shown under, as CIDR.
+    std::string pod_cidr = "198.18.0.0/16";
+    Duration heartbeat = std::chrono::seconds(60);
+    Duration status_batch = std::chrono::milliseconds(50);
+    /// Between the two GETs that confirm that a missing pod is gone.
+    Duration orphan_confirm = std::chrono::minutes(10);
+    /// How long a broken stream may stay away before its host counts as unreachable.
+    Duration resume_grace = std::chrono::seconds(30);
+    /// Whether pods that do not say `slicelet.io/api-access` get the automatic service account token; as the
+    /// shim's.
+    bool api_access_default = false;
+    /// Signs the manifest keys' certificates; keys the tags of unchanged secrets.
+    std::string tag_key;
+    std::vector<v1::KeyCertificate> key_certificates;
+  };
+
+  struct Dependencies {
+    Loop& loop;
+    Clock& clock;
+    Random& random;
+    HubStore& store;
+    const Signer& signer;
+    /// EdgeHost objects: list, watch, status patches.
+    kube::KubeApi& kube;
+    HostAcceptor& hosts;
+    ShimAcceptor& shims;
+  };
+
+  Hub(Options options, Dependencies dependencies);
+  ~Hub();
+
+  void Start();
+
+  /// A host dialled EdgeLink.Tunnel as `host` and named the request; joins it with the shim's waiting stream.
+  void OnTunnel(const HostId& host, const std::string& request_id, std::shared_ptr<FrameStream> tunnel);
+  /// The shim opened Provider.Stream with this head. Answers with a StreamReply: NotFound for an unknown pod,
+  /// Unavailable when its host is not connected.
+  void OnStream(const v1::StreamHead& head, std::shared_ptr<FrameStream> stream);
+
+  // The admin API, served by admin/.
+  [[nodiscard]] v1::ListHostsReply ListHosts() const;
+  [[nodiscard]] absl::StatusOr<v1::PodHostsReply> PodHosts(const v1::PodHostsRequest& request) const;
+  [[nodiscard]] v1::ListOrphansReply ListOrphans() const;
+  absl::StatusOr<v1::DecideOrphansReply> DecideOrphans(const v1::DecideOrphansRequest& request);
+  absl::Status DecommissionNode(const v1::DecommissionNodeRequest& request);
+
+  /// For tests and invariants: the Generation last signed for a host.
+  [[nodiscard]] Generation GenerationOf(const HostId& host) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace slicelet::provider

@@ -1,0 +1,165 @@
+// What operators ask, and streams.
+#include <utility>
+
+#include "common/log/log.h"
+#include "provider/hub/hub_impl.h"
+#include "provider/manifest/generation.h"
+
+namespace slicelet::provider {
+
+v1::ListHostsReply Hub::Impl::ListHosts() const {
+  v1::ListHostsReply reply;
+  std::set<HostId> ids;
+  for (const auto& [id, object] : registry.hosts()) ids.insert(id);
+  for (const auto& [id, state] : hosts) ids.insert(id);
+  for (const HostId& id : ids) {
+    v1::HostInfo& info = *reply.add_hosts();
+    info.set_name(id.value());
+    if (const EdgeHost* object = registry.Find(id)) {
+      info.set_approved(object->approved);
+      info.set_revoked(object->revoked);
+    }
+    const HostState* host = FindHost(id);
+    if (host == nullptr) continue;
+    const HostSession& session = *links.Find(id);
+    info.set_connected(session.connected());
+    info.set_last_seen(session.last_seen() != 0 ? session.last_seen() : host->manifest->record().last_seen());
+    info.set_agent_version(host->agent_version);
+    info.set_address(host->facts.address());
+    const Generation generation = host->manifest->generation();
+    info.set_epoch(generation.epoch);
+    info.set_number(generation.number);
+    info.set_accepted(host->accepted == generation);
+    info.set_workloads(static_cast<std::int32_t>(host->manifest->deployments().size()));
+  }
+  return reply;
+}
+
+absl::StatusOr<v1::PodHostsReply> Hub::Impl::PodHosts(const v1::PodHostsRequest& request) {
+  const Pod* pod = request.uid().empty() ? book.FindByName({}, request.namespace_(), request.name())
+                                         : book.Find(PodUid(request.uid()));
+  if (pod == nullptr) {
+    return absl::NotFoundError("pod " + request.namespace_() + "/" + request.name() +
+                               (request.uid().empty() ? "" : " (uid " + request.uid() + ")") +
+                               " is on no host");
+  }
+  v1::PodHostsReply reply;
+  const HostState* host = FindHost(HostId(pod->node.value()));
+  if (host == nullptr || !host->manifest->Holds(pod->uid)) return reply;
+  v1::PodHostsReply::Entry& entry = *reply.add_entries();
+  entry.set_host(host->id.value());
+  entry.set_connected(links.Find(host->id)->connected());
+  entry.set_accepted(host->accepted == host->manifest->generation());
+  if (pod->status) *entry.mutable_status() = *pod->status;
+  return reply;
+}
+
+v1::ListOrphansReply Hub::Impl::ListOrphans() const {
+  v1::ListOrphansReply reply;
+  for (const auto& [id, host] : hosts) {
+    for (const v1::OrphanRecord& record : host->judge->Orphans()) {
+      v1::ListOrphansReply::Orphan& orphan = *reply.add_orphans();
+      orphan.set_uid(record.uid());
+      orphan.set_namespace_(record.namespace_());
+      orphan.set_name(record.name());
+      orphan.set_node(record.node());
+      orphan.set_host(id.value());
+      orphan.set_state(record.kept() ? "Kept" : record.held() ? "Held" : "Orphaned");
+      orphan.set_why(record.held() ? host->judge->node().held_message()
+                                   : "it is missing from the API server's list without having been deleted");
+      orphan.set_since(record.since());
+    }
+  }
+  return reply;
+}
+
+absl::StatusOr<v1::DecideOrphansReply> Hub::Impl::DecideOrphans(const v1::DecideOrphansRequest& request) {
+  if (request.decision() == v1::DecideOrphansRequest::UNSPECIFIED) {
+    return absl::InvalidArgumentError("decision: want KEEP or REMOVE");
+  }
+  if (request.uids().empty() == request.node().empty()) {
+    return absl::InvalidArgumentError("uids, node: want one of them");
+  }
+  if (!request.node().empty() && FindHost(HostId(request.node())) == nullptr) {
+    return absl::NotFoundError("node " + request.node() + " is none of this hub's");
+  }
+  const std::set<std::string> uids(request.uids().begin(), request.uids().end());
+  const bool keep = request.decision() == v1::DecideOrphansRequest::KEEP;
+  v1::DecideOrphansReply reply;
+  for (const auto& [id, host] : hosts) {
+    if (!request.node().empty() && host->node.value() != request.node()) continue;
+    for (const v1::OrphanRecord& record : host->judge->Orphans()) {
+      if (!uids.empty() && uids.count(record.uid()) == 0) continue;
+      LogInfo("operator decided about a missing pod",
+              {{"node", host->node}, {"uid", record.uid()}, {"decision", keep ? "keep" : "remove"}});
+      Run(*host, host->judge->Decide(PodUid(record.uid()), keep));
+      reply.set_decided(reply.decided() + 1);
+    }
+  }
+  if (!uids.empty() && reply.decided() == 0) {
+    return absl::NotFoundError("pod " + *uids.begin() + " is neither orphaned nor held");
+  }
+  return reply;
+}
+
+absl::Status Hub::Impl::DecommissionNode(const v1::DecommissionNodeRequest& request) {
+  const HostId id(request.node());
+  HostState* host = FindHost(id);
+  if (host == nullptr) return absl::NotFoundError("node " + request.node() + " is none of this hub's");
+  const EdgeHost* object = registry.Find(id);
+  if (object != nullptr && object->approved && !object->revoked) {
+    return absl::FailedPreconditionError("EdgeHost " + id.value() +
+                                         " is approved: delete it, or set spec.approved to false, first");
+  }
+  const std::size_t workloads = host->manifest->deployments().size();
+  if (workloads > 0 && !request.force()) {
+    return absl::FailedPreconditionError("host " + id.value() + " runs " + std::to_string(workloads) +
+                                         " workloads: delete their pods first, or use --force");
+  }
+  LogWarning("node decommissioned",
+             {{"node", host->node}, {"workloads", static_cast<std::uint64_t>(workloads)}});
+  v1::ProviderMessage message;
+  message.mutable_node_retire()->set_name(request.node());
+  shims.Send(std::move(message));
+  HubStore::Batch batch;
+  batch.hosts[id] = std::nullopt;
+  batch.nodes[host->node] = std::nullopt;
+  for (const v1::OrphanRecord& record : host->judge->Orphans())
+    batch.orphans[PodUid(record.uid())] = std::nullopt;
+  for (const Pod* pod : book.OnNode(host->node)) {
+    batch.statuses[{pod->uid, id}] = std::nullopt;
+    unsaved_statuses.erase(pod->uid);
+    book.Forget(PodUid(pod->uid));
+  }
+  Commit(std::move(batch));
+  streams.Close(id, absl::UnavailableError("node " + request.node() + " was decommissioned"));
+  decommissioned.insert(id);
+  links.Remove(id);
+  hosts.erase(id);
+  return absl::OkStatus();
+}
+
+void Hub::Impl::OnStream(const v1::StreamHead& head, std::shared_ptr<FrameStream> stream) {
+  const std::string name = head.namespace_() + "/" + head.pod();
+  const Pod* pod = head.uid().empty() ? book.FindByName(NodeName(head.node()), head.namespace_(), head.pod())
+                                      : book.Find(PodUid(head.uid()));
+  if (pod == nullptr) return StreamJoiner::Refuse(stream, absl::NotFoundError("no host has pod " + name));
+  const HostId host(pod->node.value());
+  if (!head.host().empty() && head.host() != host.value()) {
+    return StreamJoiner::Refuse(stream,
+                                absl::NotFoundError("pod " + name + " is not on host " + head.host()));
+  }
+  HostSession* session = links.Find(host);
+  if (session == nullptr || !session->connected()) {
+    return StreamJoiner::Refuse(stream, absl::UnavailableError("host " + host.value() + " is not connected"));
+  }
+  v1::StreamHead asked = head;
+  asked.set_uid(pod->uid.value());
+  std::optional<v1::Command> command = streams.Wait(host, asked, std::move(stream));
+  if (!command) return;
+  v1::HubMessage message;
+  *message.mutable_command() = *std::move(command);
+  session->Send(std::move(message));
+}
+
+}  // namespace slicelet::provider

@@ -1,0 +1,266 @@
+// What the hosts say, and the manifests they get.
+#include <utility>
+
+#include "common/base/encoding.h"
+#include "common/crypto/sealing.h"
+#include "common/log/log.h"
+#include "provider/hub/hub_impl.h"
+#include "provider/manifest/generation.h"
+#include "provider/pods/deployment_builder.h"
+#ifdef SLICELET_PLANTS
+#include "tests/sim/plants.h"
+#endif
+
+namespace slicelet::provider {
+
+absl::Status Hub::Impl::Admit(const HostId& host) { return registry.MayConnect(host); }
+
+bool Hub::Impl::OnBirth(const HostId& id, const v1::Birth& birth, std::uint64_t session) {
+  HostState& host = EnsureHost(id);
+  v1::HostRecord& record = host.manifest->record();
+  record.set_highest_session(session);
+  record.set_sealing_key_id(birth.sealing_key_id());
+  record.set_sealing_public_key(birth.sealing_public_key());
+  record.set_boot_id(birth.boot_id());
+  record.set_last_seen(ToUnixNanos(d.clock.Now()));
+  host.facts = birth.node();
+  host.has_facts = true;
+  host.agent_version = birth.agent_version();
+  host.amnesiac = birth.amnesiac();
+  host.awaiting_proof = false;
+  host.manifest->SetNonce(birth.amnesiac() ? birth.nonce() : "");
+  if (birth.amnesiac()) {
+    LogWarning("host lost its store", {{"host", id}});
+    host.accepted = {};
+    host.verified = true;
+    return false;
+  }
+  const Generation claimed = FromProto(birth.accepted());
+  const Claim claim =
+      Judge(host.manifest->generation(), host.manifest->digest(), claimed, Digest(birth.accepted_digest()));
+#ifdef SLICELET_PLANTS
+  if (claim == Claim::kUnknown && sim::Planted(sim::Plant::kTrustUnprovedEpoch)) {
+    v1::Manifest believed;
+    *believed.mutable_generation() = birth.accepted();
+    host.manifest->Relearn(believed);
+    host.verified = true;
+    return false;
+  }
+#endif
+  if (claim == Claim::kUnknown && !host.manifest->Surpasses(claimed)) {
+    LogWarning("host says it holds a manifest that the hub does not know",
+               {{"host", id}, {"claimed", claimed}, {"gen", host.manifest->generation()}});
+    host.awaiting_proof = true;
+    return true;
+  }
+  host.verified = true;
+  host.accepted = claimed;
+  return false;
+}
+
+void Hub::Impl::OnWelcomed(const HostId& id, const v1::Birth& birth) {
+  HostState& host = *FindHost(id);
+  if (host.awaiting_proof) {
+    host.proof.Set(kAskForProof, [this, &host] { AskForProof(host); });
+  } else if (host.manifest->has_manifest() && host.accepted < host.manifest->generation() &&
+             (!host.amnesiac || host.manifest->nonce() == birth.nonce())) {
+    Deliver(host);
+  }
+  host.manifest->Touch();
+  ReportNode(host);
+  WriteHostStatus(host);
+  SendTokens(host);
+  SettleStops(host);
+  PurgeTombstones(host);
+  SettleUnknownStops();
+}
+
+void Hub::Impl::AskForProof(HostState& host) {
+  if (!host.awaiting_proof || !links.Find(host.id)->connected()) return;
+  v1::HubMessage message;
+  v1::Command& command = *message.mutable_command();
+  command.set_request_id(d.random.Hex(8));
+  command.set_expires(ToUnixNanos(d.clock.Now() + kAskForProof));
+  command.mutable_manifest_bytes();
+  links.Find(host.id)->Send(std::move(message));
+  host.proof.Set(kAskForProof, [this, &host] { AskForProof(host); });
+}
+
+void Hub::Impl::OnProof(HostState& host, const v1::SignedManifest& claimed) {
+  const absl::StatusOr<v1::Manifest> proved = proof.Check(host.id, claimed);
+  if (!proved.ok()) {
+    LogError("claim not proved, it changes nothing", {{"host", host.id}, {"why", Message(proved.status())}});
+    return;
+  }
+  const Generation generation = FromProto(proved->generation());
+  host.awaiting_proof = false;
+  host.proof.Cancel();
+  const Claim claim =
+      Judge(host.manifest->generation(), host.manifest->digest(), generation, Sha256(claimed.manifest()));
+  if (claim == Claim::kUnknown && !host.manifest->Surpasses(generation)) {
+    LogWarning("host proved a manifest that the hub had forgotten, opening a new epoch",
+               {{"host", host.id}, {"proved", generation}, {"gen", host.manifest->generation()}});
+    host.manifest->Relearn(*proved);
+    for (const auto& [uid, deployment] : host.manifest->deployments()) book.Learn(host.node, deployment);
+    // What an older store held and the host does not any more is over.
+    for (const Pod* pod : book.OnNode(host.node)) {
+      if (!pod->workload && !pod->stop && !host.manifest->Holds(pod->uid)) ForgetPod(PodUid(pod->uid));
+    }
+  }
+  host.verified = true;
+  host.accepted = generation;
+  // It may have claimed more than it holds: then it still has to get the newest.
+  if (host.manifest->has_manifest() && !host.amnesiac && generation < host.manifest->generation())
+    Deliver(host);
+  host.manifest->Touch();
+  SettleUnknownStops();
+  SettleStops(host);
+  Run(host, host.judge->OnKnown(KnownPods(host), d.loop.Now(), d.clock.Now()));
+}
+
+bool Hub::Impl::Draft(HostState& host, ManifestDraft& draft) {
+  if (!host.verified) return false;
+  const auto kept = [&host](const Pod* pod) { return !host.amnesiac || pod == nullptr || !pod->finished; };
+  if (!host.judge->synced()) {
+    // Nothing is known but what was: a host that holds nothing gets nothing on that ground.
+    if (draft.base.empty() && !host.manifest->has_manifest()) return false;
+    for (const auto& [uid, deployment] : draft.base) {
+#ifdef SLICELET_PLANTS
+      if (sim::Planted(sim::Plant::kIgnoreSynced) && !(book.Find(uid) != nullptr && book.Find(uid)->workload))
+        continue;
+#endif
+      if (kept(book.Find(uid))) draft.deployments.emplace(uid, deployment);
+    }
+    return true;
+  }
+  const v1::HostRecord& record = host.manifest->record();
+  const DeploymentBuilder builder{sealer,
+                                  book.referents(),
+                                  shelf,
+                                  {host.id, record.sealing_key_id(), record.sealing_public_key()},
+                                  host.lost};
+  const EdgeHost* object = registry.Find(host.id);
+  const bool frozen = object == nullptr || object->maintenance || !object->approved || object->revoked;
+  for (const Pod* pod : book.OnNode(host.node)) {
+    const auto former = draft.base.find(pod->uid);
+    const v1::Deployment* held = former == draft.base.end() ? nullptr : &former->second;
+    if ((held == nullptr && frozen) || !kept(pod)) continue;
+    std::optional<v1::Deployment> next = builder.Build(*pod, held, draft.blobs);
+    if (next) draft.deployments.emplace(pod->uid, *std::move(next));
+  }
+  // Whatever the host holds and nobody has spoken of yet stays.
+  for (const auto& [uid, deployment] : draft.base) {
+    if (book.Find(uid) == nullptr) draft.deployments.emplace(uid, deployment);
+  }
+  host.manifest->record().set_relearnt(false);
+  return true;
+}
+
+void Hub::Impl::Deliver(HostState& host) {
+  host.lost.clear();
+  links.Find(host.id)->Deliver(host.manifest->record().manifest(), host.manifest->generation());
+  WriteHostStatusLater(host);
+}
+
+void Hub::Impl::OnAccepted(const HostId& id, const v1::Accepted& accepted) {
+  HostState& host = *FindHost(id);
+  const Generation generation = FromProto(accepted.generation());
+  if (generation == host.manifest->generation() && Digest(accepted.digest()) == host.manifest->digest()) {
+    OnHolds(host, generation);
+  }
+}
+
+void Hub::Impl::OnHolds(HostState& host, const Generation& generation) {
+  if (host.accepted == generation && !host.amnesiac) return;
+  host.accepted = generation;
+  host.amnesiac = false;
+  host.manifest->SetNonce("");
+  PurgeTombstones(host);
+  WriteHostStatusLater(host);
+}
+
+void Hub::Impl::OnRejected(const HostId& id, const v1::Rejected& rejected) {
+  HostState& host = *FindHost(id);
+  if (rejected.code() != v1::Rejected::STALE_GENERATION || host.amnesiac) return;
+  if (rejected.has_held()) return OnProof(host, rejected.held());
+  host.awaiting_proof = true;
+  AskForProof(host);
+}
+
+void Hub::Impl::OnReply(const HostId& id, const v1::Reply& reply) {
+  if (reply.has_manifest()) return OnProof(*FindHost(id), reply.manifest());
+  if (reply.code() == 0) return;
+  streams.OnFailure(id, reply.request_id(),
+                    absl::Status(static_cast<absl::StatusCode>(reply.code()), reply.message()));
+}
+
+void Hub::Impl::OnStatus(const HostId& id, const v1::StatusReport& report) {
+  HostState& host = *FindHost(id);
+  const Generation observed = FromProto(report.observed());
+  // Says the same as an Accepted that was lost.
+  if (observed == host.manifest->generation() && !host.amnesiac && host.verified) OnHolds(host, observed);
+  for (const v1::WorkloadStatus& status : report.workloads()) OnWorkloadStatus(host, status);
+  if (!report.has_node() || report.node().SerializeAsString() == host.facts.SerializeAsString()) return;
+  host.facts = report.node();
+  host.has_facts = true;
+  ReportNode(host);
+  WriteHostStatusLater(host);
+}
+
+void Hub::Impl::OnReachChanged(const HostId& id) {
+  HostState* host = FindHost(id);
+  if (host == nullptr) return;
+  const HostSession& session = *links.Find(id);
+  if (session.last_seen() != 0) host->manifest->record().set_last_seen(session.last_seen());
+  // Connected is reported with what the Birth says, and a break that may be over soon not at all.
+  if (session.reach() != Reach::kUnreachable) return;
+  streams.Close(
+      id, absl::UnavailableError("host " + id.value() + " is not reachable: " + session.link()->message()));
+  ReportNode(*host);
+  WriteHostStatus(*host);
+}
+
+absl::StatusOr<std::string> Hub::Impl::ReadBlob(const HostId& id, const Digest& digest) {
+  absl::StatusOr<std::string> bytes = shelf.Read(digest);
+  if (bytes.ok()) return bytes;
+  // Made anew, where its content is known: a hub that lost its store has sealed nothing yet.
+  HostState& host = *FindHost(id);
+  host.lost.insert(digest);
+  shelf.Missing(digest);
+  host.manifest->Touch();
+  return bytes;
+}
+
+void Hub::Impl::OnCredentialRequest(const HostId& id, const v1::CredentialRequest& request) {
+  const Pod* pod = book.Find(PodUid(request.uid()));
+  if (pod == nullptr || pod->node.value() != id.value()) return;
+  const auto token = pod->tokens.find(request.name());
+  if (token != pod->tokens.end()) SendToken(*FindHost(id), *pod, token->second);
+}
+
+void Hub::Impl::SendTokens(HostState& host) {
+  for (const Pod* pod : book.OnNode(host.node)) {
+    for (const auto& [name, token] : pod->tokens) SendToken(host, *pod, token);
+  }
+}
+
+void Hub::Impl::SendToken(HostState& host, const Pod& pod, const v1::TokenApply& token) {
+  HostSession& session = *links.Find(host.id);
+  if (!session.connected()) return;
+  const absl::StatusOr<v1::SealedBlob> sealed =
+      Seal(host.manifest->record().sealing_public_key(),
+           {options.hub_id, host.id, pod.uid, ContentId(token.name())}, token.token());
+  if (!sealed.ok()) {
+    LogError("token not sealed", {{"host", host.id}, {"uid", pod.uid}, {"why", Describe(sealed.status())}});
+    return;
+  }
+  v1::HubMessage message;
+  v1::Credential& credential = *message.mutable_credential();
+  credential.set_uid(pod.uid.value());
+  credential.set_name(token.name());
+  *credential.mutable_sealed() = *sealed;
+  credential.set_expires(token.expires());
+  session.Send(std::move(message));
+}
+
+}  // namespace slicelet::provider

@@ -1,0 +1,181 @@
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "provider/api/shim_server.h"
+#include "provider/fleet/host_registry.h"
+#include "provider/hub/hub.h"
+#include "provider/hub/stream_joiner.h"
+#include "provider/link/host_links.h"
+#include "provider/manifest/blob_shelf.h"
+#include "provider/manifest/content_sealer.h"
+#include "provider/manifest/host_manifest.h"
+#include "provider/manifest/manifest_proof.h"
+#include "provider/pods/orphan_judge.h"
+#include "provider/pods/pod_book.h"
+
+namespace slicelet::provider {
+
+/// How the hub's parts meet: pods from the shim (hub_shim.cc) become manifests for hosts (hub_hosts.cc),
+/// whose reports become pod reports (hub_pods.cc).
+struct Hub::Impl : public LinkListener, public ShimServer::Listener {
+  /// Between the last word of a workload and the manifest without it, so that those of many are dropped
+  /// together.
+  static constexpr Duration kTombstone = std::chrono::milliseconds(500);
+  /// Reported statuses are stored this much later at the latest: what a host says, it says again.
+  static constexpr Duration kSaveStatuses = std::chrono::seconds(5);
+  /// Changes of an EdgeHost's status other than of its link are written together.
+  static constexpr Duration kHostStatus = std::chrono::seconds(10);
+  /// Another uid under the same name is judged with the list that showed it, which follows at once, or by
+  /// itself.
+  static constexpr Duration kDeferredEvidence = std::chrono::seconds(10);
+  /// Until a host is asked again for the manifest it says it holds.
+  static constexpr Duration kAskForProof = std::chrono::seconds(15);
+  static constexpr std::size_t kMaxUnknownStops = 10'000;
+  static constexpr std::size_t kMaxEarlyTokens = 10'000;
+  /// Pods that are gone for good, so that a late word about them is answered at once.
+  static constexpr std::size_t kMaxPurged = 4'096;
+
+  /// A host and the node that stands for it.
+  struct HostState {
+    HostState(HostId the_id, Loop& loop)
+        : id(std::move(the_id)),
+          node(id.value()),
+          tombstones(loop),
+          status_later(loop),
+          judging(loop),
+          evidence(loop),
+          proof(loop) {}
+
+    const HostId id;
+    const NodeName node;
+    std::unique_ptr<HostManifest> manifest;
+    std::unique_ptr<OrphanJudge> judge;
+
+    /// What the host holds is known in this process life: nothing is numbered anew before.
+    bool verified = false;
+    bool awaiting_proof = false;
+    bool amnesiac = false;
+    Generation accepted;
+    v1::NodeFacts facts;
+    bool has_facts = false;
+    std::string agent_version;
+    std::set<Digest> lost;
+    std::map<PodUid, v1::Evidence> deferred;
+
+    Timer tombstones;
+    Timer status_later;
+    Timer judging;
+    Timer evidence;
+    Timer proof;
+  };
+
+  Impl(Options the_options, Dependencies dependencies);
+  ~Impl() override;
+
+  // hub.cc: life, nodes, the registry.
+  void Load();
+  void Start();
+  HostState& EnsureHost(const HostId& host);
+  HostState* FindHost(const HostId& host);
+  [[nodiscard]] const HostState* FindHost(const HostId& host) const;
+  HostState* HostOf(const NodeName& node) { return FindHost(HostId(node.value())); }
+  void OnRegistryChanged(const std::set<HostId>& changed);
+  void DeclareNodes();
+  void DeclareNode(const HostState& host);
+  void ReportNode(const HostState& host);
+  void WriteHostStatus(HostState& host);
+  void WriteHostStatusLater(HostState& host);
+  void Commit(HubStore::Batch batch);
+
+  // hub_hosts.cc: LinkListener and the manifests.
+  absl::Status Admit(const HostId& host) override;
+  bool OnBirth(const HostId& host, const v1::Birth& birth, std::uint64_t session) override;
+  void OnWelcomed(const HostId& host, const v1::Birth& birth) override;
+  void OnAccepted(const HostId& host, const v1::Accepted& accepted) override;
+  void OnRejected(const HostId& host, const v1::Rejected& rejected) override;
+  void OnStatus(const HostId& host, const v1::StatusReport& report) override;
+  void OnReply(const HostId& host, const v1::Reply& reply) override;
+  void OnCredentialRequest(const HostId& host, const v1::CredentialRequest& request) override;
+  void OnReachChanged(const HostId& host) override;
+  absl::StatusOr<std::string> ReadBlob(const HostId& host, const Digest& digest) override;
+  bool Draft(HostState& host, ManifestDraft& draft);
+  void Deliver(HostState& host);
+  void OnHolds(HostState& host, const Generation& generation);
+  void OnProof(HostState& host, const v1::SignedManifest& claimed);
+  void AskForProof(HostState& host);
+  void SendTokens(HostState& host);
+  void SendToken(HostState& host, const Pod& pod, const v1::TokenApply& token);
+
+  // hub_pods.cc: the life of one pod.
+  void StopPod(HostState& host, Pod& pod, std::int64_t grace_seconds);
+  [[nodiscard]] std::int64_t GraceOf(const HostState& host, const Pod& pod);
+  void SettleStops(HostState& host);
+  void OnWorkloadStatus(HostState& host, const v1::WorkloadStatus& status);
+  void OnGone(HostState& host, Pod& pod, const v1::WorkloadStatus& last);
+  void SendGone(const Pod& pod, const v1::WorkloadStatus* last);
+  void SendReport(Pod& pod, const v1::WorkloadStatus* with_events);
+  void SendEvent(const Pod& pod, const std::string& reason, const std::string& message);
+  void PurgeTombstones(HostState& host);
+  void ForgetPod(const PodUid& uid);
+  void SaveStatusLater(const PodUid& uid);
+  void SaveStatuses();
+  [[nodiscard]] std::vector<OrphanJudge::KnownPod> KnownPods(const HostState& host);
+  void Run(HostState& host, const OrphanJudge::Actions& actions);
+  void SaveNode(const HostState& host, HubStore::Batch& batch) const;
+
+  // hub_shim.cc: ShimServer::Listener.
+  void OnShimHello() override;
+  void OnShimMessage(const v1::ShimMessage& message) override;
+  void OnShimGone() override;
+  void OnPodApply(const v1::PodApply& apply);
+  void OnPodStop(const v1::PodStop& stop);
+  void OnPodForget(const v1::PodForget& forget);
+  void OnSynced(const v1::Synced& synced);
+  void OnTokenApply(const v1::TokenApply& token);
+  void KeepToken(HostState& host, Pod& pod, const v1::TokenApply& token);
+  void JudgeDeferred(HostState& host);
+  void OnUnknownStop(const PodUid& uid, std::int64_t grace_seconds);
+  void SettleUnknownStops();
+
+  // hub_admin.cc
+  [[nodiscard]] v1::ListHostsReply ListHosts() const;
+  [[nodiscard]] absl::StatusOr<v1::PodHostsReply> PodHosts(const v1::PodHostsRequest& request);
+  [[nodiscard]] v1::ListOrphansReply ListOrphans() const;
+  absl::StatusOr<v1::DecideOrphansReply> DecideOrphans(const v1::DecideOrphansRequest& request);
+  absl::Status DecommissionNode(const v1::DecommissionNodeRequest& request);
+  void OnStream(const v1::StreamHead& head, std::shared_ptr<FrameStream> stream);
+
+  const Options options;
+  const Dependencies d;
+  const std::string incarnation;
+  v1::HubSettings settings;
+  BlobShelf shelf;
+  ContentSealer sealer;
+  ManifestProof proof;
+  PodBook book;
+  StreamJoiner streams;
+  HostRegistry registry;
+  HostLinks links;
+  ShimServer shims;
+  std::map<HostId, std::unique_ptr<HostState>> hosts;
+  /// Removed in this process life: what the store held of them when it was opened counts no more.
+  std::set<HostId> decommissioned;
+  /// The present shim has been told the nodes.
+  bool declared = false;
+  /// Deletions of pods that no manifest known so far holds: a host may yet prove that it does.
+  std::map<PodUid, std::int64_t> unknown_stops;
+  /// Tokens of pods that the shim has not applied yet, because they wait for something else.
+  std::map<PodUid, std::map<std::string, v1::TokenApply>> early_tokens;
+  std::deque<std::pair<PodUid, NodeName>> purged;
+  std::set<PodUid> unsaved_statuses;
+  Timer save_statuses;
+  Lifetime lifetime;
+};
+
+}  // namespace slicelet::provider

@@ -1,0 +1,191 @@
+// The life of one pod between shim and host: stops, reports, tombstones, and what the orphan judge says.
+#include <utility>
+
+#include "common/log/log.h"
+#include "provider/hub/hub_impl.h"
+
+namespace slicelet::provider {
+namespace {
+
+constexpr std::int64_t kDefaultGraceSeconds = 30;
+
+}  // namespace
+
+void Hub::Impl::StopPod(HostState& host, Pod& pod, std::int64_t grace_seconds) {
+  if (PodBook::Stop(pod, grace_seconds)) {
+    LogInfo("pod stopping", {{"node", host.node}, {"uid", pod.uid}, {"grace_seconds", grace_seconds}});
+  }
+  host.manifest->Touch();
+  SettleStops(host);
+}
+
+std::int64_t Hub::Impl::GraceOf(const HostState& host, const Pod& pod) {
+  if (pod.workload) return pod.grace_seconds;
+  const auto deployment = host.manifest->deployments().find(pod.uid);
+  if (deployment == host.manifest->deployments().end()) return kDefaultGraceSeconds;
+  const absl::StatusOr<std::string> bytes = shelf.Read(Digest(deployment->second.digest()));
+  v1::Workload workload;
+  if (!bytes.ok() || !workload.ParseFromString(*bytes)) return kDefaultGraceSeconds;
+  return workload.termination_grace_seconds();
+}
+
+void Hub::Impl::SettleStops(HostState& host) {
+  // Whether a host runs it is known only once the host has said what it holds.
+  if (!host.verified) return;
+  for (const Pod* pod : book.OnNode(host.node)) {
+    if (!pod->stop || pod->gone || host.manifest->Holds(pod->uid)) continue;
+    LogInfo("pod gone, no host ever had it", {{"node", host.node}, {"uid", pod->uid}});
+    SendGone(*pod, nullptr);
+    ForgetPod(PodUid(pod->uid));
+  }
+}
+
+void Hub::Impl::OnWorkloadStatus(HostState& host, const v1::WorkloadStatus& status) {
+  Pod* pod = book.Find(PodUid(status.uid()));
+  if (pod == nullptr || pod->node != host.node) {
+    LogDebug("status of an unknown pod", {{"host", host.id}, {"uid", status.uid()}});
+    return;
+  }
+  if (status.gone()) {
+    if (pod->stop) OnGone(host, *pod, status);
+    return;
+  }
+  const bool changed = PodBook::SetStatus(*pod, status);
+  if (changed) SaveStatusLater(pod->uid);
+  if (changed || status.events_size() > 0) SendReport(*pod, &status);
+}
+
+void Hub::Impl::OnGone(HostState& host, Pod& pod, const v1::WorkloadStatus& last) {
+  if (pod.gone) return;
+  pod.gone = true;
+  LogInfo("pod gone from its host", {{"host", host.id}, {"uid", pod.uid}});
+  // A host that forgot it knows only that nothing is left.
+  const bool forgotten = last.containers_size() == 0 && pod.status && pod.status->containers_size() > 0;
+  if (!forgotten) PodBook::SetStatus(pod, last);
+  SendGone(pod, pod.status ? &*pod.status : nullptr);
+  if (!host.tombstones.armed()) {
+    host.tombstones.Set(kTombstone, [&host] { host.manifest->Touch(); });
+  }
+}
+
+void Hub::Impl::SendGone(const Pod& pod, const v1::WorkloadStatus* last) {
+  v1::ProviderMessage message;
+  v1::PodGone& gone = *message.mutable_pod_gone();
+  gone.set_uid(pod.uid.value());
+  gone.set_namespace_(pod.ns);
+  gone.set_name(pod.name);
+  gone.set_node(pod.node.value());
+  if (last != nullptr) *gone.mutable_last() = *last;
+  shims.Send(std::move(message));
+}
+
+void Hub::Impl::SendReport(Pod& pod, const v1::WorkloadStatus* with_events) {
+  if (!pod.shown || (!pod.status && !pod.refusal)) return;
+  v1::ProviderMessage message;
+  *message.mutable_pod_report() = book.ReportOf(pod);
+  if (with_events != nullptr) {
+    *message.mutable_pod_report()->mutable_status()->mutable_events() = with_events->events();
+  }
+  shims.Send(std::move(message));
+}
+
+void Hub::Impl::SendEvent(const Pod& pod, const std::string& reason, const std::string& text) {
+  v1::ProviderMessage message;
+  v1::ObjectEvent& event = *message.mutable_event();
+  event.set_uid(pod.uid.value());
+  event.set_namespace_(pod.ns);
+  event.set_name(pod.name);
+  event.set_node(pod.node.value());
+  event.mutable_event()->set_warning(true);
+  event.mutable_event()->set_reason(reason);
+  event.mutable_event()->set_message(text);
+  event.mutable_event()->set_time(ToUnixNanos(d.clock.Now()));
+  shims.Send(std::move(message));
+}
+
+void Hub::Impl::PurgeTombstones(HostState& host) {
+  if (host.amnesiac || host.accepted < host.manifest->generation()) return;
+  for (const Pod* pod : book.OnNode(host.node)) {
+    if (!pod->gone || host.manifest->Holds(pod->uid)) continue;
+    purged.emplace_back(pod->uid, host.node);
+    if (purged.size() > kMaxPurged) purged.pop_front();
+    ForgetPod(PodUid(pod->uid));
+  }
+}
+
+void Hub::Impl::ForgetPod(const PodUid& uid) {
+  const Pod* pod = book.Find(uid);
+  if (pod == nullptr) return;
+  const HostId host(pod->node.value());
+  unsaved_statuses.erase(uid);
+  if (pod->status) {
+    HubStore::Batch batch;
+    batch.statuses[{uid, host}] = std::nullopt;
+    Commit(std::move(batch));
+  }
+  if (HostState* state = FindHost(host)) Run(*state, state->judge->Forget(uid));
+  book.Forget(uid);
+}
+
+void Hub::Impl::SaveStatusLater(const PodUid& uid) {
+  unsaved_statuses.insert(uid);
+  if (!save_statuses.armed()) save_statuses.Set(kSaveStatuses, [this] { SaveStatuses(); });
+}
+
+void Hub::Impl::SaveStatuses() {
+  HubStore::Batch batch;
+  for (const PodUid& uid : std::exchange(unsaved_statuses, {})) {
+    const Pod* pod = book.Find(uid);
+    if (pod == nullptr || !pod->status) continue;
+    v1::StatusRecord& record = batch.statuses[{uid, HostId(pod->node.value())}].emplace();
+    record.set_host(pod->node.value());
+    *record.mutable_status() = *pod->status;
+  }
+  Commit(std::move(batch));
+}
+
+std::vector<OrphanJudge::KnownPod> Hub::Impl::KnownPods(const HostState& host) {
+  std::vector<OrphanJudge::KnownPod> known;
+  for (const Pod* pod : book.OnNode(host.node)) {
+    if (!pod->stop && host.manifest->Holds(pod->uid)) known.push_back({pod->uid, pod->ns, pod->name});
+  }
+  return known;
+}
+
+void Hub::Impl::SaveNode(const HostState& host, HubStore::Batch& batch) const {
+  v1::NodeRecord& record = batch.nodes[host.node].emplace(host.judge->node());
+  record.set_shim_incarnation(shims.highest_incarnation());
+}
+
+void Hub::Impl::Run(HostState& host, const OrphanJudge::Actions& actions) {
+  HubStore::Batch batch;
+  if (actions.node_changed) SaveNode(host, batch);
+  for (const auto& [uid, record] : actions.orphans) {
+    if (record) {
+      LogWarning(record->kept()   ? "missing pod kept"
+                 : record->held() ? "missing pod held until an operator decides"
+                                  : "pod is missing from the API server and keeps running",
+                 {{"node", host.node}, {"uid", uid}, {"reason", host.judge->node().held_reason()}});
+    }
+    batch.orphans[uid] = record;
+  }
+  Commit(std::move(batch));
+  for (const v1::ConfirmPod& confirm : actions.confirm) {
+    v1::ProviderMessage message;
+    *message.mutable_confirm_pod() = confirm;
+    shims.Send(std::move(message));
+  }
+  for (const auto& [uid, evidence] : actions.remove) {
+    Pod* pod = book.Find(uid);
+    if (pod == nullptr) continue;
+    LogInfo("missing pod removed",
+            {{"node", host.node}, {"uid", uid}, {"evidence", v1::Evidence_Name(evidence)}});
+    StopPod(host, *pod, GraceOf(host, *pod));
+  }
+  if (actions.node_changed) ReportNode(host);
+  const std::optional<MonotonicTime> due = host.judge->NextDue();
+  if (!due) return host.judging.Cancel();
+  host.judging.Set(*due - d.loop.Now(), [this, &host] { Run(host, host.judge->OnTime(d.loop.Now())); });
+}
+
+}  // namespace slicelet::provider

@@ -1,0 +1,198 @@
+// What a hub may and may not do after it, its store or a host lost something.
+#include "provider/hub/testing/hub_fixture.h"
+
+namespace slicelet::provider {
+namespace {
+
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+using HubRecoveryTest = HubFixture;
+
+TEST_F(HubRecoveryTest, ARestartedHubChangesNothingBeforeTheShimHasListed) {
+  ConnectAll();
+  Apply("u1");
+  host_.ReportRunning("u1");
+  loop_.Advance(seconds(6));
+  const Generation generation = hub_->GenerationOf(HostId("gw-1"));
+  RestartHub();
+  host_.Connect();
+  Settle();
+  ConnectShim();
+  Apply("u2");
+  EXPECT_EQ(hub_->GenerationOf(HostId("gw-1")), generation);
+  Apply("u1");
+  ASSERT_NE(ReportOf("u1"), nullptr) << "the stored status is reported before the host says it again";
+  Synced({"u1", "u2"});
+  EXPECT_EQ(host_.manifest.deployments_size(), 2);
+  EXPECT_EQ(FromProto(host_.manifest.generation()).epoch, generation.epoch);
+}
+
+TEST_F(HubRecoveryTest, WhatIsNotDurableIsNeverSent) {
+  ConnectAll();
+  const int before = host_.taken;
+  store_.OnPoint([this](MemoryHubStore::Point point) {
+    if (point == MemoryHubStore::Point::kRequested) store_.Crash();
+  });
+  Apply("u1");
+  loop_.Advance(seconds(20));
+  EXPECT_EQ(host_.taken, before);
+}
+
+TEST_F(HubRecoveryTest, ALostStoreIsLearntFromTheHostAndRemovesNothing) {
+  ConnectAll();
+  Apply("u1");
+  Apply("u2");
+  const Generation before = FromProto(host_.manifest.generation());
+  store_.Lose();
+  RestartHub();
+  ConnectShim();
+  Apply("u1");
+  Synced({"u1"});
+  EXPECT_EQ(hub_->GenerationOf(HostId("gw-1")), (Generation{0, 0}))
+      << "nothing is numbered before the host is heard";
+  host_.Connect();
+  Settle();
+  EXPECT_EQ(FromProto(host_.manifest.generation()).epoch, before.epoch + 1);
+  ASSERT_NE(host_.Find("u2"), nullptr);
+  EXPECT_FALSE(host_.Find("u2")->has_stop());
+  EXPECT_TRUE(AskedToConfirm("u2"));
+
+  host_.Fetch(host_.Find("u1")->digest());
+  loop_.Advance(seconds(1));
+  host_.Fetch(host_.Find("u1")->digest());
+  Settle();
+  EXPECT_FALSE(host_.blobs[host_.Find("u1")->digest()].empty()) << "its blob is made anew";
+}
+
+TEST_F(HubRecoveryTest, AStoreFromAnOldCopyGetsANewEpoch) {
+  ConnectAll();
+  Apply("u1");
+  const MemoryHubStore::State copy = store_.CopyState();
+  Apply("u2");
+  const Generation before = FromProto(host_.manifest.generation());
+  store_.Restore(copy);
+  RestartHub();
+  host_.Connect();
+  Settle();
+  const Generation after = FromProto(host_.manifest.generation());
+  EXPECT_GT(after.epoch, before.epoch);
+  EXPECT_NE(host_.Find("u2"), nullptr);
+}
+
+TEST_F(HubRecoveryTest, AnUnprovedClaimChangesNothing) {
+  ConnectAll();
+  Apply("u1");
+  const MemoryHubStore::State copy = store_.CopyState();
+  Apply("u2");
+  store_.Restore(copy);
+  RestartHub();
+  const Generation stored = hub_->GenerationOf(HostId("gw-1"));
+  host_.secretive = true;
+  host_.Connect();
+  Settle();
+  ConnectShim();
+  Synced({});
+  loop_.Advance(minutes(1));
+  EXPECT_EQ(hub_->GenerationOf(HostId("gw-1")), stored);
+  EXPECT_FALSE(host_.commands.empty()) << "it is asked again for the bytes";
+  host_.held->mutable_signature()->front() ^= 1;
+  v1::HostMessage reply;
+  *reply.mutable_reply()->mutable_manifest() = *host_.held;
+  host_.Send(reply);
+  loop_.Advance(minutes(1));
+  EXPECT_EQ(hub_->GenerationOf(HostId("gw-1")), stored);
+}
+
+TEST_F(HubRecoveryTest, AHostThatClaimedMoreThanItHoldsGetsTheNewest) {
+  ConnectAll();
+  host_.Disconnect();
+  Apply("u1");
+  const Generation newest = hub_->GenerationOf(HostId("gw-1"));
+  ASSERT_LT(FromProto(host_.manifest.generation()), newest);
+  host_.exaggerate = true;
+  host_.Connect();
+  Settle();
+  EXPECT_EQ(FromProto(host_.manifest.generation()), newest);
+  EXPECT_EQ(hub_->GenerationOf(HostId("gw-1")), newest);
+}
+
+TEST_F(HubRecoveryTest, APendingStatusIsNotRemembered) {
+  ConnectAll();
+  Apply("u1");
+  v1::WorkloadStatus pending;
+  pending.set_uid("u1");
+  host_.Report(pending);
+  loop_.Advance(std::chrono::seconds(10));
+  RestartHub();
+  received_.clear();
+  ConnectShim();
+  Apply("u1");
+  EXPECT_EQ(ReportOf("u1"), nullptr);
+}
+
+TEST_F(HubRecoveryTest, AnAmnesiacHostGetsItsPodsUnderItsNonceButNoFinishedOne) {
+  ConnectAll();
+  Apply("u1");
+  Apply("job");
+  v1::WorkloadStatus done;
+  done.set_uid("job");
+  done.set_phase(v1::PHASE_SUCCEEDED);
+  host_.Report(done);
+  Settle();
+  host_.Disconnect();
+  host_.Forget("a nonce");
+  host_.Connect();
+  Settle();
+  EXPECT_EQ(host_.manifest.nonce(), "a nonce");
+  EXPECT_NE(host_.Find("u1"), nullptr);
+  EXPECT_EQ(host_.Find("job"), nullptr);
+  Apply("u3");
+  EXPECT_NE(host_.Find("u3"), nullptr) << "later ones need no nonce";
+  Stop("job", 1);
+  EXPECT_TRUE(ToldGone("job"));
+}
+
+TEST_F(HubRecoveryTest, ADeletionIsNotConfirmedWhileAHostMayStillRunThePod) {
+  ConnectAll();
+  Apply("u1");
+  store_.Lose();
+  RestartHub();
+  ConnectShim();
+  Synced({"u1"});
+  Stop("u1", 3);
+  EXPECT_FALSE(ToldGone("u1"));
+  host_.Connect();
+  Settle();
+  ASSERT_NE(host_.Find("u1"), nullptr);
+  EXPECT_TRUE(host_.Find("u1")->has_stop());
+  host_.ReportGone("u1");
+  Settle();
+  EXPECT_TRUE(ToldGone("u1"));
+}
+
+TEST_F(HubRecoveryTest, AStopOutlivesTheHub) {
+  ConnectAll();
+  Apply("u1");
+  host_.Disconnect();
+  Settle();
+  Forget("u1", v1::DELETED_EVENT);
+  RestartHub();
+  host_.Connect();
+  Settle();
+  ASSERT_NE(host_.Find("u1"), nullptr);
+  EXPECT_TRUE(host_.Find("u1")->has_stop());
+}
+
+TEST_F(HubRecoveryTest, AFullDiskDelaysAManifestAndNothingElse) {
+  ConnectAll();
+  store_.SetDiskFull(true);
+  Apply("u1");
+  EXPECT_EQ(host_.Find("u1"), nullptr);
+  store_.SetDiskFull(false);
+  loop_.Advance(seconds(10));
+  EXPECT_NE(host_.Find("u1"), nullptr);
+}
+
+}  // namespace
+}  // namespace slicelet::provider

@@ -1,0 +1,273 @@
+// What the shim says.
+#include <algorithm>
+#include <utility>
+
+#include "common/log/log.h"
+#include "provider/hub/hub_impl.h"
+
+namespace slicelet::provider {
+namespace {
+
+constexpr std::int64_t kDefaultGraceSeconds = 30;
+
+}  // namespace
+
+void Hub::Impl::OnShimHello() {
+  OnShimGone();
+  DeclareNodes();
+}
+
+void Hub::Impl::OnShimGone() {
+  declared = false;
+  early_tokens.clear();
+  book.ForgetShown();
+  for (auto& [id, host] : hosts) {
+    host->judge->OnShimGone();
+    host->deferred.clear();
+    host->evidence.Cancel();
+    host->judging.Cancel();
+  }
+}
+
+void Hub::Impl::OnShimMessage(const v1::ShimMessage& message) {
+  switch (message.message_case()) {
+    case v1::ShimMessage::kReferentApply:
+      for (const NodeName& node : book.ApplyReferent(message.referent_apply())) {
+        if (HostState* host = HostOf(node)) host->manifest->Touch();
+      }
+      break;
+    case v1::ShimMessage::kReferentDelete:
+      book.DeleteReferent(message.referent_delete());
+      break;
+    case v1::ShimMessage::kPodApply:
+      OnPodApply(message.pod_apply());
+      break;
+    case v1::ShimMessage::kPodStop:
+      OnPodStop(message.pod_stop());
+      break;
+    case v1::ShimMessage::kPodForget:
+      OnPodForget(message.pod_forget());
+      break;
+    case v1::ShimMessage::kSynced:
+      OnSynced(message.synced());
+      break;
+    case v1::ShimMessage::kPodConfirmed: {
+      const Pod* pod = book.Find(PodUid(message.pod_confirmed().uid()));
+      HostState* host = pod == nullptr ? nullptr : HostOf(pod->node);
+      if (host == nullptr) break;
+      Run(*host, host->judge->OnConfirmed(message.pod_confirmed(), d.loop.Now(), d.clock.Now()));
+      break;
+    }
+    case v1::ShimMessage::kTokenApply:
+      OnTokenApply(message.token_apply());
+      break;
+    case v1::ShimMessage::kHello:
+    case v1::ShimMessage::MESSAGE_NOT_SET:
+      break;
+  }
+}
+
+void Hub::Impl::OnPodApply(const v1::PodApply& apply) {
+  HostState* host = HostOf(NodeName(apply.node()));
+  if (host == nullptr) {
+    LogWarning("pod of an unknown node ignored", {{"node", apply.node()}});
+    return;
+  }
+  absl::StatusOr<PodBook::Applied> applied = book.Apply(apply);
+  if (!applied.ok()) {
+    LogError("pod not understood", {{"node", apply.node()}, {"why", Message(applied.status())}});
+    return;
+  }
+  Pod& pod = *applied->pod;
+  const auto unknown = unknown_stops.find(pod.uid);
+  if (unknown != unknown_stops.end()) {
+    // The shim shows it to have it stopped.
+    PodBook::Stop(pod, unknown->second);
+    unknown_stops.erase(unknown);
+  }
+  if (const auto early = early_tokens.extract(pod.uid)) {
+    for (const auto& [name, token] : early.mapped()) KeepToken(*host, pod, token);
+  }
+  Run(*host, host->judge->OnApplied(pod.uid));
+  const bool first = !std::exchange(pod.shown, true);
+  if (first || (applied->changed && pod.refusal)) SendReport(pod, nullptr);
+  if (!applied->ignored.empty()) {
+    std::string fields;
+    for (const std::string& field : applied->ignored) fields += (fields.empty() ? "" : ", ") + field;
+    SendEvent(pod, "FieldsIgnored", "not honoured on edge hosts: " + fields);
+  }
+  if (!applied->changed) return;
+  LogInfo("pod applied", {{"node", host->node},
+                          {"pod", pod.ns + "/" + pod.name},
+                          {"uid", pod.uid},
+                          {"pod_generation", pod.pod_generation},
+                          {"refused", pod.refusal ? pod.refusal->reason() : ""}});
+  host->manifest->Touch();
+}
+
+void Hub::Impl::OnPodStop(const v1::PodStop& stop) {
+  const PodUid uid(stop.uid());
+  Pod* pod = book.Find(uid);
+  if (pod == nullptr) return OnUnknownStop(uid, stop.grace_seconds());
+  HostState* host = HostOf(pod->node);
+  if (host == nullptr) return;
+  const bool first = !std::exchange(pod->shown, true);
+  if (pod->gone) return SendGone(*pod, pod->status ? &*pod->status : nullptr);
+  if (first) SendReport(*pod, nullptr);
+  Run(*host, host->judge->OnApplied(uid));
+  StopPod(*host, *pod, stop.grace_seconds());
+}
+
+void Hub::Impl::OnPodForget(const v1::PodForget& forget) {
+  const PodUid uid(forget.uid());
+  if (forget.evidence() == v1::EVIDENCE_NONE) {
+    LogWarning("removal without evidence ignored", {{"uid", uid}});
+    return;
+  }
+  Pod* pod = book.Find(uid);
+  early_tokens.erase(uid);
+  if (pod == nullptr) return OnUnknownStop(uid, kDefaultGraceSeconds);
+  HostState* host = HostOf(pod->node);
+  if (host == nullptr) return;
+  if (pod->gone) return SendGone(*pod, nullptr);
+  if (pod->stop && !host->manifest->Holds(uid)) return SettleStops(*host);
+  if (forget.evidence() == v1::ANOTHER_UID) {
+    host->deferred[uid] = forget.evidence();
+    if (!host->evidence.armed()) {
+      host->evidence.Set(kDeferredEvidence, [this, host] { JudgeDeferred(*host); });
+    }
+    return;
+  }
+  if (forget.evidence() != v1::OPERATOR && !host->judge->Counts(uid)) {
+    LogWarning("removal of a held pod ignored until an operator decides",
+               {{"node", host->node}, {"uid", uid}, {"evidence", v1::Evidence_Name(forget.evidence())}});
+    return;
+  }
+  LogInfo("pod deleted",
+          {{"node", host->node}, {"uid", uid}, {"evidence", v1::Evidence_Name(forget.evidence())}});
+  const std::int64_t grace = GraceOf(*host, *pod);
+  Run(*host, host->judge->Forget(uid));
+  StopPod(*host, *pod, grace);
+}
+
+void Hub::Impl::JudgeDeferred(HostState& host) {
+  // Without a list of this session nothing tells a healthy cluster from a restored one.
+  if (!host.judge->synced()) {
+    host.evidence.Set(kDeferredEvidence, [this, &host] { JudgeDeferred(host); });
+    return;
+  }
+  for (const auto& [uid, evidence] : std::exchange(host.deferred, {})) {
+    Pod* pod = book.Find(uid);
+    if (pod == nullptr || !host.judge->Counts(uid)) continue;
+    const std::int64_t grace = GraceOf(host, *pod);
+    Run(host, host.judge->Forget(uid));
+    StopPod(host, *pod, grace);
+  }
+}
+
+void Hub::Impl::OnSynced(const v1::Synced& synced) {
+  HostState* host = HostOf(NodeName(synced.node()));
+  if (host == nullptr) {
+    LogWarning("list of an unknown node ignored", {{"node", synced.node()}});
+    return;
+  }
+  LogInfo("node synced", {{"node", host->node},
+                          {"pods", synced.uids_size()},
+                          {"list", synced.list_resource_version()},
+                          {"cluster", synced.cluster_uid()}});
+  const std::map<PodUid, v1::Evidence> evidence = std::exchange(host->deferred, {});
+  host->evidence.Cancel();
+  Run(*host, host->judge->OnSynced(synced, KnownPods(*host), evidence, d.loop.Now(), d.clock.Now()));
+  HubStore::Batch batch;
+  const auto stored = d.store.loaded().nodes.find(host->node);
+  if (stored == d.store.loaded().nodes.end() ||
+      stored->second.shim_incarnation() != shims.highest_incarnation()) {
+    SaveNode(*host, batch);
+  }
+  Commit(std::move(batch));
+
+  // What no manifest holds and Kubernetes no longer shows leaves nothing behind.
+  std::set<PodUid> listed;
+  for (const std::string& uid : synced.uids()) listed.insert(PodUid(uid));
+  for (Pod* pod : book.OnNode(host->node)) {
+    // The shim has forgotten it too: should it show it again, it has to be told its status again.
+    if (listed.count(pod->uid) == 0) pod->shown = false;
+    if (host->verified && listed.count(pod->uid) == 0 && !pod->stop && !host->manifest->Holds(pod->uid)) {
+      ForgetPod(PodUid(pod->uid));
+    }
+  }
+  host->manifest->Touch();
+  SettleUnknownStops();
+  for (const auto& [id, other] : hosts) {
+    if (!other->judge->synced()) return;
+  }
+  book.DropUnusedReferents();
+}
+
+void Hub::Impl::OnTokenApply(const v1::TokenApply& token) {
+  const PodUid uid(token.uid());
+  Pod* pod = book.Find(uid);
+  HostState* host = pod == nullptr ? nullptr : HostOf(pod->node);
+  if (host != nullptr) return KeepToken(*host, *pod, token);
+  if (early_tokens.size() >= kMaxEarlyTokens) {
+    LogWarning("too many tokens of pods that were not applied, one dropped", {{"uid", uid}});
+    return;
+  }
+  early_tokens[uid][token.name()] = token;
+}
+
+void Hub::Impl::KeepToken(HostState& host, Pod& pod, const v1::TokenApply& token) {
+  v1::TokenApply& held = pod.tokens[token.name()];
+  if (held.token() == token.token() && held.expires() == token.expires()) return;
+  held = token;
+  SendToken(host, pod, token);
+}
+
+void Hub::Impl::OnUnknownStop(const PodUid& uid, std::int64_t grace_seconds) {
+  const auto gone =
+      std::find_if(purged.begin(), purged.end(), [&uid](const auto& entry) { return entry.first == uid; });
+  if (gone != purged.end()) {
+    Pod pod;
+    pod.uid = uid;
+    pod.node = gone->second;
+    return SendGone(pod, nullptr);
+  }
+  if (unknown_stops.size() >= kMaxUnknownStops) {
+    LogWarning("too many deletions of unknown pods, one dropped", {{"uid", uid}});
+    return;
+  }
+  const auto [it, inserted] = unknown_stops.emplace(uid, grace_seconds);
+  it->second = std::min(it->second, grace_seconds);
+  SettleUnknownStops();
+}
+
+void Hub::Impl::SettleUnknownStops() {
+  if (unknown_stops.empty()) return;
+  bool all_verified = true;
+  for (const auto& [id, host] : hosts) all_verified = all_verified && host->verified;
+  for (auto it = unknown_stops.begin(); it != unknown_stops.end();) {
+    const PodUid& uid = it->first;
+    if (Pod* pod = book.Find(uid)) {
+      // A host has proved that it holds it.
+      HostState* host = HostOf(pod->node);
+      const std::int64_t grace = it->second;
+      it = unknown_stops.erase(it);
+      if (host != nullptr) StopPod(*host, *pod, grace);
+      continue;
+    }
+    bool answered = false;
+    for (const auto& [id, host] : hosts) {
+      // The node that showed it answers for it; where none did, all hosts have to be known.
+      const bool shown = host->judge->Presents(uid);
+      if (!host->verified || (!shown && !all_verified)) continue;
+      answered = true;
+      Pod nobody;
+      nobody.uid = uid;
+      nobody.node = host->node;
+      SendGone(nobody, nullptr);
+    }
+    it = answered ? unknown_stops.erase(it) : std::next(it);
+  }
+}
+
+}  // namespace slicelet::provider

@@ -1,0 +1,114 @@
+#include "provider/link/host_links.h"
+
+#include <utility>
+#include <vector>
+
+#include "common/log/log.h"
+
+namespace slicelet::provider {
+
+HostLinks::HostLinks(HostSession::Options options, Loop& loop, Clock& clock, HostAcceptor& acceptor,
+                     LinkListener& listener)
+    : options_(std::move(options)), loop_(loop), clock_(clock), acceptor_(acceptor), listener_(listener) {}
+
+HostLinks::~HostLinks() = default;
+
+void HostLinks::Start() {
+  acceptor_.Start([this](std::unique_ptr<Pipe> pipe, const std::string& peer) {
+    return OnAccept(std::move(pipe), peer);
+  });
+}
+
+HostSession& HostLinks::Add(const HostId& host, std::uint64_t highest_session) {
+  std::unique_ptr<HostSession>& session = sessions_[host];
+  if (!session) {
+    session =
+        std::make_unique<HostSession>(host, options_, loop_, clock_, listener_, highest_session,
+                                      [this](const HostSession::Pipe* pipe) { connections_.erase(pipe); });
+  }
+  return *session;
+}
+
+void HostLinks::Remove(const HostId& host) { sessions_.erase(host); }
+
+HostSession* HostLinks::Find(const HostId& host) const {
+  const auto it = sessions_.find(host);
+  return it == sessions_.end() ? nullptr : it->second.get();
+}
+
+HostLinks::Pipe::Handler HostLinks::OnAccept(std::unique_ptr<Pipe> pipe, const std::string& peer) {
+  if (connections_.size() >= kMaxUnborn + sessions_.size()) {
+    LogWarning("too many connections, one refused", {{"peer", peer}});
+    pipe->Close();
+    loop_.Post([held = std::shared_ptr<Pipe>(std::move(pipe))] {});
+    return {};
+  }
+  const Key key = pipe.get();
+  Connection& connection = connections_[key];
+  connection.pipe = std::move(pipe);
+  connection.peer = HostId(peer);
+  connection.timeout = std::make_unique<Timer>(loop_);
+  connection.timeout->Set(kBirthTimeout,
+                          [this, key] { Refuse(key, "no Birth came that could be answered"); });
+  return {lifetime_.Guard([this, key](v1::HostMessage message) { OnMessage(key, std::move(message)); }),
+          lifetime_.Guard([this, key](const absl::Status&) { OnClosed(key); })};
+}
+
+void HostLinks::OnMessage(Key key, v1::HostMessage message) {
+  const auto it = connections_.find(key);
+  if (it == connections_.end()) return;
+  if (message.has_birth()) return OnBirth(key, std::move(message));
+  // A copy: the session may close the connection.
+  const std::shared_ptr<Pipe> pipe = it->second.pipe;
+  if (HostSession* session = Find(it->second.peer)) session->OnMessage(pipe, std::move(message));
+}
+
+void HostLinks::OnBirth(Key key, v1::HostMessage message) {
+  Connection& connection = connections_.at(key);
+  const HostId host(message.birth().host_id());
+  if (host != connection.peer || host.empty()) {
+    return Refuse(key, "it calls itself \"" + host.value() + "\" and its certificate says \"" +
+                           connection.peer.value() + "\"");
+  }
+  const absl::Status admitted = listener_.Admit(host);
+  if (admitted.code() == absl::StatusCode::kUnavailable) {
+    connection.waiting = std::move(message);
+    return;
+  }
+  if (!admitted.ok()) return Refuse(key, Message(admitted));
+  connection.waiting.reset();
+  const std::shared_ptr<Pipe> pipe = connection.pipe;
+  HostSession* session = Find(host);
+  if (session != nullptr && session->OnBirth(pipe, message)) connection.timeout->Cancel();
+}
+
+void HostLinks::Readmit() {
+  std::vector<std::pair<Key, v1::HostMessage>> waiting;
+  for (auto& [key, connection] : connections_) {
+    if (connection.waiting) waiting.emplace_back(key, *std::exchange(connection.waiting, std::nullopt));
+  }
+  for (auto& [key, message] : waiting) {
+    if (connections_.count(key) != 0) OnBirth(key, std::move(message));
+  }
+}
+
+void HostLinks::OnClosed(Key key) {
+  const auto it = connections_.find(key);
+  if (it == connections_.end()) return;
+  const std::shared_ptr<Pipe> pipe = it->second.pipe;
+  const HostId peer = it->second.peer;
+  connections_.erase(it);
+  if (HostSession* session = Find(peer)) session->OnClosed(pipe);
+  // The pipe may be calling us.
+  loop_.Post([pipe] {});
+}
+
+void HostLinks::Refuse(Key key, const std::string& why) {
+  const auto it = connections_.find(key);
+  if (it == connections_.end()) return;
+  LogWarning("host refused", {{"host", it->second.peer}, {"why", why}});
+  it->second.pipe->Close();
+  OnClosed(key);
+}
+
+}  // namespace slicelet::provider

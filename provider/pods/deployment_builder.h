@@ -1,0 +1,36 @@
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+
+#include "provider/manifest/blob_shelf.h"
+#include "provider/manifest/content_sealer.h"
+#include "provider/manifest/host_manifest.h"
+#include "provider/pods/pod.h"
+#include "provider/pods/referents.h"
+
+namespace slicelet::provider {
+
+/// Makes the deployments of one host's next manifest from its pods and from what the last one held.
+struct DeploymentBuilder {
+  const ContentSealer& sealer;
+  const Referents& referents;
+  const BlobShelf& shelf;
+  SealTo host;
+  /// Digests that the host asked for and the hub does not have: made anew where the content is known.
+  const std::set<Digest>& lost;
+
+  /// The pod's entry in the next manifest, or nullopt if it has none. `former` is its entry in the last one
+  /// (may be null), and stays as it is where the shim has not (yet) said enough to replace it. New blobs go
+  /// to `blobs`.
+  [[nodiscard]] std::optional<v1::Deployment> Build(const Pod& pod, const v1::Deployment* former,
+                                                    std::map<Digest, std::string>& blobs) const;
+
+ private:
+  // Unavailable while content that exists has not arrived.
+  absl::Status AddContents(const Pod& pod, const v1::Deployment* former, v1::Deployment& deployment,
+                           std::map<Digest, std::string>& blobs) const;
+};
+
+}  // namespace slicelet::provider

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "provider/pods/address_pool.h"
+#include "provider/pods/orphan_judge.h"
+#include "provider/pods/pod.h"
+#include "provider/pods/referents.h"
+#include "provider/store/hub_store.h"
+#include "provider/translate/translate.h"
+
+namespace slicelet::provider {
+
+/// All pods of a hub by uid, with what they refer to and the addresses they are shown under.
+class PodBook {
+ public:
+  static constexpr std::size_t kMaxPods = 100'000;
+
+  PodBook(TranslateOptions translate, AddressPool addresses)
+      : translate_(std::move(translate)), addresses_(std::move(addresses)) {}
+
+  [[nodiscard]] Pod* Find(const PodUid& uid);
+  [[nodiscard]] const Pod* Find(const PodUid& uid) const;
+  /// The newest pod of this name that is not being removed, else any.
+  [[nodiscard]] Pod* FindByName(const NodeName& node, const std::string& ns, const std::string& name);
+  [[nodiscard]] std::vector<Pod*> OnNode(const NodeName& node);
+  [[nodiscard]] const std::map<PodUid, Pod>& pods() const { return pods_; }
+
+  /// A pod that is known from its host's manifest.
+  Pod& Learn(const NodeName& node, const v1::Deployment& deployment);
+
+  struct Applied {
+    Pod* pod = nullptr;
+    /// The workload, a reference or the refusal differs from before.
+    bool changed = false;
+    /// Spec fields that are not honoured, the first time the pod is seen.
+    std::vector<std::string> ignored;
+  };
+  /// InvalidArgument when the bytes are not a Pod of this node.
+  absl::StatusOr<Applied> Apply(const v1::PodApply& apply);
+
+  /// Nodes whose pods refer to it; empty when nothing changed.
+  std::set<NodeName> ApplyReferent(const v1::ReferentApply& referent);
+  void DeleteReferent(const v1::ReferentDelete& referent) { referents_.Delete(referent); }
+  /// Forgets content that no pod refers to.
+  void DropUnusedReferents();
+  [[nodiscard]] const Referents& referents() const { return referents_; }
+
+  /// True when it is new, or its grace is shorter than before.
+  static bool Stop(Pod& pod, std::int64_t grace_seconds);
+  /// True when it differs from the last one in more than the time of observation and events.
+  static bool SetStatus(Pod& pod, const v1::WorkloadStatus& status);
+  void Forget(const PodUid& uid);
+
+  /// The next shim session begins with nothing shown.
+  void ForgetShown();
+
+  /// What the shim is to write about the pod; a refused pod's failure too.
+  [[nodiscard]] v1::PodReport ReportOf(const Pod& pod);
+
+ private:
+  [[nodiscard]] std::set<NodeName> NodesReferringTo(const std::string& ns, const ContentId& content) const;
+
+  TranslateOptions translate_;
+  AddressPool addresses_;
+  Referents referents_;
+  std::map<PodUid, Pod> pods_;
+};
+
+}  // namespace slicelet::provider

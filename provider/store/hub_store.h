@@ -1,0 +1,54 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/base/ids.h"
+#include "common/base/status.h"
+#include "slicelet/v1/hub_store.pb.h"
+
+namespace slicelet::provider {
+
+/// What a provider must not forget. Small values are loaded once and live in memory; blobs stay on disk. A
+/// batch is durable as a whole or not at all.
+class HubStore {
+ public:
+  using StatusKey = std::pair<PodUid, HostId>;
+
+  struct Loaded {
+    v1::HubSettings settings;
+    std::map<HostId, v1::HostRecord> hosts;
+    std::map<NodeName, v1::NodeRecord> nodes;
+    std::map<PodUid, v1::OrphanRecord> orphans;
+    std::map<StatusKey, v1::StatusRecord> statuses;
+    std::vector<Digest> blobs;
+  };
+
+  struct Batch {
+    std::optional<v1::HubSettings> settings;
+    std::map<HostId, std::optional<v1::HostRecord>> hosts;  // nullopt removes, here and below
+    std::map<NodeName, std::optional<v1::NodeRecord>> nodes;
+    std::map<PodUid, std::optional<v1::OrphanRecord>> orphans;
+    std::map<StatusKey, std::optional<v1::StatusRecord>> statuses;
+    std::map<Digest, std::optional<std::string>> blobs;
+
+    [[nodiscard]] bool empty() const {
+      return !settings && hosts.empty() && nodes.empty() && orphans.empty() && statuses.empty() &&
+             blobs.empty();
+    }
+  };
+
+  virtual ~HubStore() = default;
+
+  [[nodiscard]] virtual const Loaded& loaded() const = 0;
+  [[nodiscard]] virtual bool created() const = 0;
+  /// As AgentStore::Commit: durable before `done(OK)`, in order, group commit, ResourceExhausted when the
+  /// disk is full.
+  virtual void Commit(Batch batch, StatusCallback done) = 0;
+  virtual absl::StatusOr<std::string> ReadBlob(const Digest& digest) = 0;
+};
+
+}  // namespace slicelet::provider

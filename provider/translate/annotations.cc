@@ -1,0 +1,80 @@
+#include <charconv>
+#include <limits>
+
+#include "provider/translate/parts.h"
+
+namespace slicelet::provider {
+namespace {
+
+constexpr char kPrefix[] = "slicelet.io/";
+/// Written by the shim itself.
+constexpr char kHostPodIp[] = "slicelet.io/host-pod-ip";
+
+void ReadPriority(FieldReader& annotations, Translation& out) {
+  const std::string text = annotations.String("slicelet.io/priority");
+  std::int32_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size()) {
+    annotations.Refuse("slicelet.io/priority", "is \"" + text + "\", should be a whole number of 32 bits",
+                       kInvalidAnnotation);
+  }
+  out.priority = value;
+}
+
+void ReadAutonomy(FieldReader& annotations, Translation& out) {
+  const std::string text = annotations.String("slicelet.io/autonomy", "forever");
+  if (text == "forever") return;
+  if (const auto value = ParseDuration(text)) {
+    out.autonomy = *value;
+  } else {
+    annotations.Refuse("slicelet.io/autonomy",
+                       "is \"" + text + "\", should be forever or a duration such as 72h or 30m",
+                       kInvalidAnnotation);
+  }
+}
+
+void ReadApiAccess(FieldReader& annotations, bool& api_access) {
+  const std::string text = annotations.String("slicelet.io/api-access");
+  api_access = text == "true";
+  if (text != "true" && text != "false") {
+    annotations.Refuse("slicelet.io/api-access", "is \"" + text + "\", should be \"true\" or \"false\"",
+                       kInvalidAnnotation);
+  }
+}
+
+void ReadRole(FieldReader labels, Translation& out) {
+  const std::string role = labels.String("slicelet.io/role", "app");
+  if (role == "gateway")
+    out.role = v1::ROLE_GATEWAY;
+  else if (role == "server")
+    out.role = v1::ROLE_SERVER;
+  else if (role != "app") {
+    labels.Refuse("slicelet.io/role", "is \"" + role + "\", should be gateway, server or app", kInvalidLabel);
+  }
+  // The other labels are the user's.
+  labels.AcceptAll();
+}
+
+}  // namespace
+
+void TranslateAnnotations(FieldReader& metadata, const TranslateOptions& options, Translation& out,
+                          bool& api_access) {
+  api_access = options.api_access_default;
+  for (auto& [key, value] : metadata.StringMap("labels")) (*out.workload.mutable_labels())[key] = value;
+  ReadRole(metadata.Object("labels"), out);
+  for (auto& [key, value] : metadata.StringMap("annotations")) {
+    // It changes with the pod's status, and would make a new digest of every pod that got an address.
+    if (key != kHostPodIp) (*out.workload.mutable_annotations())[key] = value;
+  }
+  FieldReader annotations = metadata.Object("annotations");
+  if (annotations.Has("slicelet.io/priority")) ReadPriority(annotations, out);
+  if (annotations.Has("slicelet.io/autonomy")) ReadAutonomy(annotations, out);
+  if (annotations.Has("slicelet.io/api-access")) ReadApiAccess(annotations, api_access);
+  annotations.Accept(kHostPodIp);
+  // What is left under our prefix is a misspelling or newer than this version; everything else is the user's.
+  for (const auto& [key, value] : out.workload.annotations()) {
+    if (!key.starts_with(kPrefix)) annotations.Accept(key);
+  }
+}
+
+}  // namespace slicelet::provider

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/base/ids.h"
+#include "common/base/time.h"
+#include "slicelet/v1/manifest.pb.h"
+#include "slicelet/v1/provider.pb.h"
+#include "slicelet/v1/workload.pb.h"
+
+namespace slicelet::provider {
+
+/// A pod as its hosts will run it.
+struct Translation {
+  v1::Workload workload;
+  v1::Role role = v1::ROLE_APP;
+  std::int32_t priority = 0;
+  /// 0 is forever.
+  Duration autonomy{0};
+  /// Everything the workload refers to, sorted: "configmap/NAME", "secret/NAME".
+  std::vector<ContentId> contents;
+  /// Names of the Credentials it needs ("VOLUME/PATH").
+  std::vector<std::string> credentials;
+  /// What was in the spec and is not honoured, for one event: field paths, sorted.
+  std::vector<std::string> ignored;
+};
+
+struct TranslateOptions {
+  /// DaemonSet pods run only where they tolerate this key by name.
+  std::string taint_key = "slicelet.io/slice-node";
+  /// Whether pods that do not say `slicelet.io/api-access` get the automatic service account token.
+  bool api_access_default = false;
+};
+
+/// Turns a Pod into a Workload, or says which field it can not honour. Pure: no I/O, no clock, the same input
+/// gives the same bytes. Follows docs/compatibility.md, which the tests read. `environment` is the shim's
+/// resolved list per container; where a container has none its env is taken as literals only.
+std::variant<Translation, v1::Refusal> Translate(const nlohmann::json& pod,
+                                                 const std::vector<v1::ContainerEnvironment>& environment,
+                                                 const TranslateOptions& options = {});
+
+/// Serializes deterministically: equal workloads give equal bytes within one version of slicelet. Digests of
+/// these bytes never decide whether a container restarts.
+std::string SerializeWorkload(const v1::Workload& workload);
+
+}  // namespace slicelet::provider

@@ -1,0 +1,177 @@
+#!/usr/bin/env bash
+# Runs slicelet on this machine, on loopback only: a private containerd, provider, shim and agent, and a sample pod.
+#
+# Usage: scripts/demo.sh [--once] [--kube | --kubeconfig FILE]
+#   --once             show everything, clean up and end (otherwise it stays up until Ctrl-C)
+#   --kube             with a real Kubernetes control plane, built and started here; prints its KUBECONFIG
+#   --kubeconfig FILE  with your own cluster (its API server must reach this machine's loopback for logs and exec)
+#
+# Without --kube or --kubeconfig no cluster is needed: the shim reads a directory of Kubernetes manifests, and slicectl
+# stands in for kubectl. Needs Debian 12 and root (containerd). The first run installs packages and builds for about
+# 12 minutes on 2 cores (6 more with --kube, which builds Kubernetes), later ones start within seconds.
+set -euo pipefail
+# shellcheck source=scripts/lib/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
+cd "$root"
+
+once='' kube='' kubeconfig=''
+while [ $# -gt 0 ]; do
+  case $1 in
+    --once) once=1; shift ;;
+    --kube) kube=1; shift ;;
+    --kubeconfig) kubeconfig=${2:?--kubeconfig needs a file}; shift 2 ;;
+    -h | --help) sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    *) echo "demo.sh: unknown option '$1'; see --help" >&2; exit 2 ;;
+  esac
+done
+[ "$(id -u)" = 0 ] || die "demo.sh: containerd needs root. Run: sudo $0 $*"
+[ -z "$kubeconfig" ] || [ -r "$kubeconfig" ] || die "demo.sh: cannot read $kubeconfig"
+
+work=$(mktemp -d /tmp/slicelet-demo.XXXXXX)
+containerd=$work/c
+pids=()
+cleanup() {
+  trap - EXIT INT TERM
+  say ""
+  say "cleaning up ..."
+  local pid
+  for pid in "${pids[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
+  for pid in "${pids[@]}"; do timeout 10 tail --pid="$pid" -f /dev/null || kill -KILL "$pid" 2>/dev/null || true; done
+  tests/integration/containerd.sh down "$containerd" >/dev/null 2>&1 || true
+  [ -z "$kube" ] || tests/control-plane/control-plane.sh down "$work/plane" >/dev/null 2>&1 || true
+  umount -l "$work"/agent/volatile "$work"/agent/termination 2>/dev/null || true
+  rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+if [ -f build/release/build.ninja ]; then about="seconds if nothing changed"; else about="first run: about 10 min"; fi
+say "${bold}slicelet demo${plain}"
+[ -f build/release/build.ninja ] || say "The first run installs packages and builds: about 12 minutes on 2 cores${kube:+, 6 more for Kubernetes itself}."
+steps_total=5
+[ -z "$kube" ] || steps_total=6
+install_for_demo() { install_packages "${build_packages[@]}" "${run_packages[@]}"; [ -z "$kube" ] || install_go; }
+build_for_demo() { build release slicelet-shim slicelet-provider slicelet-agent slicectl; }
+step "install packages" "first run: 2 min" install_for_demo || die "could not install what is needed"
+[ -z "$kube" ] || install_go
+step "build" "$about" build_for_demo || die "the build failed"
+bin=$root/build/release
+slicectl=$bin/cli/slicectl
+step "start containerd" "seconds" tests/integration/containerd.sh up "$containerd" || die "containerd did not start"
+if [ -n "$kube" ]; then
+  step "start Kubernetes" "first run: 6 min" tests/control-plane/control-plane.sh up "$work/plane" || die "the control plane did not start"
+  kubeconfig=$work/plane/admin.conf
+  eval "$(tests/control-plane/control-plane.sh env "$work/plane")"
+fi
+
+read -r agents_port shim_port < <(/usr/bin/python3 - <<'PY'
+import socket
+def free(count):
+    for first in range(31000, 60000, 16):
+        try:
+            sockets = [socket.socket() for _ in range(count)]
+            for i, s in enumerate(sockets): s.bind(("127.0.0.1", first + i))
+            return first
+        except OSError: continue
+        finally:
+            for s in sockets: s.close()
+first = free(6)
+print(first, first + 1)
+PY
+)
+
+start() {
+  local name=$1
+  shift
+  setsid "$@" >"$work/$name.log" 2>&1 </dev/null &
+  pids+=($!)
+}
+
+# until_true SECONDS WHAT COMMAND...
+until_true() {
+  local seconds=$1 what=$2 end
+  shift 2
+  end=$((SECONDS + seconds))
+  until "$@" >/dev/null 2>&1; do
+    if [ $SECONDS -ge $end ]; then
+      tail -n 15 "$work"/*.log >&2
+      die "after $seconds s still not true: $what"
+    fi
+    sleep 0.1
+  done
+}
+
+start_hub() {
+  "$slicectl" hub init --dir "$work/hub" --name demo --agent-endpoint "127.0.0.1:$agents_port" \
+    --agent-listen "127.0.0.1:$agents_port" --shim-address 127.0.0.1 --shim-port "$shim_port" --shim-ports 4 \
+    ${kubeconfig:+--kubeconfig "$kubeconfig"}
+  if [ -n "$kubeconfig" ]; then
+    kubectl --kubeconfig "$kubeconfig" apply -f charts/slicelet-hub/crds -f samples/cluster
+    "$slicectl" host add gw-1 --dir "$work/hub" | sed -n '/^apiVersion:/,$p' | kubectl --kubeconfig "$kubeconfig" apply -f -
+  else
+    "$slicectl" host add gw-1 --dir "$work/hub"
+  fi
+  mkdir -p "$work/agent"
+  cat >"$work/agent/agent.json" <<JSON
+{"runtimeSocket": "$containerd/containerd.sock", "root": "$work/agent", "logRoot": "$work/pods", "cgroupParent": "/slicelet-demo"}
+JSON
+}
+step "make a hub and a host" "seconds" start_hub || die "could not make the hub"
+export SLICELET_CONFIG=$work/hub/operator.yaml
+start provider "$bin/provider/app/slicelet-provider" --config "$work/hub/provider.yaml"
+start shim "$bin/kubelet-shim/app/slicelet-shim" --config "$work/hub/shim.yaml"
+start agent "$bin/edge-agent/app/slicelet-agent" --host "$work/hub/hosts/gw-1.slicelet" --config "$work/agent/agent.json"
+
+if [ -n "$kubeconfig" ]; then kubectl=(kubectl --kubeconfig "$kubeconfig"); else kubectl=("$slicectl"); fi
+show() {
+  say ""
+  say "${bold}\$ $1${plain}"
+  shift
+  "$@"
+}
+shown=${kubectl[0]##*/}
+pod_ready() { "${kubectl[@]}" get pods -o json | jq -e '.items[] | select(.metadata.name=="hello") | .status.conditions[] | select(.type=="Ready" and .status=="True")'; }
+node_ready() { "${kubectl[@]}" get nodes -o json | jq -e '.items[] | select(.metadata.name=="gw-1") | .status.conditions[] | select(.type=="Ready" and .status=="True")'; }
+restarted() { "${kubectl[@]}" get pods -o json | jq -e '.items[] | select(.metadata.name=="hello") | .status.containerStatuses[0].restartCount >= 1'; }
+
+apply_sample() {
+  until_true 60 "the node is Ready" node_ready
+  if [ -n "$kubeconfig" ]; then
+    until_true 30 "the default service account exists" "${kubectl[@]}" get serviceaccount default
+    "${kubectl[@]}" apply -f samples/minimal/pod.yaml
+  else
+    cp samples/minimal/pod.yaml "$work/hub/manifests/"
+  fi
+  until_true 60 "the pod is Ready" pod_ready
+}
+step "run samples/minimal/pod.yaml" "seconds" apply_sample || die "the sample did not start; logs: $work"
+
+show "$shown get nodes" "${kubectl[@]}" get nodes
+show "$shown get pods -o wide" "${kubectl[@]}" get pods -o wide
+show "$shown logs hello" "${kubectl[@]}" logs hello
+show "$shown exec hello -- /bin/workload cat /etc/greeting/message" "${kubectl[@]}" exec hello -- /bin/workload cat /etc/greeting/message
+
+say ""
+say "${bold}Now kill the container's process, as a crash would.${plain}"
+pkill -KILL -f '^/bin/workload cat /etc/greeting/message' || true
+until_true 60 "the container was restarted" restarted
+until_true 60 "the pod is Ready again" pod_ready
+show "$shown get pods" "${kubectl[@]}" get pods
+
+say ""
+say "${green}It works.${plain} The image docker.io/slicelet/workload:1 was built here from tests/stand-ins/workload.cc: no registry is needed."
+if [ -n "$once" ]; then exit 0; fi
+say "Try, in another terminal:"
+if [ -n "$kubeconfig" ]; then
+  say "  export KUBECONFIG=$kubeconfig${kube:+ PATH=$(dirname "$(command -v kubectl)"):\$PATH}"
+  say "  kubectl get pods -w"
+  say "  kubectl exec -it hello -- /bin/workload environ"
+  say "  kubectl delete pod hello"
+else
+  say "  export SLICELET_CONFIG=$SLICELET_CONFIG PATH=$bin/cli:\$PATH"
+  say "  slicectl get pods -o wide"
+  say "  slicectl logs -f hello"
+  say "  \$EDITOR $work/hub/manifests/pod.yaml     # change the ConfigMap: the file in the container follows"
+fi
+say "Ctrl-C ends the demo and removes everything it made (below $work)."
+while sleep 3600; do :; done

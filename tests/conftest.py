@@ -1,0 +1,64 @@
+"""Fixtures of the end-to-end and fault tests."""
+
+import itertools
+import pathlib
+import re
+import shutil
+import sys
+import tempfile
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from tests.harness.edge import Edge  # noqa: E402  (the path above comes first)
+from tests.harness.waiting import wait_until  # noqa: E402
+
+
+NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def edge():
+    """One slicelet for all tests of a run; each test has a namespace of its own."""
+    # A short path: containerd's sockets have at most 107 characters.
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="slt-", dir="/tmp"))
+    world = Edge(directory)
+    try:
+        world.up()
+        yield world
+    finally:
+        world.down()
+        keep = pathlib.Path(__file__).resolve().parents[1] / "build" / "logs" / "programs"
+        shutil.rmtree(keep, ignore_errors=True)
+        shutil.copytree(world.logs, keep)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def kubectl(edge, request):
+    """kubectl in a namespace made for this test and removed after it, with everything in it."""
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:45].rstrip("-")
+    namespace = f"t{next(NUMBERS)}-{name}"
+    admin = edge.kubectl("")
+    admin("create", "namespace", namespace)
+    scoped = edge.kubectl(namespace)
+    wait_until("default service account", lambda: scoped.get("serviceaccount", "default"))
+    yield scoped
+    for part, program in edge.programs.items():
+        if not program.running():
+            program.start()
+    admin("delete", "namespace", namespace, "--wait=false", "--ignore-not-found")
+    scoped("delete", "deployments,jobs", "--all", "--wait=false", check=False)
+    scoped("delete", "pods", "--all", "--wait=false", "--grace-period=1", check=False)
+    wait_until(f"nothing of {namespace} runs", lambda: edge.sandboxes(namespace, "") == [], timeout=90)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failed test shows the ends of the programs' logs."""
+    report = (yield).get_result()
+    world = item.funcargs.get("edge") if hasattr(item, "funcargs") else None
+    if report.failed and world is not None:
+        for name, program in world.programs.items():
+            report.sections.append((f"log of {name}", program.tail(60)))

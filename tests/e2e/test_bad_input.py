@@ -1,0 +1,109 @@
+"""Bad input gives the named condition, event or refusal, and nothing else changes."""
+
+from tests.harness.kubernetes import is_ready
+from tests.harness.pods import pod
+from tests.harness.waiting import stays_true, wait_until
+
+
+def waiting(kubectl, name):
+    statuses = kubectl.get("pod", name)["status"].get("containerStatuses", [])
+    return statuses[0]["state"].get("waiting", {}) if statuses else {}
+
+
+def failed(kubectl, name):
+    return wait_until(f"{name} Failed", lambda: (
+        p := kubectl.get("pod", name))["status"].get("phase") == "Failed" and p)["status"]
+
+
+def test_an_unknown_config_map_waits_and_says_so_until_it_exists(edge, kubectl):
+    kubectl.apply(pod("needs", args=["env", "X", "wait"], env=[
+        {"name": "X", "valueFrom": {"configMapKeyRef": {"name": "missing", "key": "x"}}}]))
+    wait_until("CreateContainerConfigError", lambda: waiting(kubectl, "needs").get("reason") == "CreateContainerConfigError")
+    assert "missing" in waiting(kubectl, "needs")["message"]
+    wait_until("event", lambda: any(e["reason"] == "MandatoryConfigMapNotFound" for e in kubectl.events("needs")))
+    kubectl("create", "configmap", "missing", "--from-literal=x=found")
+    wait_until("runs", lambda: is_ready(kubectl.get("pod", "needs")), timeout=90)
+    assert "found" in kubectl("logs", "needs")
+
+
+def test_an_unknown_config_map_volume_is_a_failed_mount(edge, kubectl):
+    kubectl.apply(pod("mounts", args=["wait"], mounts=[{"name": "v", "mountPath": "/v"}],
+                      volumes=[{"name": "v", "configMap": {"name": "nowhere"}}]))
+    wait_until("event", lambda: any(
+        e["reason"] == "FailedMount" and "nowhere" in e["message"] for e in kubectl.events("mounts")))
+    assert waiting(kubectl, "mounts").get("reason") == "ContainerCreating"
+
+
+def test_an_image_that_cannot_be_pulled(edge, kubectl):
+    kubectl.apply(pod("noimage", args=["wait"], image="localhost:1/no/such:image"),
+                  pod("never", args=["wait"], image="docker.io/slicelet/absent:1", pull="Never"),
+                  pod("invalid", args=["wait"], image="UPPER CASE"))
+    wait_until("ErrImagePull", lambda: waiting(kubectl, "noimage").get("reason") in ("ErrImagePull", "ImagePullBackOff"))
+    wait_until("ImagePullBackOff", lambda: waiting(kubectl, "noimage").get("reason") == "ImagePullBackOff", timeout=90)
+    assert "localhost:1/no/such:image" in waiting(kubectl, "noimage")["message"]
+    wait_until("ErrImageNeverPull", lambda: waiting(kubectl, "never").get("reason") == "ErrImageNeverPull")
+    wait_until("InvalidImageName", lambda: waiting(kubectl, "invalid").get("reason") == "InvalidImageName")
+
+
+def test_an_unsupported_volume_is_refused_by_name(edge, kubectl):
+    kubectl.apply(pod("claims", args=["wait"], nodeName=edge.node, volumes=[
+        {"name": "ok", "emptyDir": {}}, {"name": "data", "ephemeral": {"volumeClaimTemplate": {"spec": {
+            "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}}}]))
+    status = failed(kubectl, "claims")
+    assert "spec.volumes[1].ephemeral" in status["message"] and status["reason"]
+
+
+def test_a_denied_host_path_names_host_and_rule(edge, kubectl):
+    kubectl.apply(pod("reaches", args=["wait"], mounts=[{"name": "etc", "mountPath": "/host"}],
+                      volumes=[{"name": "etc", "hostPath": {"path": "/etc"}}]))
+    status = failed(kubectl, "reaches")
+    assert "HostPolicy" in status["reason"] and "/etc" in status["message"] and edge.host in status["message"]
+    assert edge.sandboxes(kubectl.namespace, "reaches") == []
+
+
+def test_an_allowed_host_path_works(edge, kubectl):
+    (edge.shared / "hello.txt").write_text("from the host\n")
+    kubectl.apply(pod("allowed", args=["cat", "/host/hello.txt", "wait"], mounts=[{"name": "h", "mountPath": "/host"}],
+                      volumes=[{"name": "h", "hostPath": {"path": str(edge.shared), "type": "Directory"}}]))
+    wait_until("runs", lambda: is_ready(kubectl.get("pod", "allowed")))
+    assert "from the host" in kubectl("logs", "allowed")
+
+
+def test_a_config_map_of_one_mebibyte_arrives_whole(edge, kubectl):
+    size = 1024 * 1024 - 4096
+    kubectl("create", "-f", "-", stdin=f'{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"big"}},'
+                                       f'"data":{{"blob":"{"x" * size}"}}}}')
+    kubectl.apply(pod("carries", args=["wait"], mounts=[{"name": "b", "mountPath": "/b"}],
+                      volumes=[{"name": "b", "configMap": {"name": "big"}}]))
+    wait_until("runs", lambda: is_ready(kubectl.get("pod", "carries")))
+    assert len(kubectl("exec", "carries", "--", "/bin/workload", "cat", "/b/blob").rstrip("\n")) == size
+
+
+def test_an_unknown_field_in_a_configuration_file_is_named(edge, tmp_path):
+    for program, file, suffix in (("slicelet-provider", edge.hub_directory / "provider.yaml", "colour: blue\n"),
+                                  ("slicelet-shim", edge.hub_directory / "shim.yaml", "colour: blue\n")):
+        bad = tmp_path / file.name
+        bad.write_text(file.read_text() + suffix)
+        code, _, err = edge.run_program(program, "--config", bad, "--check-config")
+        assert code != 0 and "colour" in err, err
+
+
+def test_a_caller_without_the_clusters_certificate_is_refused(edge, kubectl):
+    kubectl.apply(pod("private", args=["print", "secret words", "wait"]))
+    wait_until("runs", lambda: is_ready(kubectl.get("pod", "private")))
+    url = f"{edge.kubelet_url()}/containerLogs/{kubectl.namespace}/private/main"
+    assert edge.curl(url) == 401
+    assert edge.curl(url, certificate="other-ca") == 401
+    assert edge.curl(url, certificate="kubelet-client") == 200
+    assert edge.curl(url + "x", certificate="kubelet-client") == 404
+    assert edge.curl(url, certificate="kubelet-client", method="POST") == 405
+
+
+def test_a_host_with_a_certificate_of_another_hub_is_refused(edge, kubectl):
+    epoch, _ = edge.host_info()["generation"]
+    stranger = edge.stranger_agent()
+    try:
+        stays_true("the stranger is never connected", lambda: edge.host_info()["connected"], seconds=3)
+        assert edge.host_info()["generation"][0] == epoch, "a stranger opens no epoch"
+    finally:
+        stranger.stop()

@@ -1,0 +1,92 @@
+"""What changes in Kubernetes changes on the host, and after each change the API and crictl agree."""
+
+from tests.harness.kubernetes import is_ready
+from tests.harness.pods import deployment, pod
+from tests.harness.waiting import stays_true, wait_until
+
+
+def test_scale_to_zero_and_back(edge, kubectl):
+    kubectl.apply(deployment("scaled", replicas=3, args=["wait"]))
+    wait_until("three Ready", lambda: kubectl.ready_pods("scaled", 3))
+    wait_until("three containers", lambda: len(edge.running_containers(kubectl.namespace, "scaled-")) == 3)
+    kubectl("scale", "deployment/scaled", "--replicas=0")
+    wait_until("no pods", lambda: kubectl.get("pods", selector="app=scaled") == [])
+    wait_until("no sandboxes", lambda: edge.sandboxes(kubectl.namespace, "scaled-") == [])
+    kubectl("scale", "deployment/scaled", "--replicas=2")
+    wait_until("two Ready", lambda: kubectl.ready_pods("scaled", 2))
+    wait_until("two containers", lambda: len(edge.running_containers(kubectl.namespace, "scaled-")) == 2)
+
+
+def test_an_image_change_in_place_restarts_only_that_container(edge, kubectl):
+    kubectl.apply(pod("inplace", args=["wait"], extra=[{"name": "other", "args": ["wait"]}]))
+    before = wait_until("ready", lambda: is_ready(p := kubectl.get("pod", "inplace")) and p)
+    edge.tag_image("docker.io/slicelet/workload:1", "docker.io/slicelet/workload:2")
+    kubectl("set", "image", "pod/inplace", "main=docker.io/slicelet/workload:2")
+    after = wait_until("new image runs", lambda: is_ready(p := kubectl.get("pod", "inplace")) and next(
+        s for s in p["status"]["containerStatuses"] if s["name"] == "main")["image"].endswith(":2") and p)
+    old = {s["name"]: s for s in before["status"]["containerStatuses"]}
+    new = {s["name"]: s for s in after["status"]["containerStatuses"]}
+    assert new["main"]["containerID"] != old["main"]["containerID"] and new["main"]["restartCount"] == 1
+    assert new["other"]["containerID"] == old["other"]["containerID"] and new["other"]["restartCount"] == 0
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+
+
+def test_an_edited_config_map_changes_the_file_without_a_restart(edge, kubectl):
+    kubectl.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "live"}, "data": {"text": "old"}},
+                  pod("reader", args=["wait"], mounts=[{"name": "live", "mountPath": "/live"}],
+                      volumes=[{"name": "live", "configMap": {"name": "live"}}]))
+    before = wait_until("ready", lambda: is_ready(p := kubectl.get("pod", "reader")) and p)
+    read = ("exec", "reader", "--", "/bin/workload", "cat", "/live/text")
+    assert kubectl(*read).strip() == "old"
+    kubectl("patch", "configmap", "live", "-p", '{"data": {"text": "new"}}')
+    wait_until("the file changed", lambda: kubectl(*read).strip() == "new", timeout=90)
+    status = kubectl.get("pod", "reader")["status"]["containerStatuses"][0]
+    assert status["containerID"] == before["status"]["containerStatuses"][0]["containerID"]
+    assert status["restartCount"] == 0
+
+
+def test_delete_honours_the_grace_period_and_ends_with_the_last_container(edge, kubectl):
+    kubectl.apply(pod("polite", args=["linger", "2000", "wait"], grace=30))
+    wait_until("ready", lambda: is_ready(kubectl.get("pod", "polite")))
+    kubectl("delete", "pod", "polite", "--wait=false")
+    assert kubectl.get("pod", "polite")["metadata"]["deletionGracePeriodSeconds"] == 30
+    assert edge.running_containers(kubectl.namespace, "polite"), "it still lingers"
+    # Gone when it stopped after 2 s, not after the 30 s of grace.
+    wait_until("object gone", lambda: kubectl.get("pod", "polite") is None, timeout=15)
+    wait_until("nothing left", lambda: edge.sandboxes(kubectl.namespace, "polite") == [])
+
+
+def test_a_stubborn_container_is_killed_after_the_grace(edge, kubectl):
+    kubectl.apply(pod("stubborn", args=["linger", "-1", "wait"], grace=2))
+    wait_until("ready", lambda: is_ready(kubectl.get("pod", "stubborn")))
+    kubectl("delete", "pod", "stubborn", "--wait=false")
+    wait_until("object gone", lambda: kubectl.get("pod", "stubborn") is None, timeout=30)
+    wait_until("nothing left", lambda: edge.sandboxes(kubectl.namespace, "stubborn") == [])
+
+
+def test_force_delete_removes_the_object_now_and_the_container_soon(edge, kubectl):
+    kubectl.apply(pod("forced", args=["linger", "-1", "wait"], grace=2))
+    wait_until("ready", lambda: is_ready(kubectl.get("pod", "forced")))
+    kubectl("delete", "pod", "forced", "--force", "--grace-period=0")
+    assert kubectl.get("pod", "forced") is None
+    wait_until("nothing left", lambda: edge.sandboxes(kubectl.namespace, "forced") == [], timeout=30)
+
+
+def test_the_same_name_again_is_another_pod(edge, kubectl):
+    kubectl.apply(pod("again", args=["wait"]))
+    first = wait_until("ready", lambda: is_ready(p := kubectl.get("pod", "again")) and p)
+    kubectl("delete", "pod", "again", "--force", "--grace-period=0")
+    kubectl.apply(pod("again", args=["wait"]))
+    second = wait_until("ready", lambda: is_ready(p := kubectl.get("pod", "again")) and p)
+    assert second["metadata"]["uid"] != first["metadata"]["uid"]
+    wait_until("one container", lambda: len(edge.running_containers(kubectl.namespace, "again")) == 1)
+
+
+def test_a_deleted_node_object_comes_back(edge, kubectl):
+    kubectl.apply(pod("keeps", args=["wait"]))
+    before = wait_until("ready", lambda: is_ready(p := kubectl.get("pod", "keeps")) and p)
+    uid = kubectl.get("node", edge.node)["metadata"]["uid"]
+    kubectl("delete", "node", edge.node)
+    wait_until("node back", lambda: (node := edge.ready_node()) and node["metadata"]["uid"] != uid)
+    stays_true("the container runs on", lambda: edge.running_containers(kubectl.namespace, "keeps"), seconds=2)
+    assert kubectl.get("pod", "keeps")["metadata"]["uid"] == before["metadata"]["uid"]

@@ -1,0 +1,50 @@
+"""A link that is cut, half-open or slow: pods run on, and the host converges to the newest desired state."""
+
+import pytest
+
+from tests.harness.kubernetes import condition, is_ready
+from tests.harness.pods import deployment, pod
+from tests.harness.waiting import wait_until
+
+
+@pytest.fixture(autouse=True)
+def healed(edge):
+    yield
+    edge.link.heal()
+    wait_until("link healed", lambda: condition(edge.ready_node(), "slicelet.io/LinkReady")["status"] == "True",
+               timeout=120)
+
+
+@pytest.mark.parametrize("fault", ["cut", "half_open"])
+def test_a_change_made_while_the_link_is_away_arrives_after_it_returns(edge, kubectl, fault):
+    kubectl.apply(deployment("kept", replicas=2, args=["wait"]), pod("removed", args=["wait"]))
+    wait_until("Ready", lambda: kubectl.ready_pods("kept", 2) and is_ready(kubectl.get("pod", "removed")))
+    kept = {c["id"] for c in edge.running_containers(kubectl.namespace, "kept-")}
+
+    getattr(edge.link, fault)()
+    # Two changes in a row: only the newest counts.
+    kubectl("delete", "pod", "removed", "--wait=false")
+    kubectl.apply(pod("added", args=["wait"]))
+    wait_until("the node says its link is away", lambda: condition(
+        kubectl.get("node", edge.node), "slicelet.io/LinkReady")["status"] == "False", timeout=120)
+    node = kubectl.get("node", edge.node)
+    assert condition(node, "Ready")["status"] == "True", "the node stays: its lease is the shim's"
+    assert {c["id"] for c in edge.running_containers(kubectl.namespace, "kept-")} == kept
+    assert edge.running_containers(kubectl.namespace, "removed"), "nothing reached the host"
+    assert kubectl.get("pod", "removed") is not None, "the API does not claim what nobody saw"
+
+    edge.link.heal()
+    wait_until("the added pod runs", lambda: is_ready(kubectl.get("pod", "added")), timeout=120)
+    wait_until("the removed pod is gone", lambda: kubectl.get("pod", "removed") is None, timeout=120)
+    wait_until("and its container", lambda: edge.sandboxes(kubectl.namespace, "removed") == [])
+    assert {c["id"] for c in edge.running_containers(kubectl.namespace, "kept-")} == kept, "no restart"
+
+
+def test_a_link_with_600_ms_of_delay_still_works(edge, kubectl):
+    edge.link.delay(0.6)
+    kubectl.apply(pod("far", args=["print", "far away", "wait"]))
+    wait_until("Ready", lambda: is_ready(kubectl.get("pod", "far")), timeout=120)
+    assert "far away" in kubectl("logs", "far")
+    assert kubectl("exec", "far", "--", "/bin/workload", "print", "hi").strip() == "hi"
+    kubectl("delete", "pod", "far", "--wait=false")
+    wait_until("gone", lambda: kubectl.get("pod", "far") is None, timeout=120)

@@ -1,0 +1,295 @@
+"""A whole slicelet: control plane, hub, one edge host with its own containerd, and a link that can break."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import socket
+import subprocess
+
+import yaml
+
+from tests.harness.fault_proxy import FaultProxy
+from tests.harness.kubernetes import ROOT, ControlPlane, Kubectl, condition, run
+from tests.harness.process import Program
+from tests.harness.waiting import wait_until
+
+CONTAINERD = ROOT / "tests" / "integration" / "containerd.sh"
+
+
+def free_ports(count):
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def consecutive_ports(count):
+    """The first of `count` free ports in a row."""
+    for first in range(20000, 60000, count):
+        sockets = []
+        try:
+            for port in range(first, first + count):
+                one = socket.socket()
+                sockets.append(one)
+                one.bind(("127.0.0.1", port))
+            return first
+        except OSError:
+            continue
+        finally:
+            for one in sockets:
+                one.close()
+    raise AssertionError("no free ports")
+
+
+class Edge:
+    """Paths, programs and what a test may do to them. Everything lives below `directory`."""
+
+    hub = "test-hub"
+    host = "gw-1"
+    node = "gw-1"
+
+    def __init__(self, directory, kcm_flags=""):
+        self.directory = pathlib.Path(directory)
+        self.bin = pathlib.Path(os.environ.get("SLICELET_BIN", ROOT / "build" / "release"))
+        self.hub_directory = self.directory / "hub"
+        self.shared = self.directory / "shared"
+        self.agent_directory = self.directory / "agent"
+        self.logs = self.directory / "logs"
+        for path in (self.shared, self.agent_directory, self.logs):
+            path.mkdir(parents=True, exist_ok=True)
+        self.plane = ControlPlane(self.directory / "plane", kcm_flags)
+        self.programs = {}
+        self.link = None
+
+    # ---- bringing it up and down
+
+    def up(self):
+        self.plane.up()
+        run([CONTAINERD, "up", self.containerd_directory], timeout=300)
+        kubectl = self.kubectl("")
+        kubectl("apply", "-f", ROOT / "charts" / "slicelet-hub" / "crds")
+        kubectl("apply", "-f", ROOT / "samples" / "cluster")
+        agents_port, = free_ports(1)
+        self.link = FaultProxy(("127.0.0.1", agents_port))
+        self.slicectl("hub", "init", "--dir", self.hub_directory, "--name", self.hub,
+                      "--agent-endpoint", f"127.0.0.1:{self.link.port}", "--agent-listen", f"127.0.0.1:{agents_port}",
+                      "--shim-address", "127.0.0.1", "--shim-port", consecutive_ports(10), "--shim-ports", 10,
+                      "--kubeconfig", "REPLACED", configured=False)
+        self.own_credentials(kubectl)
+        self.tune({"provider": {"orphanConfirm": "3s", "heartbeat": "2s", "resumeGrace": "3s"},
+                   "shim": {"referentRefresh": "3s", "leaderLease": "5s"}})
+        made = self.slicectl("host", "add", self.host, "--dir", self.hub_directory, configured=False)
+        kubectl("apply", "-f", "-", stdin=made[made.index("apiVersion:"):])
+        self._agent_configuration()
+        for name, command in self.commands().items():
+            self.programs[name] = Program(name, command, self.logs)
+        for name in ("provider", "shim", "agent"):
+            self.programs[name].start()
+        wait_until("the node is Ready", self.ready_node, timeout=60)
+        return self
+
+    def down(self):
+        for program in self.programs.values():
+            program.kill()
+        if self.link:
+            self.link.close()
+        run([CONTAINERD, "down", self.containerd_directory], check=False, timeout=120)
+        for mount in ("volatile", "termination"):  # the agent leaves its tmpfs to the next agent
+            for state in (self.agent_directory / "state", self.directory / "stranger"):
+                run(["umount", "-l", state / mount], check=False)
+        self.plane.down()
+
+    @property
+    def containerd_directory(self):
+        return self.directory / "c"
+
+    def commands(self):
+        return {
+            "provider": [self.binary("slicelet-provider"), "--config", self.hub_directory / "provider.yaml"],
+            "shim": [self.binary("slicelet-shim"), "--config", self.hub_directory / "shim.yaml"],
+            "agent": [self.binary("slicelet-agent"), "--host", self.agent_directory / "host.json",
+                      "--config", self.agent_directory / "agent.json"],
+        }
+
+    def binary(self, name):
+        for path in (self.bin / name, *self.bin.glob(f"*/app/{name}"), self.bin / "cli" / name):
+            if path.is_file():
+                return path
+        raise AssertionError(f"no {name} below {self.bin}: build the release preset first")
+
+    def own_credentials(self, kubectl):
+        """Each program gets the service account that an installation would give it, not the administrator's."""
+        authority = self.plane.directory / "pki" / "ca.crt"
+        for program in ("shim", "provider"):
+            token = kubectl("-n", "slicelet", "create", "token", f"slicelet-{program}", "--duration=24h").strip()
+            (self.hub_directory / f"{program}.kubeconfig").write_text(yaml.safe_dump({
+                "apiVersion": "v1", "kind": "Config", "current-context": "c",
+                "clusters": [{"name": "c", "cluster": {"server": self.plane.url, "certificate-authority": str(authority)}}],
+                "users": [{"name": "u", "user": {"token": token}}],
+                "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}]}))
+
+    def tune(self, settings_of):
+        """Changes what a test can not wait for, such as the time between confirming GETs."""
+        for program, changes in settings_of.items():
+            path = self.hub_directory / f"{program}.yaml"
+            settings = yaml.safe_load(path.read_text())
+            settings["kubeconfig"] = str(self.hub_directory / f"{program}.kubeconfig")
+            settings["logLevel"] = "debug"
+            settings.update(changes)
+            path.write_text(yaml.safe_dump(settings))
+
+    def _agent_configuration(self):
+        shutil.copy(self.hub_directory / "hosts" / f"{self.host}.slicelet", self.agent_directory / "host.json")
+        (self.agent_directory / "boot_id").write_text("boot-1\n")
+        (self.agent_directory / "agent.json").write_text(json.dumps({
+            "runtimeSocket": str(self.containerd_directory / "containerd.sock"),
+            "root": str(self.agent_directory / "state"),
+            "logRoot": str(self.agent_directory / "pods"),
+            "logLevel": "debug",
+            "cgroupParent": f"/slicelet-{os.getpid()}",
+            "bootIdFile": str(self.agent_directory / "boot_id"),
+            "policy": {"hostPathPrefixes": [str(self.shared)], "hostNetwork": True}}, indent=2))
+
+    # ---- faults
+
+    def kill(self, part):
+        """kill -9 of one part: shim, provider, agent, containerd or a program of the control plane."""
+        if part in self.programs:
+            self.programs[part].kill()
+        elif part == "containerd":
+            run([CONTAINERD, "kill", self.containerd_directory])
+        else:
+            self.plane.kill(part)
+
+    def start(self, part):
+        if part in self.programs:
+            self.programs[part].start()
+        elif part == "containerd":
+            run([CONTAINERD, "start", self.containerd_directory])
+        else:
+            self.plane.start(part)
+
+    def reboot_host(self):
+        """What a power cut does: agent, containerd and every container end at once; then the machine boots."""
+        self.kill("agent")
+        self.kill("containerd")
+        address = str(self.containerd_directory / "containerd.sock")
+        run(["pkill", "-KILL", "-f", f"containerd-shim.*{re.escape(address)}"], check=False)
+        for pid in self._container_pids:
+            subprocess.run(["kill", "-KILL", str(pid)], check=False, stderr=subprocess.DEVNULL)
+        self.start("containerd")
+        (self.agent_directory / "boot_id").write_text(f"boot-{os.urandom(4).hex()}")
+        self.start("agent")
+
+    @property
+    def _container_pids(self):
+        """Processes in the containers' cgroups; they outlive their dead containerd shims."""
+        pids = set()
+        for path in pathlib.Path("/sys/fs/cgroup").glob(f"*/slicelet-{os.getpid()}/**/cgroup.procs"):
+            try:
+                pids.update(int(line) for line in path.read_text().split())
+            except OSError:
+                pass
+        return pids
+
+    def lose_provider_database(self):
+        for path in self.hub_directory.glob("provider.db*"):
+            path.unlink()
+
+    def truncate_agent_database(self):
+        database = self.agent_directory / "state" / "agent.db"
+        assert database.exists()
+        for path in database.parent.glob("agent.db-*"):
+            path.unlink()
+        os.truncate(database, database.stat().st_size // 3)
+
+    def stranger_agent(self):
+        """An agent of another hub that claims to be our host and dials our provider."""
+        other = self.directory / "other-hub"
+        self.slicectl("hub", "init", "--dir", other, "--name", self.hub, "--agent-endpoint",
+                      f"127.0.0.1:{self.link.port}", "--agent-listen", "127.0.0.1:1", configured=False)
+        self.slicectl("host", "add", self.host, "--dir", other, configured=False)
+        settings = json.loads((self.agent_directory / "agent.json").read_text())
+        settings["root"] = str(self.directory / "stranger")
+        (other / "agent.json").write_text(json.dumps(settings))
+        return Program("stranger", [self.binary("slicelet-agent"), "--host", other / "hosts" / f"{self.host}.slicelet",
+                                    "--config", other / "agent.json"], self.logs).start()
+
+    # ---- looking
+
+    def kubectl(self, namespace):
+        return Kubectl(self.plane, namespace)
+
+    def slicectl(self, *arguments, configured=True):
+        config = ["--config", self.hub_directory / "operator.yaml"] if configured else []
+        return run([self.binary("slicectl"), *config, *arguments])[1]
+
+    def run_program(self, name, *arguments):
+        return run([self.binary(name), *arguments], check=False, timeout=30)
+
+    def ready_node(self):
+        node = self.kubectl("").get("node", self.node)
+        ready = node and condition(node, "Ready")
+        return node if ready and ready["status"] == "True" else None
+
+    def host_info(self):
+        """One line of `slicectl host list`: connected, generation ..."""
+        for info in json.loads(self.slicectl("host", "list", "-o", "json")):
+            if info["name"] == self.host:
+                return {**info, "generation": (info.get("epoch"), info.get("number"))}
+        raise RuntimeError("the host is not listed")
+
+    def crictl(self, *arguments):
+        endpoint = f"unix://{self.containerd_directory}/containerd.sock"
+        return run([self.plane.bin / "crictl", "--runtime-endpoint", endpoint, "--image-endpoint", endpoint, *arguments])[1]
+
+    def sandboxes(self, namespace, prefix):
+        """Pod sandboxes of a namespace whose pod name begins with `prefix`."""
+        items = json.loads(self.crictl("pods", "-o", "json"))["items"]
+        return [i for i in items if i["metadata"]["namespace"] == namespace and i["metadata"]["name"].startswith(prefix)]
+
+    def running_containers(self, namespace, prefix):
+        """Running containers of such pods."""
+        ids = {s["id"] for s in self.sandboxes(namespace, prefix)}
+        items = json.loads(self.crictl("ps", "-o", "json", "--state", "Running"))["containers"]
+        return [c for c in items if c["podSandboxId"] in ids]
+
+    def tag_image(self, image, name):
+        socket_path = self.containerd_directory / "containerd.sock"
+        run(["ctr", "-a", socket_path, "-n", "k8s.io", "images", "tag", "--force", image, name])
+        wait_until("the runtime sees the tag", lambda: name.rsplit(":", 1)[0] in self.crictl("images") and
+                   name.rsplit(":", 1)[1] in self.crictl("images", name))
+
+    def kubelet_url(self):
+        node = self.kubectl("").get("node", self.node)
+        address = next(a["address"] for a in node["status"]["addresses"] if a["type"] == "InternalIP")
+        return f"https://{address}:{node['status']['daemonEndpoints']['kubeletEndpoint']['Port']}"
+
+    def curl(self, url, certificate=None, method="GET"):
+        """The status code. `certificate`: none, the API server's ("kubelet-client"), or one of another authority."""
+        arguments = ["curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", "-X", method, "--max-time", "10"]
+        if certificate == "other-ca":
+            key, crt = self.directory / "other.key", self.directory / "other.crt"
+            run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
+                 "-subj", "/O=system:masters/CN=kube-apiserver-kubelet-client", "-keyout", key, "-out", crt])
+            arguments += ["--cert", crt, "--key", key]
+        elif certificate:
+            pki = self.plane.directory / "pki"
+            arguments += ["--cert", pki / f"{certificate}.crt", "--key", pki / f"{certificate}.key"]
+        # A server may also refuse a stranger's certificate in the handshake; that is as good as 401.
+        code, out, _ = run([*arguments, url], check=False)
+        return 401 if code in (35, 56) and certificate == "other-ca" else int(out)
+
+    # ---- for benchmarks
+
+    def pids(self):
+        return [p.process.pid for p in self.programs.values() if p.running()]
+
+    def main_pid(self, namespace, name):
+        container = wait_until("container runs", lambda: self.running_containers(namespace, name), interval=0.02)[0]
+        return json.loads(self.crictl("inspect", container["id"]))["info"]["pid"]

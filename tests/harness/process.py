@@ -1,0 +1,54 @@
+"""One program of a test: started, killed and started again by process id, its log kept."""
+
+import os
+import pathlib
+import signal
+import subprocess
+
+
+class Program:
+    def __init__(self, name, command, log_directory, environment=None):
+        self.name = name
+        self.command = [str(part) for part in command]
+        self.log = pathlib.Path(log_directory) / f"{name}.log"
+        self.environment = {**os.environ, **(environment or {})}
+        self.process = None
+
+    def start(self):
+        assert not self.running(), f"{self.name} runs already"
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                self.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=self.environment,
+                start_new_session=True)
+        return self
+
+    def running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def kill(self):
+        """SIGKILL, as by the kernel or a power cut."""
+        if self.running():
+            self.process.kill()
+            self.process.wait(timeout=30)
+
+    def stop(self, timeout=20):
+        """SIGTERM; returns the exit code."""
+        if not self.running():
+            return self.process.returncode if self.process else 0
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"{self.name} did not stop within {timeout} s of SIGTERM; log: {self.tail()}")
+
+    def restart(self):
+        self.kill()
+        return self.start()
+
+    def tail(self, lines=30):
+        try:
+            return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+        except OSError:
+            return "(no log)"

@@ -1,0 +1,132 @@
+#!/usr/bin/env bash
+# A containerd of its own for tests and for the demo, beside whatever else runs on the machine. Needs root.
+#
+#   containerd.sh up DIR        start it; everything it writes lies in DIR, its socket is DIR/containerd.sock
+#   containerd.sh kill DIR      SIGKILL it; containers run on
+#   containerd.sh start DIR     start it again after `kill`
+#   containerd.sh ctr DIR ...   containerd's own client, in the CRI's namespace
+#   containerd.sh env DIR       print `export CONTAINER_RUNTIME_ENDPOINT=...` for crictl
+#   containerd.sh down DIR      stop its containers and it, and remove DIR
+#
+# It has a bridge network of its own and the images of tests/stand-ins: docker.io/slicelet/workload:1 and pause:1.
+set -Eeuo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+fail() { echo "containerd.sh: $*" >&2; exit 1; }
+[ $# -ge 2 ] || { sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 2; }
+verb=$1
+[ "$verb" != up ] || mkdir -p "$2"
+[ -d "$2" ] || { [ "$verb" = down ] && exit 0; fail "no such directory: $2"; }
+dir=$(cd "$2" && pwd)
+shift 2
+socket=$dir/containerd.sock
+# Socket paths of shims are short by design, but ours must fit into sockaddr_un.
+[ ${#socket} -le 100 ] || fail "the path $dir is too long for a socket"
+# Two instances never share a bridge: name and subnet come from the directory.
+number=$((16#$(echo -n "$dir" | sha256sum | cut -c1-4) % 16384))
+bridge=slt$number
+subnet=10.$((88 + number / 4096)).$((number / 16 % 256)).$((number % 16 * 16))/28
+[ ! -f "$dir/subnet" ] || subnet=$(cat "$dir/subnet")
+
+ctr_here() { command ctr -a "$socket" -n k8s.io "$@"; }
+
+running() { [ -f "$dir/pid" ] && kill -0 "$(cat "$dir/pid")" 2>/dev/null; }
+
+start() {
+  running && return
+  setsid containerd --config "$dir/config.toml" >>"$dir/containerd.log" 2>&1 </dev/null &
+  echo $! >"$dir/pid"
+  disown
+  for _ in $(seq 200); do
+    if [ -S "$socket" ] && command ctr -a "$socket" --connect-timeout 1s plugins ls 2>/dev/null | grep -q 'cri .* ok'; then
+      return
+    fi
+    running || break
+    sleep 0.05
+  done
+  tail -n 20 "$dir/containerd.log" >&2
+  fail "containerd did not start: see above"
+}
+
+up() {
+  [ "$(id -u)" = 0 ] || fail "must be root"
+  for program in containerd runc ctr; do command -v $program >/dev/null || fail "$program is not installed: apt-get install containerd runc"; done
+  [ -x /usr/lib/cni/bridge ] || fail "no CNI plugins: apt-get install containernetworking-plugins"
+  mkdir -p "$dir/root" "$dir/state" "$dir/cni" "$dir/cni-state"
+  echo "$subnet" >"$dir/subnet"
+  cat >"$dir/cni/10-bridge.conflist" <<JSON
+{"cniVersion": "0.4.0", "name": "$bridge", "plugins": [
+  {"type": "bridge", "bridge": "$bridge", "isGateway": true, "ipMasq": false, "hairpinMode": true,
+   "ipam": {"type": "host-local", "dataDir": "$dir/cni-state", "ranges": [[{"subnet": "$subnet"}]], "routes": [{"dst": "0.0.0.0/0"}]}}]}
+JSON
+  cat >"$dir/config.toml" <<TOML
+version = 2
+root = "$dir/root"
+state = "$dir/state"
+disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs",
+  "io.containerd.snapshotter.v1.devmapper", "io.containerd.internal.v1.opt", "io.containerd.tracing.processor.v1.otlp"]
+[grpc]
+  address = "$socket"
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "docker.io/slicelet/pause:1"
+  restrict_oom_score_adj = true
+  stream_server_address = "127.0.0.1"
+  stream_server_port = "0"
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = "/usr/lib/cni"
+    conf_dir = "$dir/cni"
+TOML
+  # Images first: the archives are made while containerd starts.
+  "$here/../stand-ins/build-image.sh" "${SLICELET_IMAGE_CACHE:-$HOME/.cache/slicelet/images}" &
+  local images=$!
+  trap kill_now ERR
+  start
+  wait $images
+  for image in pause workload; do
+    ctr_here images import "${SLICELET_IMAGE_CACHE:-$HOME/.cache/slicelet/images}/$image.tar" >/dev/null
+  done
+  trap - ERR
+  echo "containerd is up: $socket"
+}
+
+kill_now() {
+  running || return 0
+  local pid
+  pid=$(cat "$dir/pid")
+  kill -KILL "$pid"
+  while kill -0 "$pid" 2>/dev/null; do sleep 0.02; done
+}
+
+# Ends what still runs, then the daemon. Works as well when the daemon is dead or sick.
+down() {
+  local pid
+  # The shims of this instance, told apart by its socket, and all below them.
+  for pid in $(pgrep -f -- "containerd-shim.* -address $socket( |\$)" || true); do
+    pkill -KILL -P "$pid" 2>/dev/null || true
+    kill -KILL "$pid" 2>/dev/null || true
+  done
+  if running; then
+    pid=$(cat "$dir/pid")
+    kill -TERM "$pid"
+    for _ in $(seq 100); do kill -0 "$pid" 2>/dev/null || break; sleep 0.05; done
+    kill -KILL "$pid" 2>/dev/null || true
+  fi
+  # Network namespaces of dead sandboxes, root file systems, shared memory.
+  awk -v dir="$dir/" 'index($5, dir) == 1 {print $5}' /proc/self/mountinfo | sort -r | while read -r mount; do umount -l "$mount" || true; done
+  for netns in $(grep -rhao '/var/run/netns/cni-[0-9a-f-]*' "$dir/root/io.containerd.metadata.v1.bolt" "$dir/root/io.containerd.grpc.v1.cri" 2>/dev/null | sort -u || true); do
+    umount -l "$netns" 2>/dev/null || true
+    rm -f "$netns"
+  done
+  ip link delete "$bridge" 2>/dev/null || true
+  rm -rf "$dir"
+}
+
+case $verb in
+  up) up ;;
+  start) start ;;
+  kill) kill_now ;;
+  ctr) ctr_here "$@" ;;
+  env) echo "export CONTAINER_RUNTIME_ENDPOINT=unix://$socket IMAGE_SERVICE_ENDPOINT=unix://$socket" ;;
+  down) down ;;
+  *) fail "unknown verb: $verb" ;;
+esac

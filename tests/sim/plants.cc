@@ -1,0 +1,38 @@
+#include "tests/sim/plants.h"
+
+namespace slicelet::sim {
+namespace {
+
+Plant in_force = Plant::kNone;
+
+}  // namespace
+
+const std::vector<PlantInfo>& AllPlants() {
+  static const std::vector<PlantInfo> kAll = {
+      {Plant::kAckBeforeFsync, "ack-before-fsync", "the agent's store says durable before it is"},
+      {Plant::kIgnoreSynced, "ignore-synced",
+       "a provider without memory numbers anew before the shim said Synced"},
+      {Plant::kDeleteOnAbsence, "delete-on-absence", "a pod missing from a list counts as deleted"},
+      {Plant::kAcceptOldGeneration, "accept-old-generation", "the agent takes any manifest that is signed"},
+      {Plant::kRestartOnDigestChange, "restart-on-digest-change",
+       "a new digest restarts the pod's containers"},
+      {Plant::kLoseTombstone, "lose-tombstone", "a removal is forgotten while its host is away"},
+      {Plant::kReportOutOfOrder, "report-out-of-order", "an older status overtakes a newer one"},
+      {Plant::kTrustUnprovedEpoch, "trust-unproved-epoch",
+       "the provider believes a Generation that nobody proved"},
+      {Plant::kRerunFinishedJob, "rerun-finished-job", "the agent forgets over a reboot what had finished"},
+  };
+  return kAll;
+}
+
+std::optional<Plant> FindPlant(const std::string& text) {
+  for (const PlantInfo& info : AllPlants()) {
+    if (text == info.name || text == std::to_string(static_cast<int>(info.plant))) return info.plant;
+  }
+  return std::nullopt;
+}
+
+bool Planted(Plant plant) { return in_force == plant; }
+void SetPlanted(Plant plant) { in_force = plant; }
+
+}  // namespace slicelet::sim

@@ -1,0 +1,230 @@
+// What has to hold when the faults are over and nothing moves any more.
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "kube/object.h"
+#include "tests/sim/world.h"
+
+namespace slicelet::sim {
+
+using kube::Json;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+namespace {
+
+/// The longest backoff is five minutes, and a missing pod is confirmed ten minutes apart.
+constexpr Duration kLongestWait = minutes(45);
+constexpr Duration kLook = seconds(20);
+/// All has to be well that often in a row: a state that only passes through is not quiet.
+constexpr int kQuietLooks = 3;
+constexpr std::size_t kShownDifferences = 4;
+
+const Json* ConditionOf(const Json& object, const std::string& type) {
+  const Json* conditions = kube::Find(object, {"status", "conditions"});
+  if (conditions == nullptr) return nullptr;
+  for (const Json& condition : *conditions) {
+    if (condition.value("type", "") == type) return &condition;
+  }
+  return nullptr;
+}
+
+bool IsTrue(const Json& object, const std::string& type) {
+  const Json* condition = ConditionOf(object, type);
+  return condition != nullptr && condition->value("status", "") == "True";
+}
+
+}  // namespace
+
+void World::Settle() {
+  Heal();
+  WaitUntilQuiet(false);
+  if (failed()) return;
+  DecideOrphans();
+  WaitUntilQuiet(true);
+}
+
+void World::WaitUntilQuiet(bool strict) {
+  std::vector<std::string> differences;
+  int quiet = 0;
+  for (Duration waited{0}; waited < kLongestWait && quiet < kQuietLooks; waited += kLook) {
+    Run(kLook);
+    if (failed()) return;
+    differences = Differences(strict);
+    quiet = differences.empty() ? quiet + 1 : 0;
+  }
+  if (quiet == kQuietLooks) return;
+  std::string what = "does not converge" + std::string(strict ? " after the operator's decision" : "") + ":";
+  for (std::size_t i = 0; i < differences.size() && i < kShownDifferences; ++i)
+    what += "\n    " + differences[i];
+  if (differences.size() > kShownDifferences) {
+    what += "\n    and " + std::to_string(differences.size() - kShownDifferences) + " more";
+  }
+  if (differences.empty()) what += " it is never quiet for a minute";
+  for (const auto& object : around_.api.cluster().All(kube::kPods)) {
+    const auto about = [&](const std::string& one) {
+      return one.find(kube::UidOf(*object)) != std::string::npos;
+    };
+    if (std::none_of(differences.begin(), differences.end(), about)) continue;
+    around_.story.Tell("api: " + kube::NameOf(*object) + " is " + object->dump());
+    if (const auto* agent = HostOf(kube::TextAt(*object, {"spec", "nodeName"})).agent()) {
+      const auto* status = agent->pods().FindStatus(PodUid(kube::UidOf(*object)));
+      around_.story.Tell("host: " + kube::NameOf(*object) + " is " +
+                         (status == nullptr ? "unknown" : status->ShortDebugString()));
+    }
+  }
+  around_.story.Violate(what);
+}
+
+void World::DecideOrphans() {
+  auto* hub = provider_->hub();
+  if (hub == nullptr) return;
+  v1::DecideOrphansRequest request;
+  request.set_decision(v1::DecideOrphansRequest::REMOVE);
+  const v1::ListOrphansReply orphans = hub->ListOrphans();
+  for (const auto& orphan : orphans.orphans()) {
+    around_.story.Tell("operator: removes " + orphan.name() + " (" + orphan.uid() + ", " + orphan.state() +
+                       ")");
+    truth().OperatorRemoved(orphan.uid());
+    request.add_uids(orphan.uid());
+  }
+  if (request.uids().empty()) return;
+  const auto reply = hub->DecideOrphans(request);
+  if (!reply.ok()) around_.story.Violate("the operator can not decide: " + Message(reply.status()));
+}
+
+std::vector<std::string> World::Differences(bool strict) {
+  std::vector<std::string> out;
+  auto* hub = provider_->hub();
+  if (hub == nullptr) return {"the provider does not run"};
+  std::set<std::string> addresses;
+  for (const auto& object : around_.api.cluster().All(kube::kPods)) {
+    ComparePod(*object, out);
+    const std::string address = kube::TextAt(*object, {"status", "podIP"});
+    const bool running = kube::TextAt(*object, {"status", "phase"}) == "Running";
+    if (running && !address.empty() && !addresses.insert(address).second) {
+      out.push_back(kube::NameOf(*object) + " has the address " + address + " of another pod");
+    }
+  }
+  for (auto& host : hosts_) {
+    const auto node = around_.api.cluster().Peek(kube::kNodes, "", host->id());
+    if (node == nullptr)
+      out.push_back("node " + host->id() + " is missing");
+    else if (!IsTrue(*node, "Ready"))
+      out.push_back("node " + host->id() + " is not Ready");
+    if (host->agent() == nullptr || !host->agent()->connected()) {
+      out.push_back(host->id() + " is not connected");
+      continue;
+    }
+    const Generation held = host->agent()->accepted();
+    const Generation made = hub->GenerationOf(HostId(host->id()));
+    if (held != made) {
+      out.push_back(host->id() + " holds " + std::to_string(held.epoch) + "." + std::to_string(held.number) +
+                    ", the provider made " + std::to_string(made.epoch) + "." + std::to_string(made.number));
+    }
+    CompareHost(*host, strict, out);
+  }
+  return out;
+}
+
+void World::ComparePod(const Json& object, std::vector<std::string>& out) {
+  const Truth::Pod* pod = truth().Find(kube::UidOf(object));
+  if (pod == nullptr) return;
+  const std::string phase = kube::TextAt(object, {"status", "phase"});
+  if (kube::BeingDeleted(object)) {
+    out.push_back(pod->name + " (" + pod->uid + ") is still Terminating");
+    return;
+  }
+  // Its deletion was undone by a restore, after it had begun: both ends are right.
+  if (pod->returned) return;
+  switch (pod->outcome) {
+    case Truth::Outcome::kRuns:
+      return CompareRunning(*pod, object, out);
+    case Truth::Outcome::kSucceeds:
+      // What may run only once fails if a power cut strikes it.
+      if (phase == "Failed" && pod->policy == "Never" && HostOf(pod->node).disturbed()) return;
+      if (phase != "Succeeded")
+        out.push_back(pod->name + " (" + pod->uid + ") is " + phase + ", not Succeeded");
+      return;
+    case Truth::Outcome::kFails:
+      if (phase != "Failed") out.push_back(pod->name + " (" + pod->uid + ") is " + phase + ", not Failed");
+      return;
+    case Truth::Outcome::kPends:
+      if (phase != "Pending") out.push_back(pod->name + " (" + pod->uid + ") is " + phase + ", not Pending");
+      return;
+  }
+}
+
+void World::CompareRunning(const Truth::Pod& pod, const Json& object, std::vector<std::string>& out) {
+  const std::string who = pod.name + " (" + pod.uid + ")";
+  const std::string phase = kube::TextAt(object, {"status", "phase"});
+  if (phase != "Running") return out.push_back(who + " is " + phase + ", not Running");
+  if (!IsTrue(object, "Ready")) out.push_back(who + " is not Ready");
+  if (kube::TextAt(object, {"status", "podIP"}).empty()) out.push_back(who + " has no address");
+  auto& runtime = HostOf(pod.node).runtime();
+  const auto running = runtime.Running(pod.uid);
+  std::map<std::string, std::string> shown;
+  if (const Json* statuses = kube::Find(object, {"status", "containerStatuses"})) {
+    for (const Json& status : *statuses) {
+      if (kube::Find(status, {"state", "running"}) == nullptr) continue;
+      shown[status.value("name", "")] = status.value("containerID", "");
+    }
+  }
+  for (const auto& [name, image] : pod.images) {
+    const auto it = running.find(name);
+    if (it == running.end()) {
+      out.push_back(who + "/" + name + " does not run on " + pod.node);
+      continue;
+    }
+    const auto& state = runtime.containers().at(it->second);
+    if (state.container.image != image)
+      out.push_back(who + "/" + name + " runs " + state.container.image + ", not " + image);
+    if (shown[name] != "containerd://" + it->second) {
+      out.push_back(who + "/" + name + " is shown as " + (shown[name].empty() ? "not running" : shown[name]) +
+                    ", but the host runs " + it->second);
+    }
+    for (const auto& mount : state.config.mounts) {
+      if (mount.container_path != "/etc/settings") continue;
+      const auto text = HostOf(pod.node).files().Read(mount.host_path + "/text", 1'000);
+      const std::string wanted =
+          kube::TextAt(*around_.api.cluster().Peek(kube::kConfigMaps, pod.ns, "settings"), {"data", "text"});
+      if (!text.ok() || *text != wanted) {
+        out.push_back(who + " sees settings \"" + (text.ok() ? *text : Message(text.status())) +
+                      "\", not \"" + wanted + "\"");
+      }
+    }
+  }
+}
+
+void World::CompareHost(HostMachine& host, bool strict, std::vector<std::string>& out) {
+  std::set<std::string> excused;
+  if (!strict) {
+    const v1::ListOrphansReply orphans = provider_->hub()->ListOrphans();
+    for (const auto& orphan : orphans.orphans()) excused.insert(orphan.uid());
+  }
+  for (const auto& [id, state] : host.runtime().sandboxes()) {
+    const Truth::Pod* pod = truth().Find(state.sandbox.uid);
+    if (pod == nullptr || pod->in_api || excused.contains(pod->uid)) continue;
+    out.push_back(host.id() + " still has sandbox " + id + " of " + pod->name + " (" + pod->uid +
+                  "), which is gone");
+  }
+  for (const auto& [id, state] : host.runtime().containers()) {
+    const Truth::Pod* pod = truth().Find(state.uid);
+    if (pod == nullptr || pod->in_api || excused.contains(pod->uid)) continue;
+    out.push_back(host.id() + " still has container " + id + " of " + pod->name + " (" + pod->uid +
+                  "), which is gone");
+  }
+  // What the API server lost goes on until somebody decides.
+  for (const auto& [uid, pod] : truth().pods()) {
+    if (!pod.lost || pod.deleting || pod.node != host.id() || pod.outcome != Truth::Outcome::kRuns) continue;
+    for (const auto& [name, image] : pod.images) {
+      // What never ran there could not go on.
+      if (host.runtime().StartCount(uid, name) == 0 || host.runtime().Running(uid).contains(name)) continue;
+      out.push_back(host.id() + " does not run " + pod.name + "/" + name + " (" + uid +
+                    "), which only the API server forgot");
+    }
+  }
+}
+
+}  // namespace slicelet::sim

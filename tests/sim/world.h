@@ -1,0 +1,111 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/sim/machines.h"
+
+namespace slicelet::sim {
+
+/// One cluster, one provider, two machines for shims and some edge hosts on one loop of virtual time, with
+/// users, operators and everything that can go wrong. The same seed and the same calls give the same run.
+class World {
+ public:
+  static constexpr int kHosts = 3;
+
+  World(std::uint64_t seed, Plant plant, bool told);
+  ~World();
+
+  /// Registers the hosts, starts everything and lets it settle.
+  void Begin();
+  /// Lets time pass; stops early when an invariant is broken.
+  void Run(Duration time);
+  /// Ends all faults and starts what is down.
+  void Heal();
+  /// Lets it become quiet and compares what the API server shows with what the hosts run. Then an operator
+  /// decides about what is held, and it is compared again.
+  void Settle();
+
+  Surroundings& around() { return around_; }
+  Truth& truth() { return *around_.truth; }
+  [[nodiscard]] const Story& story() const { return around_.story; }
+  [[nodiscard]] bool failed() const { return around_.story.violation().has_value(); }
+  [[nodiscard]] std::uint64_t steps() const { return steps_; }
+  [[nodiscard]] int pods_created() const { return pods_created_; }
+
+  HostMachine& host(std::size_t n) { return *hosts_.at(n % hosts_.size()); }
+  ProviderMachine& provider() { return *provider_; }
+  ShimMachine& shim(std::size_t n) { return *shims_.at(n % shims_.size()); }
+
+  // ---- Users. `pick` chooses among what there is; nothing to choose from means nothing happens.
+  void CreatePod(std::size_t host, std::uint64_t pick);
+  void DeletePod(std::uint64_t pick, bool force);
+  void ChangeImage(std::uint64_t pick);
+  void EditSettings(std::uint64_t pick);
+
+  // ---- Faults. Those with a duration end by themselves, and all of them at `Heal`.
+  void KillAgent(std::size_t host, Duration down);
+  void KillProvider(Duration down);
+  void KillShim(std::size_t n, Duration down);
+  void KillAgentAtCrashPoint(std::size_t host, int point, int nth);
+  void KillProviderAtCrashPoint(int point, int nth);
+  void RebootHost(std::size_t host, Duration down);
+  void LoseAgentStore(std::size_t host, Duration down);
+  void LoseProviderStore(Duration down);
+  /// Keeps a copy of the provider's store, or puts the copy back.
+  void CopyProviderStore();
+  void RestoreProviderStore(Duration down);
+  void SnapshotApi();
+  void RestoreApi();
+  void StopApi(Duration down);
+  void ShowEmptyLists(Duration time);
+  void BreakWatches();
+  void DisturbLinks(const LinkFaults& hosts, const LinkFaults& shims, Duration time);
+  void SilenceHost(std::size_t host, Silence silence, Duration time);
+  void SilenceShim(std::size_t n, Silence silence, Duration time);
+  void BreakHostLink(std::size_t host);
+  void FillDisk(std::size_t host, Duration time);
+  void FillProviderDisk(Duration time);
+  void JumpClock(std::size_t machine, Duration by);
+  void StopRuntime(std::size_t host, Duration time);
+  void LoseRuntimeEvents(std::size_t host, Duration time);
+  void KillContainer(std::size_t host, std::uint64_t pick);
+  void KillSandbox(std::size_t host, std::uint64_t pick);
+  void LieAboutGeneration(std::size_t host);
+
+ private:
+  void AfterStep();
+  void After(Duration time, std::function<void()> task);
+  void Create(const kube::Resource& resource, const std::string& ns, const std::string& name,
+              kube::Json object);
+  [[nodiscard]] std::vector<const Truth::Pod*> LivePods() const;
+  /// What differs between the API server and the hosts; empty when all is well. With `strict`, pods that are
+  /// held or may be orphans count too.
+  [[nodiscard]] std::vector<std::string> Differences(bool strict);
+  void ComparePod(const kube::Json& object, std::vector<std::string>& out);
+  void CompareRunning(const Truth::Pod& pod, const kube::Json& object, std::vector<std::string>& out);
+  void CompareHost(HostMachine& host, bool strict, std::vector<std::string>& out);
+  void WaitUntilQuiet(bool strict);
+  void DecideOrphans();
+  [[nodiscard]] HostMachine& HostOf(const std::string& node);
+
+  Surroundings around_;
+  std::vector<std::unique_ptr<HostMachine>> hosts_;
+  std::unique_ptr<ProviderMachine> provider_;
+  std::vector<std::unique_ptr<ShimMachine>> shims_;
+  kube::MemoryCluster::Snapshot snapshot_;
+  bool has_snapshot_ = false;
+  std::optional<provider::MemoryHubStore::State> store_copy_;
+  /// Epochs may change only after the provider's store was lost or put back.
+  bool epochs_may_change_ = false;
+  std::map<std::string, std::uint64_t> epochs_;
+  std::uint64_t steps_ = 0;
+  MonotonicTime second_began_{};
+  int steps_in_second_ = 0;
+  int pods_created_ = 0;
+  int settings_version_ = 1;
+};
+
+}  // namespace slicelet::sim
