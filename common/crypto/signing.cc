@@ -16,7 +16,6 @@ using openssl::KeyPtr;
 constexpr std::size_t kKeyBytes = 32;
 constexpr std::size_t kSignatureBytes = 64;
 constexpr std::size_t kKeyIdDigits = 16;
-constexpr char kManifestPurpose[] = "manifest";
 
 std::string_view PurposeName(SignaturePurpose purpose) {
   switch (purpose) {
@@ -34,15 +33,6 @@ std::string_view PurposeName(SignaturePurpose purpose) {
   std::abort();
 }
 
-/// What a signature really covers.
-std::string Message(SignaturePurpose purpose, std::string_view bytes) {
-  std::string message = "slicelet/v1/";
-  message += PurposeName(purpose);
-  message += '\0';
-  message += bytes;
-  return message;
-}
-
 class Ed25519Signer : public Signer {
  public:
   Ed25519Signer(KeyPtr key, std::string public_key)
@@ -52,7 +42,7 @@ class Ed25519Signer : public Signer {
   [[nodiscard]] const std::string& public_key() const override { return public_key_; }
 
   [[nodiscard]] std::string Sign(SignaturePurpose purpose, std::string_view bytes) const override {
-    const std::string message = Message(purpose, bytes);
+    const std::string message = SignedBytes(purpose, bytes);
     const DigestContextPtr context(EVP_MD_CTX_new());
     std::string signature(kSignatureBytes, '\0');
     std::size_t size = signature.size();
@@ -72,6 +62,14 @@ class Ed25519Signer : public Signer {
 };
 
 }  // namespace
+
+std::string SignedBytes(SignaturePurpose purpose, std::string_view bytes) {
+  std::string all = "slicelet/v1/";
+  all += PurposeName(purpose);
+  all += '\0';
+  all += bytes;
+  return all;
+}
 
 absl::StatusOr<std::unique_ptr<Signer>> MakeSigner(const std::string& private_key_pem) {
   SLICELET_ASSIGN_OR_RETURN(KeyPtr key, openssl::ReadPrivateKeyPem(private_key_pem));
@@ -101,7 +99,7 @@ bool VerifySignature(std::string_view public_key, SignaturePurpose purpose, std:
   const KeyPtr key(
       EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, Bytes(public_key), public_key.size()));
   const DigestContextPtr context(EVP_MD_CTX_new());
-  const std::string message = Message(purpose, bytes);
+  const std::string message = SignedBytes(purpose, bytes);
   const bool valid = key && context &&
                      EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, key.get()) == 1 &&
                      EVP_DigestVerify(context.get(), Bytes(signature), signature.size(),
@@ -139,8 +137,9 @@ absl::Status KeyRing::Add(const v1::KeyCertificate& certificate) {
   if (body.hub_id() != hub_id_) {
     return absl::PermissionDeniedError("key certificate is for hub " + body.hub_id() + ", not " + hub_id_);
   }
-  if (body.purpose() != kManifestPurpose) {
-    return absl::PermissionDeniedError("key certificate is for purpose " + body.purpose() + ", not manifest");
+  if (body.purpose() != purpose_) {
+    return absl::PermissionDeniedError("key certificate is for purpose " + body.purpose() + ", not " +
+                                       purpose_);
   }
   if (body.public_key().size() != kKeyBytes || body.key_id() != KeyIdOf(body.public_key())) {
     return absl::PermissionDeniedError("key certificate " + body.key_id() + " does not name its own key");
@@ -160,14 +159,19 @@ absl::Status KeyRing::Add(const v1::KeyCertificate& certificate) {
   return absl::OkStatus();
 }
 
-absl::Status KeyRing::VerifyManifest(const v1::SignedManifest& manifest) const {
-  const auto key = keys_.find(manifest.key_id());
-  if (key == keys_.end())
-    return absl::NotFoundError("manifest is signed by an unknown key " + manifest.key_id());
-  if (!VerifySignature(key->second, SignaturePurpose::kManifest, manifest.manifest(), manifest.signature())) {
-    return absl::PermissionDeniedError("manifest signature of key " + manifest.key_id() + " is wrong");
+absl::Status KeyRing::Verify(SignaturePurpose purpose, const std::string& key_id, std::string_view bytes,
+                             std::string_view signature) const {
+  const std::string what(PurposeName(purpose));
+  const auto key = keys_.find(key_id);
+  if (key == keys_.end()) return absl::NotFoundError(what + " is signed by an unknown key " + key_id);
+  if (!VerifySignature(key->second, purpose, bytes, signature)) {
+    return absl::PermissionDeniedError(what + " signature of key " + key_id + " is wrong");
   }
   return absl::OkStatus();
+}
+
+absl::Status KeyRing::VerifyManifest(const v1::SignedManifest& manifest) const {
+  return Verify(SignaturePurpose::kManifest, manifest.key_id(), manifest.manifest(), manifest.signature());
 }
 
 }  // namespace slicelet

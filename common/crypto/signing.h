@@ -14,7 +14,10 @@ namespace slicelet {
 /// for one use passes for another.
 enum class SignaturePurpose { kManifest, kEnvelope, kPointer, kKey, kHub };
 
-/// Signs with Ed25519 (RFC 8032).
+/// What a signature really covers.
+std::string SignedBytes(SignaturePurpose purpose, std::string_view bytes);
+
+/// Holds a private key: Ed25519 (RFC 8032) unless said otherwise.
 class Signer {
  public:
   virtual ~Signer() = default;
@@ -43,26 +46,34 @@ std::string KeyIdOf(std::string_view public_key);
 v1::KeyCertificate CertifyKey(const Signer& root, const std::string& hub_id, std::string_view public_key,
                               const std::string& purpose, std::uint64_t number);
 
-/// The manifest keys a host trusts: those its hub's root key certified, with a number not below the highest
-/// seen.
+/// The keys of one purpose that a host trusts: those its hub's root key certified for it, with a number not
+/// below the highest seen.
 class KeyRing {
  public:
-  KeyRing(std::string hub_id, std::string root_public_key)
-      : hub_id_(std::move(hub_id)), root_public_key_(std::move(root_public_key)) {}
+  KeyRing(std::string hub_id, std::string root_public_key, std::string purpose = "manifest")
+      : hub_id_(std::move(hub_id)),
+        root_public_key_(std::move(root_public_key)),
+        purpose_(std::move(purpose)) {}
 
   /// PermissionDenied when the certificate is forged, for another hub or purpose, or withdrawn by a higher
   /// number.
   absl::Status Add(const v1::KeyCertificate& certificate);
   /// NotFound for an unknown key id, PermissionDenied for a bad signature. OK means: exactly these bytes were
-  /// signed by this hub as a manifest.
+  /// signed by this hub for this use.
+  [[nodiscard]] absl::Status Verify(SignaturePurpose purpose, const std::string& key_id,
+                                    std::string_view bytes, std::string_view signature) const;
+  /// The same for a manifest.
   [[nodiscard]] absl::Status VerifyManifest(const v1::SignedManifest& manifest) const;
   [[nodiscard]] const std::map<std::string, v1::KeyCertificate>& certificates() const {
     return certificates_;
   }
+  /// Raw public keys by key id, all with the highest number seen.
+  [[nodiscard]] const std::map<std::string, std::string>& keys() const { return keys_; }
 
  private:
   std::string hub_id_;
   std::string root_public_key_;
+  std::string purpose_;
   std::uint64_t highest_number_ = 0;
   std::map<std::string, v1::KeyCertificate> certificates_;
   std::map<std::string, std::string> keys_;
