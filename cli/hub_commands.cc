@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "common/base/file_system.h"
+#include "provider/enrol/hub_secret.h"
 
 namespace slicelet::cli {
 namespace {
@@ -33,6 +34,14 @@ absl::Status RunHubInit(std::string directory, provider::HubOptions options) {
   std::printf("  slicelet-shim --config %s/shim.yaml\n", directory.c_str());
   std::printf("  slicectl host add NAME --dir %s%s\n", directory.c_str(),
               options.kubeconfig.empty() ? "" : " | kubectl apply -f -");
+  return absl::OkStatus();
+}
+
+absl::Status RunHubSecret(const std::string& directory, const std::string& name, const std::string& ns) {
+  const auto files = MakeSystemFileSystem();
+  SLICELET_ASSIGN_OR_RETURN(const std::string secret,
+                            provider::HubSecret(Absolute(directory), name, ns, *files));
+  std::fputs(secret.c_str(), stdout);
   return absl::OkStatus();
 }
 

@@ -10,6 +10,9 @@ namespace slicelet::cli {
 /// `slicectl hub init`: makes a hub's directory and says what to do next.
 absl::Status RunHubInit(std::string directory, provider::HubOptions options);
 
+/// `slicectl hub secret`: the Secret for the chart, on standard output.
+absl::Status RunHubSecret(const std::string& directory, const std::string& name, const std::string& ns);
+
 struct HostAddOptions {
   std::string directory;
   std::string host;

@@ -108,6 +108,13 @@ class Program {
       }
       outcome_.Take(RunHubInit(directory_, hub_));
     });
+    CLI::App* secret = hub->add_subcommand("secret", "The Secret that the Helm chart mounts, for kubectl");
+    secret->add_option("--dir", directory_, "the hub's directory")->required();
+    secret->add_option("--name", secret_name_, "the Secret's name")->capture_default_str();
+    secret->add_option("--namespace", host_add_.ns, "the hub's namespace")->capture_default_str();
+    Example(secret,
+            "  slicectl hub secret --dir hub --name plant-7-hub --namespace plant-7 | kubectl apply -f -");
+    secret->callback([this] { outcome_.Take(RunHubSecret(directory_, secret_name_, host_add_.ns)); });
   }
 
   void AddHost() {
@@ -212,6 +219,7 @@ class Program {
   Outcome outcome_;
   std::string config_path_, directory_, output_ = "table", pod_name_, pod_ns_ = "default", node_;
   std::vector<std::string> uids_;
+  std::string secret_name_ = "slicelet-hub";
   bool force_ = false;
   provider::HubOptions hub_;
   HostAddOptions host_add_;

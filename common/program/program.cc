@@ -6,6 +6,9 @@
 #include <csignal>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "common/config/config_reader.h"
 #include "common/log/log.h"
@@ -20,6 +23,16 @@ constexpr int kWrongUse = 2;
 int Fail(const ServerProgram& program, const absl::Status& status) {
   std::cerr << program.name << ": " << Message(status) << std::endl;
   return kFailure;
+}
+
+/// Puts NAME=VALUE into the top level of the configuration, as a text.
+absl::Status Override(nlohmann::json& config, const std::string& assignment) {
+  const auto equals = assignment.find('=');
+  if (equals == std::string::npos || equals == 0) {
+    return absl::InvalidArgumentError("--set " + assignment + ": write NAME=VALUE");
+  }
+  config[assignment.substr(0, equals)] = assignment.substr(equals + 1);
+  return absl::OkStatus();
 }
 
 /// A peer that closes its socket must not end the process; libraries do not all ask for that.
@@ -54,7 +67,12 @@ int RunServer(int argc, char** argv, const ServerProgram& program) {
   app.footer("Examples:\n" + program.examples);
   std::string config_path = program.default_config;
   bool check_only = false;
+  std::vector<std::string> overrides;
   app.add_option("--config", config_path, "Configuration file")->capture_default_str();
+  app.add_option("--set", overrides,
+                 "NAME=VALUE: a field of the file, a text at its top level, that differs here")
+      ->expected(1)
+      ->take_all();
   app.add_flag("--check-config", check_only, "Check the configuration file and exit");
   try {
     app.parse(argc, argv);
@@ -64,8 +82,15 @@ int RunServer(int argc, char** argv, const ServerProgram& program) {
     std::cerr << program.name << ": " << error.what() << " (see --help)" << std::endl;
     return kWrongUse;
   }
-  const auto config = LoadConfigFile(config_path);
+  auto config = LoadConfigFile(config_path);
   if (!config.ok()) return Fail(program, config.status());
+  for (const auto& assignment : overrides) {
+    const auto status = Override(*config, assignment);
+    if (!status.ok()) {
+      std::cerr << program.name << ": " << Message(status) << std::endl;
+      return kWrongUse;
+    }
+  }
   const auto start = program.configure(*config);
   if (!start.ok()) return Fail(program, WithContext(start.status(), config_path));
   if (check_only) {
