@@ -112,6 +112,7 @@ wants integration && steps_total=$((steps_total + 1))
 wants e2e && steps_total=$((steps_total + 1))
 wants faults && steps_total=$((steps_total + 1))
 
+build_kubernetes() { tests/control-plane/build.sh && tests/control-plane/build.sh helm; }
 install_everything() { install_packages "${build_packages[@]}" "${run_packages[@]}" "${test_packages[@]}" && install_go; }
 say "slicelet: tests (tiers: ${chosen[*]}); a cold first run takes about 40 minutes on 2 cores, a warm one 15"
 prepare "install packages" "about 2 min on a bare machine" install_everything
@@ -119,7 +120,7 @@ install_go  # for PATH in this shell
 
 wants format && check "format" "seconds" scripts/lib/check_format.sh
 if wants_any integration e2e faults; then
-  prepare "build Kubernetes" "cold about 6 min" tests/control-plane/build.sh
+  prepare "build Kubernetes" "cold about 6 min" build_kubernetes
 fi
 if wants_any unit sim integration e2e faults; then
   prepare "build release" "cold about 20 min" build release all

@@ -32,7 +32,7 @@ struct AdminClient::Impl {
 
 absl::StatusOr<std::unique_ptr<AdminClient>> AdminClient::Make(const std::string& address,
                                                                const std::optional<RpcTls>& tls) {
-  RedirectRpcLog();
+  PrepareRpc();
   SLICELET_ASSIGN_OR_RETURN(const auto credentials, ClientCredentials(address, tls));
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);

@@ -30,7 +30,7 @@ std::shared_ptr<grpc::Channel> RpcClient::Impl::Redial() {
 }
 
 absl::StatusOr<std::unique_ptr<RpcClient>> RpcClient::Make(Loop& loop, Options options) {
-  RedirectRpcLog();
+  PrepareRpc();
   SLICELET_ASSIGN_OR_RETURN(auto credentials, ClientCredentials(options.address, options.tls));
   return std::make_unique<RpcClient>(
       std::make_unique<Impl>(loop, std::move(options), std::move(credentials)));

@@ -36,7 +36,7 @@ struct RpcServer::Impl {
   std::vector<std::unique_ptr<grpc::Server>> servers;
 };
 
-RpcServer::RpcServer() : impl_(std::make_unique<Impl>()) { RedirectRpcLog(); }
+RpcServer::RpcServer() : impl_(std::make_unique<Impl>()) { PrepareRpc(); }
 
 RpcServer::~RpcServer() { Shutdown(); }
 

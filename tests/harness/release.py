@@ -14,6 +14,7 @@ from tests.harness.process import Program
 
 CHART = ROOT / "charts" / "slicelet-hub"
 ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+IMAGE_USER = (65532, 65532)
 NAMESPACE = "slicelet-hubs"  # of containerd, apart from the CRI's
 
 
@@ -33,7 +34,9 @@ class ContainerProgram(Program):
 
     def __init__(self, name, containerd_socket, arguments, log_directory):
         self._ctr = ["ctr", "-a", str(containerd_socket), "-n", NAMESPACE]
-        super().__init__(name, [*self._ctr, "run", "--rm", "--net-host", *arguments], log_directory)
+        # Not --net-host: that brings the machine's hosts file along.
+        super().__init__(name, [*self._ctr, "run", "--rm", "--with-ns", f"network:/proc/{os.getpid()}/ns/net",
+                                *arguments], log_directory)
 
     def kill(self):
         self._signal("SIGKILL")
@@ -114,7 +117,9 @@ class Release:
         arguments = []
         assert container["securityContext"]["readOnlyRootFilesystem"]
         assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-        arguments += ["--read-only", "--user", f"{pod_security['runAsUser']}:{pod_security['runAsGroup']}"]
+        # `ctr` takes the user from the image; it must be the one that the pod asks for.
+        assert (pod_security["runAsUser"], pod_security["runAsGroup"]) == IMAGE_USER
+        arguments.append("--read-only")
         for source, target, read_only in mounts:
             arguments += ["--mount", f"type=bind,src={source},dst={target},options=rbind:{'ro' if read_only else 'rw'}"]
         for name, value in environment.items():

@@ -4,6 +4,7 @@
 #include <grpcpp/security/tls_certificate_provider.h>
 #include <grpcpp/security/tls_credentials_options.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <mutex>
 #include <vector>
@@ -73,9 +74,13 @@ absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerCredentials(const
   return tls_api::TlsServerCredentials(options);
 }
 
-void RedirectRpcLog() {
+void PrepareRpc() {
   static std::once_flag once;
-  std::call_once(once, [] { gpr_set_log_function(LogRpcLine); });
+  std::call_once(once, [] {
+    gpr_set_log_function(LogRpcLine);
+    // gRPC's own resolver knows neither the hosts file nor what nsswitch.conf names.
+    setenv("GRPC_DNS_RESOLVER", "native", 0);
+  });
 }
 
 }  // namespace slicelet

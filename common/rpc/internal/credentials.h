@@ -20,7 +20,8 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> ClientCredentials(cons
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerCredentials(const std::string& address,
                                                                            const std::optional<RpcTls>& tls);
 
-/// Sends gRPC's own log lines to ours, as debug. Once per process; later calls do nothing.
-void RedirectRpcLog();
+/// Before the first use of gRPC: sends its log lines to ours, as debug, and lets the system resolve names.
+/// Once per process; later calls do nothing.
+void PrepareRpc();
 
 }  // namespace slicelet
