@@ -13,6 +13,7 @@ find_package(cpprestsdk CONFIG REQUIRED)           # REST client of the Kubernet
 find_package(CLI11 CONFIG REQUIRED)                # command lines, in app/ and cli/ only
 find_package(yaml-cpp CONFIG REQUIRED)             # Kubernetes manifests and configuration written as YAML
 find_package(prometheus-cpp CONFIG REQUIRED)       # metrics registry and text format (core only)
+find_package(eclipse-paho-mqtt-c CONFIG REQUIRED)  # MQTT 5 client: the link over a broker, in common/mqtt/paho only
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd) # readiness and watchdog of the agent
 

@@ -1,0 +1,171 @@
+#include "common/mqtt/module_dialer.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace slicelet {
+namespace {
+
+constexpr std::uint32_t kConnectTimeoutSeconds = 20;
+constexpr std::size_t kErrorBytes = 512;
+
+std::uint32_t Seconds(Duration duration) {
+  return static_cast<std::uint32_t>(std::chrono::ceil<std::chrono::seconds>(duration).count());
+}
+
+/// What the library's threads know of a connection: only how to reach it on the loop.
+struct Mailbox {
+  Loop& loop;
+  class ModuleConnection* owner;
+  /// False once the owner is gone; on the loop only.
+  std::shared_ptr<bool> open = std::make_shared<bool>(true);
+};
+
+class ModuleConnection : public MqttConnection {
+ public:
+  ModuleConnection(Loop& loop, const slicelet_mqtt_module& module, const MqttBrokerAddress& broker,
+                   const Options& options, Events events)
+      : module_(module), events_(std::move(events)), mailbox_{loop, this} {
+    slicelet_mqtt_options open{};
+    const std::string uri = "ssl://" + broker.endpoint;
+    open.uri = uri.c_str();
+    open.client_id = options.client_id.c_str();
+    open.ca = broker.ca.c_str();
+    open.certificate = broker.certificate.c_str();
+    open.key = broker.key.c_str();
+    open.keepalive_seconds = Seconds(options.keepalive);
+    open.session_expiry_seconds = Seconds(options.session_expiry);
+    open.connect_timeout_seconds = kConnectTimeoutSeconds;
+    if (options.will) {
+      open.will_topic = options.will->topic.c_str();
+      open.will_payload = options.will->payload.data();
+      open.will_size = options.will->payload.size();
+      open.will_retained = options.will->retained ? 1 : 0;
+      open.will_delay_seconds = Seconds(options.will_delay);
+    }
+    static constexpr slicelet_mqtt_callbacks kCallbacks = {OnConnected, OnClosed, OnMessage, OnPublished};
+    char error[kErrorBytes] = "";
+    client_ = module_.open(&open, &kCallbacks, &mailbox_, error, sizeof(error));
+    if (client_ == nullptr) {
+      Post(mailbox_, [why = std::string(error)](ModuleConnection& self) { self.Closed(why); });
+    }
+  }
+
+  ~ModuleConnection() override {
+    Leave();
+    *mailbox_.open = false;
+  }
+
+  absl::Status Publish(const MqttMessage& message) override {
+    if (client_ == nullptr || !connected_) return absl::UnavailableError("not connected to the broker");
+    if (outstanding_ >= kMaxMqttOutstanding ||
+        outstanding_bytes_ + message.payload.size() > kMaxMqttOutstandingBytes) {
+      return absl::ResourceExhaustedError("the broker takes messages too slowly");
+    }
+    const int code =
+        module_.publish(client_, message.topic.c_str(), message.payload.data(), message.payload.size(),
+                        message.retained ? 1 : 0, Seconds(message.expiry));
+    if (code != 0) {
+      return absl::UnavailableError("the message was not taken, code " + std::to_string(code));
+    }
+    ++outstanding_;
+    outstanding_bytes_ += message.payload.size();
+    return absl::OkStatus();
+  }
+
+  void Subscribe(const std::string& filter) override {
+    if (client_ != nullptr && connected_) module_.subscribe(client_, filter.c_str());
+  }
+
+  void Close() override {
+    events_ = {};
+    Leave();
+  }
+
+  [[nodiscard]] std::size_t outstanding() const override { return outstanding_; }
+
+ private:
+  template <typename Task>
+  static void Post(const Mailbox& mailbox, Task task) {
+    // Read on the library's thread: only what never changes. The flag is looked at on the loop.
+    mailbox.loop.Post([owner = mailbox.owner, open = mailbox.open, task = std::move(task)]() mutable {
+      if (*open) task(*owner);
+    });
+  }
+  static const Mailbox& Of(void* user) { return *static_cast<Mailbox*>(user); }
+
+  static void OnConnected(void* user) {
+    Post(Of(user), [](ModuleConnection& self) {
+      if (self.client_ == nullptr) return;
+      self.connected_ = true;
+      // The callback may destroy the connection.
+      const auto on_connected = self.events_.on_connected;
+      if (on_connected) on_connected();
+    });
+  }
+  static void OnClosed(void* user, const char* why) {
+    Post(Of(user), [why = std::string(why)](ModuleConnection& self) { self.Closed(why); });
+  }
+  static void OnMessage(void* user, const char* topic, std::size_t topic_size, const char* payload,
+                        std::size_t size, int retained) {
+    MqttMessage message;
+    message.topic.assign(topic, topic_size);
+    message.payload.assign(payload, size);
+    message.retained = retained != 0;
+    Post(Of(user), [message = std::move(message)](ModuleConnection& self) mutable {
+      const auto on_message = self.events_.on_message;
+      if (on_message) on_message(std::move(message));
+    });
+  }
+  static void OnPublished(void* user, std::size_t size) {
+    Post(Of(user), [size](ModuleConnection& self) {
+      if (self.outstanding_ == 0) return;
+      --self.outstanding_;
+      self.outstanding_bytes_ -= std::min(size, self.outstanding_bytes_);
+    });
+  }
+
+  void Closed(const std::string& why) {
+    const auto events = std::exchange(events_, {});
+    Leave();
+    if (events.on_closed) events.on_closed(absl::UnavailableError(why));
+  }
+
+  void Leave() {
+    connected_ = false;
+    if (client_ != nullptr) module_.close(std::exchange(client_, nullptr));
+  }
+
+  const slicelet_mqtt_module& module_;
+  Events events_;
+  Mailbox mailbox_;
+  slicelet_mqtt_client* client_ = nullptr;
+  bool connected_ = false;
+  std::size_t outstanding_ = 0;
+  std::size_t outstanding_bytes_ = 0;
+};
+
+class ModuleDialer : public MqttDialer {
+ public:
+  ModuleDialer(Loop& loop, const slicelet_mqtt_module& module, MqttBrokerAddress broker)
+      : loop_(loop), module_(module), broker_(std::move(broker)) {}
+
+  std::unique_ptr<MqttConnection> Connect(MqttConnection::Options options,
+                                          MqttConnection::Events events) override {
+    return std::make_unique<ModuleConnection>(loop_, module_, broker_, options, std::move(events));
+  }
+
+ private:
+  Loop& loop_;
+  const slicelet_mqtt_module& module_;
+  const MqttBrokerAddress broker_;
+};
+
+}  // namespace
+
+std::unique_ptr<MqttDialer> MakeModuleDialer(Loop& loop, const slicelet_mqtt_module& module,
+                                             MqttBrokerAddress broker) {
+  return std::make_unique<ModuleDialer>(loop, module, std::move(broker));
+}
+
+}  // namespace slicelet

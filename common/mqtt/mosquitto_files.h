@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+
+namespace slicelet {
+
+struct MosquittoOptions {
+  std::string hub;
+  /// "PORT" or "ADDRESS:PORT".
+  std::string listen;
+  /// Where the files named below are.
+  std::string directory;
+};
+
+/// mosquitto.conf (2.0 and later): mutual TLS with the hub's authority, the certificate's CN as user name,
+/// and the access list beside it. Files: ca.crt, mqtt-broker.crt, mqtt-broker.key, mosquitto.acl.
+std::string MosquittoConfiguration(const MosquittoOptions& options);
+
+/// mosquitto.acl: each host reads and writes its own topics only, and the hub all of them.
+std::string MosquittoAccessList(const std::string& hub);
+
+}  // namespace slicelet
