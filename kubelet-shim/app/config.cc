@@ -58,6 +58,7 @@ absl::StatusOr<ShimConfig> ReadShimConfig(const nlohmann::json& json) {
   reader.Optional("clientCa", &config.client_ca_file);
   const bool users = reader.Optional("allowedUsers", &config.access.users);
   const bool groups = reader.Optional("allowedGroups", &config.access.groups);
+  MetricsOptions::Read(reader, config.metrics);
   reader.Optional("logLevel", &config.log_level);
   CheckTogether(reader, config);
   SLICELET_RETURN_IF_ERROR(reader.Finish());

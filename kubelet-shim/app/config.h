@@ -5,6 +5,7 @@
 #include <string>
 
 #include "common/base/status.h"
+#include "common/metrics/metrics_server.h"
 #include "common/rpc/rpc_options.h"
 #include "kubelet-shim/api/access.h"
 #include "kubelet-shim/shim/shim.h"
@@ -33,6 +34,7 @@ struct ShimConfig {
   /// Cluster mode: the CA of the kubelet API's clients; empty: the one the cluster publishes.
   std::string client_ca_file;
   AccessRules access;
+  MetricsOptions metrics;
   std::string log_level = "info";
 
   [[nodiscard]] bool standalone() const { return !directory.empty(); }

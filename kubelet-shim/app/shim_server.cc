@@ -15,6 +15,7 @@
 #include "kubelet-shim/api/kubelet_api.h"
 #include "kubelet-shim/app/client_ca.h"
 #include "kubelet-shim/app/cluster_identity.h"
+#include "kubelet-shim/app/metrics.h"
 #include "kubelet-shim/app/shim_pods.h"
 #include "kubelet-shim/app/standalone_identity.h"
 
@@ -69,6 +70,7 @@ class ShimServer final : public Server {
                                                          .provider = *connector_});
     pods_.Attach(*shim_);
     shim_->Start();
+    if (!config_.metrics.listen.empty()) SLICELET_RETURN_IF_ERROR(metrics_.Start(config_.metrics).status());
     return absl::OkStatus();
   }
 
@@ -118,6 +120,12 @@ class ShimServer final : public Server {
     return absl::OkStatus();
   }
 
+  void ShowMetrics(MetricsPage& page) const {
+    const auto nodes = shim_->Nodes();
+    AddShimMetrics(shim_->leading(), nodes, page);
+    for (const auto& node : nodes) AddNodeMetrics(node, shim_->Pods(node), page);
+  }
+
   const ShimConfig config_;
   AsioLoop& loop_;
   SystemClock clock_;
@@ -135,6 +143,7 @@ class ShimServer final : public Server {
   std::optional<NodeListeners> listeners_;
   std::unique_ptr<NodeIdentity> identity_;
   std::optional<Shim> shim_;
+  MetricsServer metrics_{loop_, [this](MetricsPage& page) { ShowMetrics(page); }};
 };
 
 }  // namespace

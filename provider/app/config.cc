@@ -41,6 +41,7 @@ absl::StatusOr<ProviderConfig> ReadProviderConfig(const nlohmann::json& json) {
   reader.Optional("kubeconfig", &config.kubeconfig);
   reader.Optional("directory", &config.directory);
   reader.Optional("inCluster", &config.in_cluster);
+  MetricsOptions::Read(reader, config.metrics);
   reader.Optional("logLevel", &config.log_level);
 
   CheckPositive(reader, "heartbeat", config.hub.heartbeat);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/base/status.h"
+#include "common/metrics/metrics_server.h"
 #include "common/rpc/rpc_options.h"
 #include "provider/hub/hub.h"
 
@@ -34,6 +35,7 @@ struct ProviderConfig {
   std::string kubeconfig;
   std::string directory;
   bool in_cluster = false;
+  MetricsOptions metrics;
   std::string log_level = "info";
 };
 

@@ -12,6 +12,7 @@
 #include "provider/admin/admin_service.h"
 #include "provider/app/access.h"
 #include "provider/app/first_frame.h"
+#include "provider/app/metrics.h"
 #include "provider/store/sqlite_hub_store.h"
 
 namespace slicelet::provider {
@@ -79,6 +80,7 @@ class ProviderServer final : public Server {
     admin_ = std::make_unique<AdminService>(loop_, MakeAdminHandlers(*hub_));
     hub_->Start();
     SLICELET_RETURN_IF_ERROR(Listen(config));
+    if (!config.metrics.listen.empty()) SLICELET_RETURN_IF_ERROR(metrics_.Start(config.metrics).status());
     LogInfo("provider serves", {{"hub", config.hub.hub_id}, {"agents", config.agents.listen}});
     return absl::OkStatus();
   }
@@ -124,6 +126,8 @@ class ProviderServer final : public Server {
   FirstFrames first_frames_{loop_};
   std::unique_ptr<AdminService> admin_;
   RpcServer rpc_;
+  MetricsServer metrics_{
+      loop_, [this](MetricsPage& page) { AddHubMetrics(hub_->ListHosts(), hub_->ListOrphans(), page); }};
 };
 
 }  // namespace

@@ -1,13 +1,14 @@
 """The Helm chart: two hubs side by side, each run with its release's own identities and rendered configuration."""
 
 import json
+import re
 
 import pytest
 import yaml
 
 from tests.harness.edge import consecutive_ports, free_ports
 from tests.harness.host import Host
-from tests.harness.kubernetes import ROOT, condition
+from tests.harness.kubernetes import ROOT, condition, run
 from tests.harness.release import Release, build_image
 from tests.harness.waiting import wait_until
 
@@ -22,14 +23,15 @@ class Hub:
         self.edge = edge
         self.host_name = f"{name}-gw"
         self.directory = edge.directory / "hubs" / name
-        self.agents_port, self.port = free_ports(2)
+        self.agents_port, self.port, *metrics = free_ports(4)
+        self.metrics_ports = dict(zip(("provider", "shim"), metrics))
         image, tag = build_image(edge).rsplit(":", 1)
         self.release = Release(edge, "hub", name, {
             "hub": {"name": name, "secretName": f"{name}-hub", "podCidr": f"198.19.{number}.0/24"},
             "image": {"repository": image, "tag": tag},
-            "provider": {"port": self.port, "agents": {"port": self.agents_port, "service": {"type": "ClusterIP"}},
+            "provider": {"port": self.port, "metricsPort": metrics[0], "agents": {"port": self.agents_port, "service": {"type": "ClusterIP"}},
                          "heartbeat": "2s", "resumeGrace": "3s", "orphanConfirm": "3s", "logLevel": "debug"},
-            "shim": {"ports": {"first": consecutive_ports(10), "count": 10}, "leaderLease": "5s", "logLevel": "debug"}})
+            "shim": {"metricsPort": metrics[1], "ports": {"first": consecutive_ports(10), "count": 10}, "leaderLease": "5s", "logLevel": "debug"}})
         self.host = None
 
     def up(self):
@@ -139,6 +141,27 @@ def test_tolerations_of_an_unreachable_shim_are_unlimited_or_autonomy(edge, hubs
     assert tolerations("forever", {}) == dict.fromkeys(lost)
     assert tolerations("two-hours", {"slicelet.io/autonomy": "2h"}) == dict.fromkeys(lost, 7200)
     assert tolerations("elsewhere", {}, key="another.example/taint") == dict.fromkeys(lost, 300)
+
+
+def test_the_dashboard_shows_metrics_that_exist(edge, hubs):
+    shown = set()
+    for hub in hubs:
+        for part in ("provider", "shim"):
+            page = run(["curl", "-sk", "--fail", f"https://127.0.0.1:{hub.metrics_ports[part]}/metrics"])[1]
+            shown |= {line.split()[2] for line in page.splitlines() if line.startswith("# TYPE")}
+    dashboard = (ROOT / "charts" / "slicelet-hub" / "dashboards" / "slicelet-hub.json").read_text()
+    asked = set(re.findall(r"slicelet_\w+", dashboard))
+    assert asked and asked <= shown, f"the dashboard asks for {asked - shown}"
+    documented = set(re.findall(r"slicelet_(?:provider|shim)_\w+", (ROOT / "docs" / "operations.md").read_text()))
+    assert documented == shown
+    objects = yaml.safe_load_all(hubs[0].release.helm(
+        "template", "hub", ROOT / "charts" / "slicelet-hub", "-f", "VALUES", "--set", "metrics.podMonitor.enabled=true",
+        "--set", "metrics.dashboard.enabled=true")[1])
+    kinds = {found["kind"]: found for found in objects if found}
+    port = kinds["PodMonitor"]["spec"]["podMetricsEndpoints"][0]["port"]
+    for kind in ("Deployment", "StatefulSet"):
+        ports = kinds[kind]["spec"]["template"]["spec"]["containers"][0]["ports"]
+        assert port in {entry["name"] for entry in ports}
 
 
 def test_bad_values_are_refused_by_name(edge, hubs):

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "common/base/status.h"
+#include "common/config/config_reader.h"
+#include "common/http/http_server.h"
+#include "common/metrics/metrics_page.h"
+
+namespace slicelet {
+
+/// Where a program shows its metrics: the object `metrics` of its configuration.
+struct MetricsOptions {
+  /// HOST:PORT with a numeric host; empty: nowhere.
+  std::string listen;
+  /// PEM files that it serves with.
+  std::string certificate_file;
+  std::string key_file;
+
+  /// Reads `metrics: {listen, certificate, key}`; without the object nothing is served.
+  static void Read(ConfigReader& reader, MetricsOptions& options);
+};
+
+/// Serves /metrics and /healthz over HTTPS to whoever asks: they tell counts and names of hosts, never
+/// contents.
+class MetricsServer {
+ public:
+  /// `fill` is called on the loop for every request.
+  MetricsServer(AsioLoop& loop, std::function<void(MetricsPage&)> fill);
+
+  /// InvalidArgument for a bad address or certificate, Unavailable when it is taken. Returns the port.
+  absl::StatusOr<int> Start(const MetricsOptions& options);
+
+ private:
+  void Handle(const std::shared_ptr<HttpExchange>& exchange);
+
+  const std::function<void(MetricsPage&)> fill_;
+  HttpServer http_;
+};
+
+}  // namespace slicelet
