@@ -18,25 +18,33 @@ absl::Status FromGrpc(const grpc::Status& status) {
   return absl::Status(static_cast<absl::StatusCode>(status.error_code()), message);
 }
 
-bool PendingCalls::Add(grpc::ClientContext* context) {
+grpc::ClientContext* PendingCalls::Begin() {
   const std::lock_guard lock(mutex_);
-  if (closed_) return false;
-  contexts_.insert(context);
-  return true;
+  if (closed_) return nullptr;
+  auto context = std::make_unique<grpc::ClientContext>();
+  auto* raw = context.get();
+  contexts_.emplace(raw, std::move(context));
+  return raw;
 }
 
-void PendingCalls::Remove(grpc::ClientContext* context) {
-  const std::lock_guard lock(mutex_);
-  contexts_.erase(context);
+void PendingCalls::End(grpc::ClientContext* context) {
+  std::unique_lock lock(mutex_);
+  auto node = contexts_.extract(context);
+  // Destroyed outside the lock, but before a waiter goes on.
+  ++ending_;
+  lock.unlock();
+  node.mapped().reset();
+  lock.lock();
+  --ending_;
   // Under the lock: the waiter may destroy this object as soon as it can take the lock.
-  if (contexts_.empty()) empty_.notify_all();
+  if (contexts_.empty() && ending_ == 0) empty_.notify_all();
 }
 
 void PendingCalls::CancelAndWait() {
   std::unique_lock lock(mutex_);
   closed_ = true;
-  for (auto* context : contexts_) context->TryCancel();
-  empty_.wait(lock, [this] { return contexts_.empty(); });
+  for (const auto& [context, owned] : contexts_) context->TryCancel();
+  empty_.wait(lock, [this] { return contexts_.empty() && ending_ == 0; });
 }
 
 }  // namespace slicelet::agent::cri

@@ -7,7 +7,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <set>
+#include <unordered_map>
 #include <utility>
 
 #include "common/base/status.h"
@@ -21,18 +21,23 @@ absl::Status FromGrpc(const grpc::Status& status);
 
 /// The calls that gRPC's threads still work on, so that whoever owns them can cancel them and wait.
 /// Thread-safe.
+///
+/// It owns their contexts, because a context holds a reference to its channel, and the last channel of a
+/// process must not die on a thread of gRPC's: its destructor joins these very threads, fails to join itself
+/// and frees the queue that it then goes on to read. `CancelAndWait` returns when no context is left.
 class PendingCalls {
  public:
-  /// False after `CancelAndWait`: the call must not be made.
-  bool Add(grpc::ClientContext* context);
-  /// The last thing a call does.
-  void Remove(grpc::ClientContext* context);
+  /// The context of a new call; null after `CancelAndWait`: the call must not be made.
+  grpc::ClientContext* Begin();
+  /// The last thing a call does. Destroys the context.
+  void End(grpc::ClientContext* context);
   void CancelAndWait();
 
  private:
   std::mutex mutex_;
   std::condition_variable empty_;
-  std::set<grpc::ClientContext*> contexts_;
+  std::unordered_map<grpc::ClientContext*, std::unique_ptr<grpc::ClientContext>> contexts_;
+  int ending_ = 0;
   bool closed_ = false;
 };
 
@@ -49,24 +54,25 @@ class Caller {
   void Call(Start start, Request request, Duration timeout,
             std::function<void(absl::Status, Response&)> done) {
     struct State {
-      grpc::ClientContext context;
       Request request;
       Response response;
       absl::Status status;
     };
+    auto* context = pending_.Begin();
+    if (context == nullptr) return;
+    context->set_deadline(std::chrono::system_clock::now() +
+                          std::chrono::duration_cast<std::chrono::system_clock::duration>(timeout));
     auto state = std::make_shared<State>();
     state->request = std::move(request);
-    state->context.set_deadline(std::chrono::system_clock::now() +
-                                std::chrono::duration_cast<std::chrono::system_clock::duration>(timeout));
     Loop::Task finish =
         lifetime_.Guard([state, done = std::move(done)] { done(state->status, state->response); });
-    if (!pending_.Add(&state->context)) return;
     auto* raw = state.get();
-    start(&raw->context, &raw->request, &raw->response,
-          [this, state = std::move(state), finish = std::move(finish)](const grpc::Status& status) mutable {
+    start(context, &raw->request, &raw->response,
+          [this, context, state = std::move(state),
+           finish = std::move(finish)](const grpc::Status& status) mutable {
             state->status = FromGrpc(status);
             loop_.Post(std::move(finish));
-            pending_.Remove(&state->context);
+            pending_.End(context);
           });
   }
 

@@ -68,10 +68,10 @@ class Stream : public grpc::ClientReadReactor<Message> {
   using OnEvent = std::function<void(Event)>;
   using OnEnd = std::function<void(absl::Status)>;
 
-  Stream(Caller& caller, OnEvent on_event, OnEnd on_end)
-      : caller_(caller), on_event_(std::move(on_event)), on_end_(std::move(on_end)) {}
+  Stream(Caller& caller, grpc::ClientContext* context, OnEvent on_event, OnEnd on_end)
+      : caller_(caller), context_(context), on_event_(std::move(on_event)), on_end_(std::move(on_end)) {}
 
-  grpc::ClientContext& context() { return context_; }
+  grpc::ClientContext* context() { return context_; }
   Message& message() { return message_; }
 
   void OnReadDone(bool ok) override {
@@ -85,15 +85,16 @@ class Stream : public grpc::ClientReadReactor<Message> {
   void OnDone(const grpc::Status& status) override {
     caller_.loop().Post([on_end = std::move(on_end_), status = FromGrpc(status)] { on_end(status); });
     auto& pending = caller_.pending();
-    pending.Remove(&context_);
+    auto* context = context_;
     delete this;
+    pending.End(context);
   }
 
  private:
   Caller& caller_;
+  grpc::ClientContext* const context_;
   const OnEvent on_event_;
   OnEnd on_end_;
-  grpc::ClientContext context_;
   Message message_;
 };
 
@@ -120,13 +121,13 @@ struct RuntimeEvents::Impl {
         request.add_filters("namespace==k8s.io,topic==\"/tasks/delete\"");
         Begin<events::Envelope>([&](auto* stream) {
           subscribe_request = std::move(request);
-          containerd_stub->async()->Subscribe(&stream->context(), &subscribe_request, stream);
+          containerd_stub->async()->Subscribe(stream->context(), &subscribe_request, stream);
         });
         break;
       }
       case Source::kCri:
         Begin<v1::ContainerEventResponse>([&](auto* stream) {
-          cri_stub->async()->GetContainerEvents(&stream->context(), &events_request, stream);
+          cri_stub->async()->GetContainerEvents(stream->context(), &events_request, stream);
         });
         break;
       case Source::kPolling:
@@ -138,20 +139,17 @@ struct RuntimeEvents::Impl {
 
   template <typename Message, typename StartCall>
   void Begin(StartCall start) {
-    auto* stream = new Stream<Message>(caller, lifetime.Guard([this](const Event& event) { OnEvent(event); }),
-                                       lifetime.Guard([this](const absl::Status& status) { OnEnd(status); }));
-    if (!caller.pending().Add(&stream->context())) {
-      delete stream;
-      return;
-    }
-    context = &stream->context();
+    auto* context = caller.pending().Begin();
+    if (context == nullptr) return;
+    auto* stream =
+        new Stream<Message>(caller, context, lifetime.Guard([this](const Event& event) { OnEvent(event); }),
+                            lifetime.Guard([this](const absl::Status& status) { OnEnd(status); }));
     start(stream);
     stream->StartRead(&stream->message());
     stream->StartCall();
   }
 
   void OnEnd(const absl::Status& status) {
-    context = nullptr;
     subscribed.Cancel();
     if (absl::IsUnimplemented(status)) {
       source = source == Source::kContainerd ? Source::kCri : Source::kPolling;
@@ -279,8 +277,6 @@ struct RuntimeEvents::Impl {
   Source source = Source::kContainerd;
   events::SubscribeRequest subscribe_request;
   v1::GetEventsRequest events_request;
-  /// Of the open stream.
-  grpc::ClientContext* context = nullptr;
   MonotonicTime opened;
   Duration delay = kFirstRetry;
   Timer retry;

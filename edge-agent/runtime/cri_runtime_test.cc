@@ -1,13 +1,17 @@
 #include "edge-agent/runtime/cri_runtime.h"
 
 #include <gmock/gmock.h>
+#include <grpcpp/client_context.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <sstream>
+#include <thread>
 
 #include "common/loop/asio_loop.h"
 #include "edge-agent/runtime/testing/private_containerd.h"
@@ -315,6 +319,45 @@ TEST(CriRuntimeWithoutRuntime, AnswersUnavailable) {
   auto* context = static_cast<boost::asio::io_context*>(loop.io_context());
   while (!status) context->run_one();
   EXPECT_TRUE(absl::IsUnavailable(*status)) << *status;
+}
+
+/// Counts the contexts of calls, and makes gRPC's threads slow at destroying them.
+class SlowContexts : public grpc::ClientContext::GlobalCallbacks {
+ public:
+  void DefaultConstructor(grpc::ClientContext*) override { ++alive; }
+  void Destructor(grpc::ClientContext*) override {
+    if (std::this_thread::get_id() != the_loops_) std::this_thread::sleep_for(milliseconds(20));
+    --alive;
+  }
+  std::atomic<int> alive{0};
+
+ private:
+  const std::thread::id the_loops_ = std::this_thread::get_id();
+};
+
+// A context holds its channel, and gRPC crashes when the last channel of a process ends on a thread of
+// gRPC's.
+TEST(CriRuntimeWithoutRuntime, LeavesNoContextToTheThreadsOfGrpc) {
+  // gRPC takes them once per process and for good.
+  static SlowContexts& contexts = *[] {
+    auto* made = new SlowContexts;
+    grpc::ClientContext::SetGlobalCallbacks(made);
+    return made;
+  }();
+  // Takes connections and never says anything.
+  boost::asio::io_context io;
+  const std::string path = testing::TempDir() + "/silent-runtime.sock";
+  std::filesystem::remove(path);
+  const boost::asio::local::stream_protocol::acceptor silent(io, {path});
+
+  AsioLoop loop;
+  auto runtime = MakeCriRuntime(path, loop);
+  runtime->OnWakeUp([](const ContainerRuntime::WakeUp&) {});
+  runtime->GetInfo([](const auto&) {});
+  EXPECT_EQ(contexts.alive, 2);
+  runtime.reset();
+  EXPECT_EQ(contexts.alive, 0);
+  std::filesystem::remove(path);
 }
 
 }  // namespace

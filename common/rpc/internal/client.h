@@ -39,6 +39,9 @@ class CallConnector final : public Connector<Out, In> {
   CallConnector(RpcClient::Impl& client, std::string method) : client_(client), method_(std::move(method)) {}
 
   std::unique_ptr<MessagePipe<Out, In>> Connect(typename MessagePipe<Out, In>::Handler handler) override {
+    // gRPC crashes when the last channel in use ends on one of its own threads, as an ending call's may: the
+    // previous one stays until the new one is in use.
+    const auto previous = client_.channel;
     const auto call = client_.MakeCall<Out, In>(client_.Redial());
     call->Start(method_);
     auto pipe = std::make_unique<CallPipe<Out, In>>(client_.loop, call);
