@@ -22,6 +22,9 @@ if(CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER
     ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1
     CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${CCACHE})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    list(INSERT CMAKE_CXX_COMPILER_LAUNCHER -1 ${PROJECT_SOURCE_DIR}/cmake/ccache-clang.sh)
+  endif()
 endif()
 
 add_library(slicelet_compile_options INTERFACE)
