@@ -4,7 +4,8 @@
 # Usage: scripts/demo.sh [--once] [--kube | --kubeconfig FILE]
 #   --once             show everything, clean up and end (otherwise it stays up until Ctrl-C)
 #   --kube             with a real Kubernetes control plane, built and started here; prints its KUBECONFIG
-#   --kubeconfig FILE  with your own cluster (its API server must reach this machine's loopback for logs and exec)
+#   --kubeconfig FILE  with your own cluster (its API server must reach this machine's loopback for logs and exec);
+#                      what the demo makes there is deleted in the end, but for namespace slicelet and the CRD
 #
 # Without --kube or --kubeconfig no cluster is needed: the shim reads a directory of Kubernetes manifests, and slicectl
 # stands in for kubectl. Needs Debian 12 and root (containerd). The first run installs packages and builds for about
@@ -20,20 +21,39 @@ while [ $# -gt 0 ]; do
     --once) once=1; shift ;;
     --kube) kube=1; shift ;;
     --kubeconfig) kubeconfig=${2:?--kubeconfig needs a file}; shift 2 ;;
-    -h | --help) sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    -h | --help) sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
     *) echo "demo.sh: unknown option '$1'; see --help" >&2; exit 2 ;;
   esac
 done
 [ "$(id -u)" = 0 ] || die "demo.sh: containerd needs root. Run: sudo $0 $*"
-[ -z "$kubeconfig" ] || [ -r "$kubeconfig" ] || die "demo.sh: cannot read $kubeconfig"
+if [ -n "$kubeconfig" ]; then
+  [ -z "$kube" ] || die "demo.sh: --kube makes a cluster, --kubeconfig uses yours: choose one"
+  [ -r "$kubeconfig" ] || die "demo.sh: cannot read $kubeconfig"
+  kubeconfig=$(realpath "$kubeconfig")
+  command -v kubectl >/dev/null || die "demo.sh: --kubeconfig needs kubectl in PATH"
+  kubectl --kubeconfig "$kubeconfig" --request-timeout 20s get namespace default >/dev/null ||
+    die "demo.sh: the cluster of $kubeconfig does not answer"
+  for object in node/gw-1 pod/hello configmap/greeting; do
+    ! kubectl --kubeconfig "$kubeconfig" -n default get "$object" >/dev/null 2>&1 ||
+      die "demo.sh: your cluster already has $object, which the demo would make"
+  done
+fi
 
 work=$(mktemp -d /tmp/slicelet-demo.XXXXXX)
 containerd=$work/c
 pids=()
+joined='' # what the demo made in the user's own cluster has to go
+leave_cluster() {
+  kubectl --kubeconfig "$kubeconfig" delete --ignore-not-found --timeout=30s -f samples/minimal/pod.yaml
+  kubectl --kubeconfig "$kubeconfig" delete --ignore-not-found --timeout=30s -n slicelet edgehost gw-1
+  "$slicectl" node decommission gw-1
+  kubectl --kubeconfig "$kubeconfig" wait --for=delete --timeout=30s node/gw-1
+}
 cleanup() {
   trap - EXIT INT TERM
   say ""
   say "cleaning up ..."
+  [ -z "$joined" ] || leave_cluster >"$work/leave.log" 2>&1 || cat "$work/leave.log" >&2
   local pid
   for pid in "${pids[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
   for pid in "${pids[@]}"; do timeout 10 tail --pid="$pid" -f /dev/null || kill -KILL "$pid" 2>/dev/null || true; done
@@ -62,6 +82,7 @@ if [ -n "$kube" ]; then
   step "start Kubernetes" "first run: 6 min" tests/control-plane/control-plane.sh up "$work/plane" || die "the control plane did not start"
   kubeconfig=$work/plane/admin.conf
   eval "$(tests/control-plane/control-plane.sh env "$work/plane")"
+  say "      export KUBECONFIG=$kubeconfig PATH=$(dirname "$(command -v kubectl)"):\$PATH"
 fi
 
 read -r agents_port shim_port < <(/usr/bin/python3 - <<'PY'
@@ -106,6 +127,7 @@ start_hub() {
     --agent-listen "127.0.0.1:$agents_port" --shim-address 127.0.0.1 --shim-port "$shim_port" --shim-ports 4 \
     ${kubeconfig:+--kubeconfig "$kubeconfig"}
   if [ -n "$kubeconfig" ]; then
+    [ -n "$kube" ] || joined=1
     kubectl --kubeconfig "$kubeconfig" apply -f charts/slicelet-hub/crds -f samples/cluster
     "$slicectl" host add gw-1 --dir "$work/hub" | sed -n '/^apiVersion:/,$p' | kubectl --kubeconfig "$kubeconfig" apply -f -
   else
@@ -134,6 +156,13 @@ pod_ready() { "${kubectl[@]}" get pods -o json | jq -e '.items[] | select(.metad
 node_ready() { "${kubectl[@]}" get nodes -o json | jq -e '.items[] | select(.metadata.name=="gw-1") | .status.conditions[] | select(.type=="Ready" and .status=="True")'; }
 restarted() { "${kubectl[@]}" get pods -o json | jq -e '.items[] | select(.metadata.name=="hello") | .status.containerStatuses[0].restartCount >= 1'; }
 
+# The process of the sample's container, as its own containerd knows it.
+main_process() {
+  local id
+  id=$("${kubectl[@]}" get pods -o json | jq -r '.items[] | select(.metadata.name=="hello") | .status.containerStatuses[0].containerID')
+  tests/integration/containerd.sh ctr "$containerd" tasks ls | awk -v id="${id#containerd://}" '$1 == id {print $2}'
+}
+
 apply_sample() {
   until_true 60 "the node is Ready" node_ready
   if [ -n "$kubeconfig" ]; then
@@ -153,7 +182,7 @@ show "$shown exec hello -- /bin/workload cat /etc/greeting/message" "${kubectl[@
 
 say ""
 say "${bold}Now kill the container's process, as a crash would.${plain}"
-pkill -KILL -f '^/bin/workload cat /etc/greeting/message' || true
+kill -KILL "$(main_process)" || die "the container's process is gone"
 until_true 60 "the container was restarted" restarted
 until_true 60 "the pod is Ready again" pod_ready
 show "$shown get pods" "${kubectl[@]}" get pods

@@ -1,0 +1,136 @@
+"""The documentation's commands do what it says: the README's steps on two bare machines, then every command of operations.md."""
+
+import pathlib
+import re
+import shutil
+import tempfile
+
+import pytest
+
+from tests.harness.documents import blocks, documents, inline_commands
+from tests.harness.edge import CONTAINERD
+from tests.harness.kubernetes import ROOT, SCRIPT
+from tests.harness.machines import Machine
+from tests.harness.waiting import wait_until
+
+HUB_ADDRESS = "10.0.0.5"
+STEPS = [block for block in blocks("README.md") if block.name not in ("", "none")]
+# The build of a step, should something be out of date.
+STEP_TIMEOUT = 1800
+# What the README quotes as a usual failure, and how to meet it.
+USUAL_FAILURES = {
+    "already holds a hub; its keys are never overwritten":
+        "slicectl hub init --dir /etc/slicelet/hub --name plant-7 --agent-endpoint hub.example.com:7443",
+    'the host name "GW_1" is not a DNS label': "slicectl host add GW_1 --dir /etc/slicelet/hub",
+}
+# Commands within the text of operations.md in an order in which they make sense, with something that they print.
+OPERATIONS = {
+    "slicectl host list": r"gw-1\s+true",
+    "kubectl get edgehosts -n slicelet": r"gw-1\s",
+    "slicectl pod hosts POD -n NAMESPACE": r"gw-1\s",
+    "kubectl describe node NAME": r"slicelet\.io/LinkReady\s+True",
+    "slicectl orphans list": r"",
+    "systemctl restart slicelet-agent": r"",
+    "kubectl delete pod NAME --force --grace-period=0": r'pod "hello" force deleted',
+    "kubectl patch edgehost NAME -n slicelet --type merge -p '{\"spec\":{\"revoked\":true}}'": r"patched",
+    "kubectl delete edgehost NAME -n slicelet": r"deleted",
+    "slicectl node decommission NAME": r"",
+}
+# Named there without being a whole command; the README's steps run them.
+MENTIONED = {"slicectl hub init", "slicectl host add"}
+
+
+class Place:
+    """The README's surroundings: a cluster, a hub's machine, and a host with containerd."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.hub = Machine(directory / "hub", address=HUB_ADDRESS)
+        self.host = Machine(directory / "host", network_of=self.hub)
+        self.failed = None
+
+    def up(self):
+        plane = self.directory / "plane"
+        self.hub.must(SCRIPT, "up", plane, "--address", HUB_ADDRESS, timeout=900)
+        kubectl = self.hub.must("sh", "-c", f". {plane}/settings; echo $bin").strip()
+        self.hub.must("sh", "-c", f"ln -s {kubectl}/kubectl /usr/local/bin/ && mkdir /etc/slicelet && "
+                      f"cp {plane}/admin.conf /etc/slicelet/kubeconfig")
+        for machine in (self.hub, self.host):
+            machine.must("sh", "-c", f"echo {HUB_ADDRESS} hub.example.com >>/etc/hosts")
+        self.hub.environment["KUBECONFIG"] = "/etc/slicelet/kubeconfig"
+        self.hub.reach("gw-1", self.host)
+        self.host.must(CONTAINERD, "up", self.directory / "c", timeout=300)
+        self.host.must("sh", "-c", f"mkdir -p /run/containerd && ln -s {self.directory}/c/containerd.sock /run/containerd/")
+        return self
+
+    def down(self):
+        self.host.run("sh", "-c", "for pid in /run/units/*.pid; do kill -KILL $(cat $pid); done")
+        self.host.run(CONTAINERD, "down", self.directory / "c")
+        self.hub.run(SCRIPT, "down", self.directory / "plane")
+        self.host.down()
+        self.hub.down()
+
+    def logs(self):
+        return "\n".join(f"--- {unit}\n{machine.log(unit)}" for machine, unit in (
+            (self.hub, "slicelet-provider"), (self.hub, "slicelet-shim"), (self.host, "slicelet-agent")))
+
+
+@pytest.fixture(scope="module")
+def place():
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="sltd-", dir="/tmp"))
+    made = Place(directory)
+    try:
+        yield made.up()
+    finally:
+        made.down()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def test_every_block_of_commands_has_a_test_or_a_reason():
+    for document in documents():
+        for block in blocks(document):
+            assert block.name, f"{document}: no <!-- test: ... --> before\n{block.commands}"
+            assert block.name != "none" or block.reason, f"{document}: no reason why this is not run:\n{block.commands}"
+            assert block.name == "none" or document == "README.md", f"{document}: nothing runs block {block.name}"
+
+
+@pytest.mark.parametrize("step", STEPS, ids=[step.name for step in STEPS])
+def test_the_readme_leads_to_a_host_of_ones_own(place, step):
+    if place.failed:
+        pytest.skip(f"step {place.failed} failed")
+    place.failed = step.name
+    code, printed = place.hub.shell(step.commands, timeout=STEP_TIMEOUT)
+    assert code == 0, f"exit {code}:\n{printed}\n{place.logs()}"
+    missing = step.missing(printed)
+    assert missing is None, f"the README says that this is printed: {missing}\nprinted:\n{printed}"
+    place.failed = None
+
+
+@pytest.mark.parametrize("quoted", USUAL_FAILURES)
+def test_the_usual_failures_say_what_the_readme_quotes(place, quoted):
+    assert f"`{quoted}`" in (ROOT / "README.md").read_text()
+    code, printed = place.hub.shell(USUAL_FAILURES[quoted])
+    assert code != 0 and quoted in printed, printed
+
+
+def test_every_command_of_operations_works(place):
+    if place.failed:
+        pytest.skip(f"step {place.failed} failed")
+    written = set(inline_commands("docs/operations.md")) - MENTIONED
+    assert written == set(OPERATIONS), "commands of docs/operations.md and of this test differ"
+    instance = container_of_hello(place)
+    for command, shown in OPERATIONS.items():
+        name = "hello" if "pod" in command else "gw-1"
+        line = re.sub(r"\bNAME\b", name, command).replace("POD", "hello").replace("NAMESPACE", "default")
+        machine = place.host if command.startswith("systemctl") else place.hub
+        code, printed = machine.shell(line)
+        assert code == 0 and re.search(shown, printed), f"{line}: exit {code}:\n{printed}\n{place.logs()}"
+        if command.startswith("systemctl restart"):
+            wait_until("the host is connected again", lambda: re.search(
+                r"gw-1\s+true", place.hub.must("slicectl", "host", "list")))
+            assert container_of_hello(place) == instance, "containers outlive an agent"
+
+
+def container_of_hello(place):
+    return place.hub.must("kubectl", "get", "pod", "hello", "-o",
+                          "jsonpath={.status.containerStatuses[0].containerID} {.status.containerStatuses[0].restartCount}")
