@@ -23,9 +23,10 @@ USUAL_FAILURES = {
         "slicectl hub init --dir /etc/slicelet/hub --name plant-7 --agent-endpoint hub.example.com:7443",
     'the host name "GW_1" is not a DNS label': "slicectl host add GW_1 --dir /etc/slicelet/hub",
 }
+HOST_CONNECTED = r"gw-1\s+yes\s+up"
 # Commands within the text of operations.md in an order in which they make sense, with something that they print.
 OPERATIONS = {
-    "slicectl host list": r"gw-1\s+true",
+    "slicectl host list": HOST_CONNECTED,
     "kubectl get edgehosts -n slicelet": r"gw-1\s",
     "slicectl pod hosts POD -n NAMESPACE": r"gw-1\s",
     "kubectl describe node NAME": r"slicelet\.io/LinkReady\s+True",
@@ -34,7 +35,8 @@ OPERATIONS = {
     "kubectl delete pod NAME --force --grace-period=0": r'pod "hello" force deleted',
     "kubectl patch edgehost NAME -n slicelet --type merge -p '{\"spec\":{\"revoked\":true}}'": r"patched",
     "kubectl delete edgehost NAME -n slicelet": r"deleted",
-    "slicectl node decommission NAME": r"",
+    "slicectl node decommission NAME": r"gw-1 is decommissioned",
+    "kubectl delete node NAME": r"deleted",
 }
 # Named there without being a whole command; the README's steps run them.
 MENTIONED = {"slicectl hub init", "slicectl host add"}
@@ -64,7 +66,8 @@ class Place:
         return self
 
     def down(self):
-        self.host.run("sh", "-c", "for pid in /run/units/*.pid; do kill -KILL $(cat $pid); done")
+        for machine in (self.host, self.hub):
+            machine.end_units()
         self.host.run(CONTAINERD, "down", self.directory / "c")
         self.hub.run(SCRIPT, "down", self.directory / "plane")
         self.host.down()
@@ -127,8 +130,11 @@ def test_every_command_of_operations_works(place):
         assert code == 0 and re.search(shown, printed), f"{line}: exit {code}:\n{printed}\n{place.logs()}"
         if command.startswith("systemctl restart"):
             wait_until("the host is connected again", lambda: re.search(
-                r"gw-1\s+true", place.hub.must("slicectl", "host", "list")))
+                HOST_CONNECTED, place.hub.must("slicectl", "host", "list")))
             assert container_of_hello(place) == instance, "containers outlive an agent"
+        if command.startswith("kubectl delete pod"):
+            wait_until("the host has removed it", lambda: re.search(
+                HOST_CONNECTED + r".*\s0$", place.hub.must("slicectl", "host", "list"), re.M))
 
 
 def container_of_hello(place):

@@ -38,7 +38,7 @@ ip route add default dev eth0
 
 
 class Machine:
-    """Namespaces held by a process; everything that runs in them is ended with it."""
+    """Namespaces held by a process. What runs in them has to be ended before `down`."""
 
     def __init__(self, directory, network_of=None, address=""):
         """`network_of`: the machine whose network this one shares; without it there is a new one with `address`."""
@@ -93,8 +93,9 @@ exec {inside} sh -c 'cat >"$1" && chmod "$2" "$1"' sh "$path" "$mode" <"$1"
     def log(self, unit):
         return self.run("tail", "-n", "40", f"/run/units/{unit}.service.log")[1]
 
-    def down(self):
-        """Ends the machine's units, then the machine."""
+    def end_units(self):
         self.run("sh", "-c", "for pid in /run/units/*.pid; do kill -KILL $(cat $pid); done")
+
+    def down(self):
         self._holder.kill()
         self._holder.wait()
