@@ -26,6 +26,7 @@ PodSync::PodSync(std::string node, Options options, Dependencies dependencies)
                .services = [this] { return deps_.services.services(); },
                .send = [this](v1::ShimMessage message) { Send(std::move(message)); },
                .on_settled = [this] { TrySync(); }},
+      tolerations_(deps_.loop, deps_.controller),
       retry_(deps_.loop),
       remind_(deps_.loop),
       backoff_({.base = std::chrono::milliseconds(500), .cap = std::chrono::seconds(30)}, deps_.random) {}
@@ -59,6 +60,7 @@ const PodWorker* PodSync::Find(const PodUid& uid) const {
 }
 
 void PodSync::Add(kube::Json pod) {
+  tolerations_.OnPod(pod);
   const PodUid uid(kube::UidOf(pod));
   // A name has one owner: the former one is gone, whether its DELETED event came or not.
   std::vector<PodUid> replaced;
@@ -89,6 +91,7 @@ void PodSync::OnList(std::vector<kube::Json> items, const std::string& version) 
     if (it == workers_.end()) {
       Add(std::move(pod));
     } else {
+      tolerations_.OnPod(pod);
       it->second->OnListed(std::move(pod));
     }
   }
@@ -130,6 +133,7 @@ void PodSync::OnPodEvent(kube::WatchEventType type, kube::Json pod) {
   if (it == workers_.end()) {
     Add(std::move(pod));
   } else {
+    tolerations_.OnPod(pod);
     it->second->OnObject(std::move(pod));
   }
 }
@@ -137,6 +141,7 @@ void PodSync::OnPodEvent(kube::WatchEventType type, kube::Json pod) {
 void PodSync::Forget(const PodUid& uid, v1::Evidence evidence) {
   LogInfo("pod forgotten", {{"node", node_}, {"uid", uid}, {"evidence", v1::Evidence_Name(evidence)}});
   workers_.erase(uid);
+  tolerations_.Forget(uid);
   forgotten_.emplace_back(uid, evidence);
   if (forgotten_.size() > kMaxForgotten) forgotten_.pop_front();
   SendForget(uid, evidence);

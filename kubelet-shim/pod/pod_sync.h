@@ -13,6 +13,7 @@
 #include "kube/reflector.h"
 #include "kubelet-shim/pod/pod_worker.h"
 #include "kubelet-shim/pod/service_cache.h"
+#include "kubelet-shim/pod/toleration_keeper.h"
 #include "slicelet/v1/provider.pb.h"
 
 namespace slicelet::shim {
@@ -103,6 +104,7 @@ class PodSync {
   std::uint64_t version_ = 0;
   /// What it was before a list showed an older one; 0 once the provider was told.
   std::uint64_t went_back_from_ = 0;
+  TolerationKeeper tolerations_;
   Timer retry_;
   Timer remind_;
   Backoff backoff_;

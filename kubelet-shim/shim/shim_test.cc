@@ -155,9 +155,12 @@ class ShimTest : public testing::Test {
                       const Json& app = Json::object()) {
     Json container = {{"name", "app"}, {"image", "i"}};
     container.update(app);
-    return kube::UidOf(
-        Make(kube::kPods, {{"metadata", {{"name", name}, {"namespace", "default"}}},
-                           {"spec", {{"nodeName", node}, {"containers", Json::array({container})}}}}));
+    return kube::UidOf(Make(kube::kPods, {{"metadata", {{"name", name}, {"namespace", "default"}}},
+                                          // Tolerates everything for ever, so that nobody corrects it.
+                                          {"spec",
+                                           {{"nodeName", node},
+                                            {"tolerations", Json::array({{{"operator", "Exists"}}})},
+                                            {"containers", Json::array({container})}}}}));
   }
   std::vector<std::string> Take(Duration wait = seconds(1)) {
     loop_.Advance(wait);

@@ -129,17 +129,20 @@ def test_identities_hold_no_more_than_they_need(edge, hubs):
 def test_tolerations_of_an_unreachable_shim_are_unlimited_or_autonomy(edge, hubs, kubectl):
     lost = {"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"}
 
-    def tolerations(name, annotations, key="slicelet.io/slice-node"):
+    def tolerations(name, annotations, key="slicelet.io/slice-node", more=()):
         kubectl.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "annotations": annotations},
                        "spec": {"containers": [{"name": "main", "image": "docker.io/slicelet/none:1"}],
                                 "nodeSelector": {"no-such": "node"},
                                 "tolerations": [{"key": key, "operator": "Exists"},
-                                                {"key": "other", "operator": "Exists"}]}})
+                                                {"key": "other", "operator": "Exists"}, *more]}})
         found = kubectl.get("pod", name)["spec"]["tolerations"]
         assert {"key": "other", "operator": "Exists"} in found
         return {t["key"]: t.get("tolerationSeconds") for t in found if t["key"] in lost}
     assert tolerations("forever", {}) == dict.fromkeys(lost)
     assert tolerations("two-hours", {"slicelet.io/autonomy": "2h"}) == dict.fromkeys(lost, 7200)
+    assert tolerations("own", {}, more=[{"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute",
+                                         "tolerationSeconds": 60}]) == {
+        "node.kubernetes.io/not-ready": 60, "node.kubernetes.io/unreachable": None}
     assert tolerations("elsewhere", {}, key="another.example/taint") == dict.fromkeys(lost, 300)
 
 

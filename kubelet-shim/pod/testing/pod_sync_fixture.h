@@ -105,6 +105,8 @@ class PodSyncTest : public testing::Test {
   std::string MakePod(const std::string& name, const Json& container = Json::object(),
                       const Json& spec = Json::object()) {
     Json pod = {{"metadata", {{"name", name}, {"namespace", "default"}}}, {"spec", {{"nodeName", "edge-1"}}}};
+    // Tolerates everything for ever, so that nobody corrects it.
+    pod["spec"]["tolerations"] = Json::array({{{"operator", "Exists"}}});
     pod["spec"].update(spec);
     Json app = {{"name", "app"}, {"image", "docker.io/library/app:1"}};
     app.update(container);

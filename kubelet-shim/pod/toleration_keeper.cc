@@ -1,0 +1,87 @@
+#include "kubelet-shim/pod/toleration_keeper.h"
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "common/config/config_reader.h"
+#include "common/log/log.h"
+#include "kube/object.h"
+
+namespace slicelet::shim {
+namespace {
+
+constexpr char kAutonomy[] = "slicelet.io/autonomy";
+/// What the admission plugin adds.
+constexpr std::int64_t kDefaultSeconds = 300;
+
+bool Defaulted(const kube::Json& toleration) {
+  const std::string key = toleration.value("key", "");
+  return (key == "node.kubernetes.io/not-ready" || key == "node.kubernetes.io/unreachable") &&
+         toleration.value("operator", "") == "Exists" && toleration.value("effect", "") == "NoExecute" &&
+         toleration.value("tolerationSeconds", std::int64_t{0}) == kDefaultSeconds;
+}
+
+/// The limit that the pod sets itself. A bad value is reported where the pod is translated; here it limits
+/// nothing.
+std::optional<std::int64_t> LimitOf(const kube::Json& pod) {
+  const auto metadata = pod.find("metadata");
+  if (metadata == pod.end()) return std::nullopt;
+  const auto annotations = metadata->find("annotations");
+  if (annotations == metadata->end() || !annotations->is_object()) return std::nullopt;
+  const auto autonomy = ParseDuration(annotations->value(kAutonomy, "forever"));
+  if (!autonomy.ok()) return std::nullopt;
+  return std::chrono::duration_cast<std::chrono::seconds>(*autonomy).count();
+}
+
+}  // namespace
+
+std::optional<kube::Json> EdgeTolerations(const kube::Json& pod) {
+  const auto spec = pod.find("spec");
+  if (spec == pod.end()) return std::nullopt;
+  const auto found = spec->find("tolerations");
+  if (found == spec->end() || !found->is_array()) return std::nullopt;
+  const auto limit = LimitOf(pod);
+  if (limit == kDefaultSeconds) return std::nullopt;
+  kube::Json tolerations = *found;
+  bool changed = false;
+  for (auto& toleration : tolerations) {
+    if (!Defaulted(toleration)) continue;
+    changed = true;
+    if (limit) {
+      toleration["tolerationSeconds"] = *limit;
+    } else {
+      toleration.erase("tolerationSeconds");
+    }
+  }
+  if (!changed) return std::nullopt;
+  return tolerations;
+}
+
+void TolerationKeeper::OnPod(const kube::Json& pod) {
+  auto tolerations = EdgeTolerations(pod);
+  const PodUid uid(kube::UidOf(pod));
+  if (!tolerations) {
+    wrong_.erase(uid);
+    return;
+  }
+  // The list is replaced as a whole: only in the version that was seen.
+  wrong_[uid] = {{kube::kPods, kube::NamespaceOf(pod), kube::NameOf(pod), ""},
+                 {{"metadata", {{"uid", uid.value()}, {"resourceVersion", kube::ResourceVersionOf(pod)}}},
+                  {"spec", {{"tolerations", *std::move(tolerations)}}}}};
+  if (!timer_.armed()) timer_.Set(kDelay, [this] { Correct(); });
+}
+
+void TolerationKeeper::Correct() {
+  for (const auto& [uid, correction] : wrong_) {
+    controller_.Patch(correction.ref, kube::PatchType::kMerge, correction.patch,
+                      lifetime_.Guard([uid = uid](const absl::StatusOr<kube::Json>& result) {
+                        if (result.ok()) return;
+                        LogInfo("tolerations not corrected yet",
+                                {{"uid", uid}, {"error", Describe(result.status())}});
+                      }));
+  }
+  if (!wrong_.empty()) timer_.Set(kDelay, [this] { Correct(); });
+}
+
+}  // namespace slicelet::shim
