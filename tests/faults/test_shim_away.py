@@ -1,0 +1,99 @@
+"""The shim is away for longer than Kubernetes waits for a node: what runs on the host runs on, as the same pods."""
+
+import datetime
+import pathlib
+import shutil
+import tempfile
+import threading
+
+import pytest
+
+from tests.harness.edge import Edge
+from tests.harness.kubernetes import condition
+from tests.harness.pods import deployment, pod
+from tests.harness.waiting import wait_until
+
+HEALTHY = "elsewhere"
+
+
+def now():
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+class HealthyNode:
+    """A node that is always Ready: were ours the only one, Kubernetes would blame itself and evict nobody."""
+
+    def __init__(self, kubectl):
+        self._kubectl = kubectl
+        self._stop = threading.Event()
+        kubectl.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": HEALTHY},
+                       "spec": {"taints": [{"key": "nobody", "effect": "NoSchedule"}]}})
+        kubectl("patch", "node", HEALTHY, "--subresource=status", "--type=merge", "-p",
+                '{"status":{"conditions":[{"type":"Ready","status":"True","reason":"KubeletReady",'
+                f'"lastHeartbeatTime":"{now()[:19]}Z","lastTransitionTime":"{now()[:19]}Z"}}]}}}}')
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+        self._thread.start()
+
+    def _beat(self):
+        while not self._stop.is_set():
+            self._kubectl.apply({
+                "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+                "metadata": {"name": HEALTHY, "namespace": "kube-node-lease"},
+                "spec": {"holderIdentity": HEALTHY, "leaseDurationSeconds": 5, "renewTime": now()}})
+            self._stop.wait(1)
+
+    def close(self):
+        self._stop.set()
+        self._thread.join()
+
+
+@pytest.fixture(scope="module")
+def world():
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="slt-", dir="/tmp"))
+    edge = Edge(directory, kcm_flags="--node-monitor-grace-period=8s --node-monitor-period=1s")
+    try:
+        edge.up()
+        edge.tune({"shim": {"nodeLease": "6s"}})
+        edge.programs["shim"].restart()
+        yield edge
+    finally:
+        edge.down()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def test_pods_outlive_the_shim_and_come_back_as_themselves(world):
+    kubectl = world.kubectl("default")
+    wait_until("service account", lambda: kubectl.get("serviceaccount", "default"))
+    healthy = HealthyNode(world.kubectl(""))
+    try:
+        # Kubernetes evicts this one: its own toleration ends.
+        mortal = pod("mortal", ["wait"])
+        mortal["spec"]["tolerations"] = mortal["spec"]["tolerations"] + [
+            {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 1}
+            for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")]
+        kubectl.apply(deployment("kept", replicas=2, args=["wait"]), mortal)
+        before = wait_until("Ready", lambda: kubectl.ready_pods("mortal", 1) and kubectl.ready_pods("kept", 2))
+
+        def unlimited():
+            return all("tolerationSeconds" not in t for p in kubectl.get("pods", selector="app=kept")
+                       for t in p["spec"]["tolerations"])
+        wait_until("the five minutes are lifted", unlimited)
+        containers = {c["id"] for c in world.running_containers("default", "kept-")}
+        world.kill("shim")
+        wait_until("the node is not Ready", lambda: condition(
+            kubectl.get("node", world.node), "Ready")["status"] == "Unknown", timeout=60)
+        wait_until("Kubernetes evicts what tolerates no more",
+                   lambda: "deletionTimestamp" in kubectl.get("pod", "mortal")["metadata"], timeout=60)
+        assert {p["metadata"]["uid"] for p in kubectl.get("pods", selector="app=kept")} == {
+            p["metadata"]["uid"] for p in before}
+        assert all("deletionTimestamp" not in p["metadata"] for p in kubectl.get("pods", selector="app=kept"))
+        assert {c["id"] for c in world.running_containers("default", "kept-")} == containers
+
+        world.start("shim")
+        after = wait_until("Ready again", lambda: kubectl.ready_pods("kept", 2), timeout=60)
+        assert {p["metadata"]["uid"] for p in after} == {p["metadata"]["uid"] for p in before}
+        assert all(s["restartCount"] == 0 for p in after for s in p["status"]["containerStatuses"])
+        assert {c["id"] for c in world.running_containers("default", "kept-")} == containers
+        wait_until("the evicted one is gone", lambda: kubectl.get("pod", "mortal") is None)
+    finally:
+        healthy.close()
