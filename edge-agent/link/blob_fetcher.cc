@@ -58,6 +58,8 @@ void BlobFetcher::Begin() {
 
 void BlobFetcher::End() {
   open_ = false;
+  early_.clear();
+  early_bytes_ = 0;
   retry_.Cancel();
 }
 
@@ -124,7 +126,8 @@ void BlobFetcher::Ask(const std::vector<Digest>& digests) {
 void BlobFetcher::OnBlob(const v1::Blob& blob) {
   const Digest digest(blob.digest());
   const auto it = transfers_.find(digest);
-  if (it == transfers_.end() || it->second.stage == Stage::kStoring) return;
+  if (it == transfers_.end()) return KeepEarly(digest, blob);
+  if (it->second.stage == Stage::kStoring) return;
   auto& transfer = it->second;
   if (blob.missing()) {
     LogWarning("hub does not have a blob of the manifest", {{"blob", Short(digest)}});
@@ -159,17 +162,56 @@ void BlobFetcher::Store(const Digest& digest, Transfer& transfer) {
   AgentStore::Batch batch;
   batch.blobs[digest] = std::move(transfer.data);
   transfer.data.clear();
-  store_.Commit(std::move(batch), lifetime_.Guard([this, digest](const absl::Status& status) {
+  store_.Commit(std::move(batch),
+                lifetime_.Guard([this, digest](const absl::Status& status) { OnStored({digest}, status); }));
+}
+
+void BlobFetcher::OnStored(const std::vector<Digest>& digests, const absl::Status& status) {
+  if (digests.empty()) return;
+  for (const auto& digest : digests) {
     if (!status.ok()) {
       LogWarning("cannot store a blob", {{"blob", Short(digest)}, {"error", Describe(status)}});
       if (const auto it = transfers_.find(digest); it != transfers_.end()) it->second.stage = Stage::kParked;
-      return;
+      continue;
     }
     stored_.insert(digest);
     transfers_.erase(digest);
-    Pump();
-    runner_.OnBlobsStored();
-  }));
+  }
+  if (!status.ok()) return;
+  Pump();
+  runner_.OnBlobsStored();
+}
+
+void BlobFetcher::KeepEarly(const Digest& digest, const v1::Blob& blob) {
+  const std::size_t size = blob.data().size();
+  if (blob.missing() || blob.offset() != 0 || size != blob.total() || stored_.count(digest) != 0) return;
+  if (early_.count(digest) != 0 || early_bytes_ + size > kMaxEarlyBytes) return;
+  early_bytes_ += size;
+  early_.emplace(digest, blob.data());
+}
+
+std::vector<Digest> BlobFetcher::TakeEarly(const v1::Manifest& manifest, AgentStore::Batch& batch) {
+  std::vector<Digest> taken;
+  const auto take = [&](const std::string& value) {
+    const auto it = early_.find(Digest(value));
+    if (it == early_.end() || stored_.count(it->first) != 0 || Sha256(it->second) != it->first) return;
+    Transfer& transfer = transfers_[it->first];
+    if (transfer.stage == Stage::kStoring) return;
+    transfer.stage = Stage::kStoring;
+    transfer.data.clear();
+    batch.blobs[it->first] = std::move(it->second);
+    taken.push_back(it->first);
+    early_.erase(it);
+  };
+  for (const auto& deployment : manifest.deployments()) {
+    if (deployment.has_stop()) continue;
+    take(deployment.digest());
+    for (const auto& blob : deployment.blobs()) take(blob.digest());
+  }
+  // What this manifest does not name is of no use to the next.
+  early_.clear();
+  early_bytes_ = 0;
+  return taken;
 }
 
 void BlobFetcher::Collect() {

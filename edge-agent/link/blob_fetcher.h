@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "common/base/ids.h"
 #include "common/loop/loop.h"
@@ -19,6 +20,8 @@ inline constexpr std::uint64_t kMaxBlobBytes = 4 * 1024 * 1024;
 inline constexpr std::size_t kMaxWants = 64;
 /// Bytes asked for at one time, by what the manifest says of their sizes.
 inline constexpr std::uint64_t kMaxBytesAsked = 16 * 1024 * 1024;
+/// Bytes kept of blobs that came unasked, until the manifest that names them comes.
+inline constexpr std::size_t kMaxEarlyBytes = 256 * 1024;
 
 /// Brings the blobs that the manifest names onto the host: asks, joins the chunks, checks the digest, stores.
 ///
@@ -36,6 +39,10 @@ class BlobFetcher {
   void Begin();
   void End();
   void OnBlob(const v1::Blob& blob);
+  /// Puts what came unasked and `manifest` names into the batch that makes the manifest durable; the caller
+  /// says by `OnStored` what became of it.
+  [[nodiscard]] std::vector<Digest> TakeEarly(const v1::Manifest& manifest, AgentStore::Batch& batch);
+  void OnStored(const std::vector<Digest>& digests, const absl::Status& status);
   /// Also asks for what the runner misses though it was stored once: damaged blobs.
   void Refresh();
 
@@ -50,6 +57,7 @@ class BlobFetcher {
   void Pump();
   void Ask(const std::vector<Digest>& digests);
   void Store(const Digest& digest, Transfer& transfer);
+  void KeepEarly(const Digest& digest, const v1::Blob& blob);
   void Collect();
 
   Loop& loop_;
@@ -61,6 +69,9 @@ class BlobFetcher {
   /// Named by the newest manifest.
   std::set<Digest> named_;
   std::map<Digest, Transfer> transfers_;
+  /// Came unasked; not verified yet.
+  std::map<Digest, std::string> early_;
+  std::size_t early_bytes_ = 0;
   bool progress_ = false;
   Timer retry_;
   Timer collect_;

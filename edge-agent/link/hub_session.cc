@@ -97,7 +97,11 @@ struct HubSession::Impl {
   }
 
   ManifestKeeper::Events KeeperEvents() {
-    return {.verified = [this](const v1::Manifest& manifest) { blobs.Want(manifest); },
+    return {.attach = [this](const v1::Manifest& manifest,
+                             AgentStore::Batch& batch) { return blobs.TakeEarly(manifest, batch); },
+            .attached = [this](const std::vector<Digest>& digests,
+                               const absl::Status& status) { blobs.OnStored(digests, status); },
+            .verified = [this](const v1::Manifest& manifest) { blobs.Want(manifest); },
             .accepted =
                 [this](const v1::Manifest& manifest, const v1::Accepted& accepted, bool fresh) {
                   v1::HostMessage message;

@@ -11,6 +11,7 @@
 #include "common/crypto/signing.h"
 #include "common/loop/testing/sim_loop.h"
 #include "common/stream/testing/local_pipe.h"
+#include "edge-agent/link/blob_fetcher.h"
 #include "edge-agent/store/testing/memory_agent_store.h"
 
 namespace slicelet::agent {
@@ -378,6 +379,60 @@ TEST_F(HubSessionTest, JoinsChunksAndStoresTheBlob) {
   SendBlob(content, 6, 10, content);
   EXPECT_EQ(store_.blobs().at(Sha256(content)), content);
   EXPECT_EQ(runner_->blobs_stored, 1);
+}
+
+TEST_F(HubSessionTest, ABlobThatCameBeforeItsManifestIsStoredInTheSameWrite) {
+  Settle();
+  heard_.clear();
+  SendBlob("workload a", 0, 10, "workload a");
+  EXPECT_TRUE(store_.blobs().empty());
+  const int writes = store_.writes();
+  Say(Signed(Manifest(1, 2, {"a"})));
+  EXPECT_EQ(session_->accepted(), (Generation{1, 2}));
+  EXPECT_EQ(store_.writes(), writes + 1);
+  EXPECT_EQ(store_.blobs().at(Sha256("workload a")), "workload a");
+  EXPECT_EQ(runner_->blobs_stored, 1);
+  Run(minutes(2));
+  EXPECT_EQ(Count(v1::HostMessage::kFetch), 0);
+  EXPECT_EQ(store_.blobs().size(), 1u);
+}
+
+TEST_F(HubSessionTest, WhatCameEarlyAndIsNoUseIsFetched) {
+  Settle();
+  SendBlob("workload b", 0, 10, "workload a");  // another content
+  SendBlob("workload c", 0, 4, "workload c");   // a part
+  SendBlob("workload d", 0, 10, "workload d");  // not named
+  Say(Signed(Manifest(1, 2, {"a", "c"})));
+  EXPECT_TRUE(store_.blobs().empty());
+  ASSERT_NE(Last(v1::HostMessage::kFetch), nullptr);
+  EXPECT_EQ(Last(v1::HostMessage::kFetch)->fetch().wants_size(), 2);
+  SendBlob("workload a", 0, 10, "workload a");
+  EXPECT_EQ(store_.blobs().size(), 1u);
+}
+
+TEST_F(HubSessionTest, WhatCameEarlyIsBounded) {
+  Settle();
+  const std::string large(kMaxEarlyBytes, 'x');
+  SendBlob(large, 0, large.size(), large);
+  SendBlob("workload a", 0, 10, "workload a");
+  Say(Signed(Manifest(1, 2, {"a"})));
+  EXPECT_TRUE(store_.blobs().empty());
+  EXPECT_EQ(Last(v1::HostMessage::kFetch)->fetch().wants_size(), 1);
+}
+
+TEST_F(HubSessionTest, WhatCameEarlyIsFetchedWhenTheDiskWasFull) {
+  Settle();
+  store_.SetDiskFull(true);
+  SendBlob("workload a", 0, 10, "workload a");
+  Say(Signed(Manifest(1, 2, {"a"})));
+  EXPECT_EQ(Last(v1::HostMessage::kRejected)->rejected().code(), v1::Rejected::STORE_FULL);
+  store_.SetDiskFull(false);
+  Say(Signed(Manifest(1, 2, {"a"})));
+  EXPECT_EQ(session_->accepted(), (Generation{1, 2}));
+  Run(seconds(15));
+  ASSERT_NE(Last(v1::HostMessage::kFetch), nullptr);
+  SendBlob("workload a", 0, 10, "workload a");
+  EXPECT_EQ(store_.blobs().size(), 1u);
 }
 
 TEST_F(HubSessionTest, ResumesABlobOnTheNextConnection) {

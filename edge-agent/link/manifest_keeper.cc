@@ -170,28 +170,30 @@ void ManifestKeeper::Store(const v1::Manifest& manifest, Held next) {
   AgentStore::Batch batch;
   batch.manifest = next.bytes;
   batch.settings = settings_;
+  std::vector<Digest> blobs = events_.attach(manifest, batch);
   // The commit first, so that it is under way while blobs are asked for.
-  store_.Commit(std::move(batch),
-                lifetime_.Guard([this, manifest, next, was_amnesiac](const absl::Status& status) {
-                  if (!status.ok()) {
-                    if (writing_.digest == next.digest) {
-                      writing_ = held_;
-                      newest_.Clear();
-                      if (held_.bytes) newest_.ParseFromString(held_.bytes->manifest());
-                    }
-                    settings_.set_amnesiac(settings_.amnesiac() || was_amnesiac);
-                    Reject(next.generation, v1::Rejected::STORE_FULL, Message(status), false);
-                    return;
-                  }
-                  held_ = next;
-                  LogInfo("manifest accepted", {{"host", options_.host},
-                                                {"gen", next.generation},
-                                                {"deployments", manifest.deployments_size()}});
-                  v1::Accepted accepted;
-                  ToProto(next.generation, accepted.mutable_generation());
-                  accepted.set_digest(next.digest);
-                  events_.accepted(manifest, accepted, true);
-                }));
+  store_.Commit(std::move(batch), lifetime_.Guard([this, manifest, next, was_amnesiac,
+                                                   blobs = std::move(blobs)](const absl::Status& status) {
+    events_.attached(blobs, status);
+    if (!status.ok()) {
+      if (writing_.digest == next.digest) {
+        writing_ = held_;
+        newest_.Clear();
+        if (held_.bytes) newest_.ParseFromString(held_.bytes->manifest());
+      }
+      settings_.set_amnesiac(settings_.amnesiac() || was_amnesiac);
+      Reject(next.generation, v1::Rejected::STORE_FULL, Message(status), false);
+      return;
+    }
+    held_ = next;
+    LogInfo(
+        "manifest accepted",
+        {{"host", options_.host}, {"gen", next.generation}, {"deployments", manifest.deployments_size()}});
+    v1::Accepted accepted;
+    ToProto(next.generation, accepted.mutable_generation());
+    accepted.set_digest(next.digest);
+    events_.accepted(manifest, accepted, true);
+  }));
   events_.verified(manifest);
 }
 

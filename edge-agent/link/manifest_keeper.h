@@ -3,6 +3,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/base/ids.h"
 #include "common/crypto/signing.h"
@@ -27,7 +28,12 @@ class ManifestKeeper {
     std::string root_public_key;
   };
   struct Events {
-    /// Verified, and about to be made durable: blobs can be asked for at once.
+    /// Verified: adds to the write that makes it durable those of its blobs that have come already, and
+    /// returns which.
+    std::function<std::vector<Digest>(const v1::Manifest&, AgentStore::Batch&)> attach;
+    /// What became of them.
+    std::function<void(const std::vector<Digest>&, const absl::Status&)> attached;
+    /// About to become durable: the other blobs can be asked for at once.
     std::function<void(const v1::Manifest&)> verified;
     /// Durable: may be acknowledged and run. `fresh` is false for one that was held already.
     std::function<void(const v1::Manifest&, const v1::Accepted&, bool fresh)> accepted;

@@ -100,8 +100,9 @@ Hub::Impl::HostState& Hub::Impl::EnsureHost(const HostId& host) {
   made.manifest = std::make_unique<HostManifest>(
       options.hub_id, host, record == loaded.hosts.end() ? v1::HostRecord() : record->second,
       HostManifest::Dependencies{d.loop, d.clock, d.store, shelf, d.signer},
-      HostManifest::Callbacks{[this, &made](ManifestDraft& draft) { return Draft(made, draft); },
-                              [this, &made] { Deliver(made); }});
+      HostManifest::Callbacks{
+          [this, &made](ManifestDraft& draft) { return Draft(made, draft); },
+          [this, &made](const std::map<Digest, std::string>& fresh) { Deliver(made, fresh); }});
   for (const auto& [uid, deployment] : made.manifest->deployments()) book.Learn(made.node, deployment);
 
   v1::NodeRecord node;

@@ -156,9 +156,19 @@ bool Hub::Impl::Draft(HostState& host, ManifestDraft& draft) {
   return true;
 }
 
-void Hub::Impl::Deliver(HostState& host) {
+void Hub::Impl::Deliver(HostState& host, const std::map<Digest, std::string>& fresh) {
   host.lost.clear();
-  links.Find(host.id)->Deliver(host.manifest->record().manifest(), host.manifest->generation());
+  HostSession& session = *links.Find(host.id);
+  // Before the manifest, so that the host stores both in one write.
+  for (const auto& [digest, bytes] : fresh) {
+    v1::HubMessage message;
+    v1::Blob& blob = *message.mutable_blob();
+    blob.set_digest(digest.value());
+    blob.set_total(bytes.size());
+    blob.set_data(bytes);
+    session.Send(std::move(message));
+  }
+  session.Deliver(host.manifest->record().manifest(), host.manifest->generation());
   WriteHostStatusLater(host);
 }
 

@@ -105,7 +105,8 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   void OnReachChanged(const HostId& host) override;
   absl::StatusOr<std::string> ReadBlob(const HostId& host, const Digest& digest) override;
   bool Draft(HostState& host, ManifestDraft& draft);
-  void Deliver(HostState& host);
+  /// `fresh`: blobs that the host can not have yet and would ask for next.
+  void Deliver(HostState& host, const std::map<Digest, std::string>& fresh = {});
   void OnHolds(HostState& host, const Generation& generation);
   void OnProof(HostState& host, const v1::SignedManifest& claimed);
   void AskForProof(HostState& host);

@@ -29,6 +29,8 @@ TEST_F(HubTest, APodGoesFromApplyToGone) {
   ASSERT_NE(deployment, nullptr);
   EXPECT_EQ(deployment->name(), "pod-u1");
   const std::string digest = deployment->digest();
+  EXPECT_EQ(Sha256(host_.blobs_before_manifest[digest]).value(), digest)
+      << "it comes unasked, before the manifest";
   host_.Fetch(digest);
   Settle();
   EXPECT_EQ(Sha256(host_.blobs[digest]).value(), digest);

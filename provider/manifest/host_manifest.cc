@@ -135,8 +135,16 @@ void HostManifest::Commit(v1::Manifest manifest, std::map<Digest, std::string> b
   *record.mutable_manifest() = signed_manifest;
   batch.hosts[host_] = std::move(record);
   const std::set<Digest> named = BlobsOf(manifest);
+  const std::set<Digest> before = BlobsOf(current_);
+  std::map<Digest, std::string> fresh;
+  std::size_t room = kMaxFreshBytes;
   for (auto& [digest, bytes] : blobs) {
-    if (named.count(digest) != 0) dependencies_.shelf.Put(batch, digest, std::move(bytes));
+    if (named.count(digest) == 0) continue;
+    if (before.count(digest) == 0 && bytes.size() <= room) {
+      room -= bytes.size();
+      fresh.emplace(digest, bytes);
+    }
+    dependencies_.shelf.Put(batch, digest, std::move(bytes));
   }
   dependencies_.shelf.Use(named);
   dependencies_.shelf.Sweep(batch);
@@ -152,14 +160,15 @@ void HostManifest::Commit(v1::Manifest manifest, std::map<Digest, std::string> b
   dependencies_.store.Commit(
       std::move(batch),
       lifetime_.Guard([this, manifest = std::move(manifest), signed_manifest = std::move(signed_manifest),
-                       written = std::move(written), former = std::move(former)](const absl::Status& status) {
-        OnCommitted(status, manifest, signed_manifest, written, former);
+                       written = std::move(written), former = std::move(former),
+                       fresh = std::move(fresh)](const absl::Status& status) {
+        OnCommitted(status, manifest, signed_manifest, written, former, fresh);
       }));
 }
 
 void HostManifest::OnCommitted(const absl::Status& status, const v1::Manifest& manifest,
                                v1::SignedManifest signed_manifest, const HubStore::Batch& written,
-                               Deployments former) {
+                               Deployments former, const std::map<Digest, std::string>& fresh) {
   committing_ = false;
   if (!status.ok()) {
     LogError("manifest not stored, trying again",
@@ -183,7 +192,7 @@ void HostManifest::OnCommitted(const absl::Status& status, const v1::Manifest& m
                               {"deployments", current_.deployments_size()},
                               {"bytes", static_cast<std::uint64_t>(record_.manifest().manifest().size())}});
   // With a proof come in meanwhile the host would refuse this one; the next is on its way.
-  if (!forced_) callbacks_.on_durable();
+  if (!forced_) callbacks_.on_durable(fresh);
   if (dirty_) Touch();
 }
 

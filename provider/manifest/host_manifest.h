@@ -36,6 +36,8 @@ class HostManifest {
   static constexpr Duration kRetryFullDisk = std::chrono::seconds(5);
   /// Agents take no larger one.
   static constexpr std::size_t kMaxManifestBytes = 2 * 1024 * 1024;
+  /// What `fresh` may take together; the rest is fetched.
+  static constexpr std::size_t kMaxFreshBytes = 64 * 1024;
 
   struct Dependencies {
     Loop& loop;
@@ -47,8 +49,8 @@ class HostManifest {
   struct Callbacks {
     /// Fills `deployments` and `blobs`; false: not now (a later `Touch` asks again).
     std::function<bool(ManifestDraft&)> draft;
-    /// A new Generation is durable: send it.
-    std::function<void()> on_durable;
+    /// A new Generation is durable: send it. `fresh` are its small blobs that no Generation before named.
+    std::function<void(const std::map<Digest, std::string>& fresh)> on_durable;
   };
 
   /// `stored` is the host's record, empty for a new host. A stored manifest that can not be read counts as
@@ -92,7 +94,8 @@ class HostManifest {
   void StoreMissingBlobs(std::map<Digest, std::string> blobs);
   void Commit(v1::Manifest manifest, std::map<Digest, std::string> blobs);
   void OnCommitted(const absl::Status& status, const v1::Manifest& manifest,
-                   v1::SignedManifest signed_manifest, const HubStore::Batch& written, Deployments former);
+                   v1::SignedManifest signed_manifest, const HubStore::Batch& written, Deployments former,
+                   const std::map<Digest, std::string>& fresh);
 
   const std::string hub_id_;
   const HostId host_;

@@ -31,11 +31,16 @@ class HostManifestTest : public testing::Test {
                                   if (!ready_) return false;
                                   draft.deployments = keep_base_ ? draft.base : wanted_;
                                   for (const auto& [uid, deployment] : draft.deployments) {
-                                    draft.blobs[Digest(deployment.digest())] = "bytes of " + uid.value();
+                                    draft.blobs[Digest(deployment.digest())] =
+                                        sizes_.count(uid) == 0 ? "bytes of " + uid.value()
+                                                               : std::string(sizes_.at(uid), 'x');
                                   }
                                   return true;
                                 },
-                                [this] { ++durable_; }});
+                                [this](const std::map<Digest, std::string>& fresh) {
+                                  ++durable_;
+                                  fresh_ = fresh;
+                                }});
   }
   void Want(const std::string& uid, const std::string& digest) {
     v1::Deployment& deployment = wanted_[PodUid(uid)];
@@ -54,6 +59,8 @@ class HostManifestTest : public testing::Test {
   bool ready_ = true;
   bool keep_base_ = false;
   int durable_ = 0;
+  std::map<Digest, std::string> fresh_;
+  std::map<PodUid, std::size_t> sizes_;
 };
 
 TEST_F(HostManifestTest, TenChangesAtOnceAreOneGenerationAndLaterOnesShareTheNext) {
@@ -73,6 +80,28 @@ TEST_F(HostManifestTest, NothingChangedIsNoNewGeneration) {
   manifest_->Touch();
   loop_.Advance(seconds(1));
   EXPECT_EQ(durable_, 1);
+}
+
+TEST_F(HostManifestTest, HandsOnTheSmallBlobsThatAreNew) {
+  Want("a", "d");
+  loop_.Advance(seconds(1));
+  EXPECT_EQ(fresh_, (std::map<Digest, std::string>{{Digest("d"), "bytes of a"}}));
+  sizes_[PodUid("large")] = HostManifest::kMaxFreshBytes + 1;
+  Want("large", "l");
+  Want("b", "e");
+  loop_.Advance(seconds(1));
+  EXPECT_EQ(fresh_, (std::map<Digest, std::string>{{Digest("e"), "bytes of b"}}));
+  EXPECT_TRUE(shelf_.Has(Digest("l")));
+}
+
+TEST_F(HostManifestTest, WhatItHandsOnIsBounded) {
+  for (int i = 0; i < 3; ++i) {
+    const std::string uid = "pod-" + std::to_string(i);
+    sizes_[PodUid(uid)] = HostManifest::kMaxFreshBytes / 2;
+    Want(uid, "d" + std::to_string(i));
+  }
+  loop_.Advance(seconds(1));
+  EXPECT_EQ(fresh_.size(), 2U);
 }
 
 TEST_F(HostManifestTest, ItIsDurableBeforeItCounts) {

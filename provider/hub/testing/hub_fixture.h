@@ -106,6 +106,8 @@ class ScriptedHost {
   /// Its Birth claims a Generation that nobody signed.
   bool exaggerate = false;
   std::map<std::string, std::string> blobs;
+  /// What had come when the newest manifest came.
+  std::map<std::string, std::string> blobs_before_manifest;
   std::set<std::string> missing;
   std::vector<v1::Command> commands;
   std::vector<v1::Credential> credentials;
@@ -145,10 +147,13 @@ class ScriptedHost {
         Send(std::move(reply));
       }
     } else if (message.has_desired()) {
+      blobs_before_manifest = blobs;
       OnDesired(message.desired().manifest());
     } else if (message.has_blob()) {
       if (message.blob().missing()) missing.insert(message.blob().digest());
-      blobs[message.blob().digest()] += message.blob().data();
+      const v1::Blob& blob = message.blob();
+      blobs[blob.digest()].resize(blob.offset());
+      blobs[blob.digest()] += blob.data();
     } else if (message.has_command()) {
       commands.push_back(message.command());
     } else if (message.has_credential()) {
