@@ -1,13 +1,19 @@
 """Create -> Running seen, container exit -> status seen, delete -> object gone, CPU per pod life.
 
-Every figure is seen at a watch of the API server, so it spans all three programs and both durable writes.
+Every figure is seen at a watch of the API server, so it spans all three programs and both durable writes. Where there is
+a peer, each sample of ours is followed by one of the peer's: what else the machine does troubles both alike.
 """
 
+import itertools
 import os
+import queue
 import signal
 import time
 
 from tests.harness.pods import pod
+
+#: So that one sample does not pay for what the one before it left behind.
+PAUSE = 0.3
 
 
 class Watched:
@@ -22,6 +28,8 @@ class Watched:
         body = pod(name, **fields)
         body["spec"]["nodeName"] = node
         body["spec"].pop("nodeSelector")
+        # Else the kubelet mounts a token into every pod, and slicelet does not.
+        body["spec"]["automountServiceAccountToken"] = False
         self.api.request("POST", self.path, body)
 
     def delete(self, name):
@@ -32,7 +40,11 @@ class Watched:
         seen = {}
         deadline = time.monotonic() + timeout
         while len(seen) < len(names):
-            at, event = self._events.get(timeout=max(0.1, deadline - time.monotonic()))
+            try:
+                at, event = self._events.get(timeout=max(0.1, deadline - time.monotonic()))
+            except queue.Empty:
+                missing = sorted(set(names) - set(seen))
+                raise RuntimeError(f"after {timeout} s not {wanted.__name__}: {', '.join(missing[:5])}") from None
             name = event["object"]["metadata"]["name"]
             if name in names and name not in seen and wanted(event):
                 seen[name] = at
@@ -53,48 +65,84 @@ def gone(event):
 
 
 def cpu_seconds(pids):
-    total = 0
-    for pid in pids:
-        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-            fields = file.read().rsplit(")", 1)[1].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / os.sysconf("SC_CLK_TCK")
+    """CPU time of whole processes since they began, in nanosecond steps."""
+    return sum(time.clock_gettime((~pid << 3) | 2) for pid in pids)
 
 
-def measure(world, api, namespace, rounds, bursts, host_network):
-    """Milliseconds per figure. `world` has node, pids() and main_pid(namespace, pod)."""
-    watched = Watched(api, namespace)
-    samples = {"running": [], "running_10": [], "exit": [], "gone": [], "cpu": []}
-    extra = {"hostNetwork": True} if host_network else {}
-    for index in range(rounds):
-        name = f"one-{index}"
-        cpu = cpu_seconds(world.pids())
-        begin = time.monotonic()
-        watched.create(name, world.node, args=["wait"], restart="Never", **extra)
-        samples["running"].append((watched.until(running, {name})[name] - begin) * 1000)
-        pid = world.main_pid(namespace, name)
+class Sampler:
+    """Measures one system. `world` has node, pids() and containers."""
+
+    def __init__(self, world, api, namespace, host_network):
+        self._world = world
+        self._watched = Watched(api, namespace)
+        self._extra = {"hostNetwork": True} if host_network else {}
+        self._number = itertools.count()
+        self.samples = {"running": [], "running_10": [], "exit": [], "gone": [], "cpu": []}
+
+    def life(self):
+        """One pod from its creation over the death of its container to its end."""
+        name = f"one-{next(self._number)}"
+        cpu = cpu_seconds(self._world.pids())
+        self._record("running", self._start(name, restart="Never"))
+        pid = self._world.containers.main_pid(name)
         begin = time.monotonic()
         os.kill(pid, signal.SIGKILL)
-        samples["exit"].append((watched.until(exited, {name})[name] - begin) * 1000)
-        watched.delete(name)
-        watched.until(gone, {name})
-        samples["cpu"].append((cpu_seconds(world.pids()) - cpu) * 1000)
-    for index in range(rounds):
-        name = f"gone-{index}"
-        watched.create(name, world.node, args=["wait"], **extra)
-        watched.until(running, {name})
+        self._record("exit", self._watched.until(exited, {name})[name] - begin)
+        self._watched.delete(name)
+        self._watched.until(gone, {name})
+        self._record("cpu", cpu_seconds(self._world.pids()) - cpu)
+
+    def removal(self):
+        """A pod that runs is deleted; its container ends as soon as it is asked to."""
+        name = f"gone-{next(self._number)}"
+        self._start(name)
         begin = time.monotonic()
-        watched.delete(name)
-        samples["gone"].append((watched.until(gone, {name})[name] - begin) * 1000)
-    for index in range(bursts):
-        names = [f"burst-{index}-{i}" for i in range(10)]
+        self._watched.delete(name)
+        self._record("gone", self._watched.until(gone, {name})[name] - begin)
+
+    def burst(self):
+        """Ten pods at once."""
+        number = next(self._number)
+        names = [f"burst-{number}-{i}" for i in range(10)]
         begins = {}
         for name in names:
             begins[name] = time.monotonic()
-            watched.create(name, world.node, args=["wait"], **extra)
-        seen = watched.until(running, set(names))
-        samples["running_10"].extend((seen[name] - begins[name]) * 1000 for name in names)
+            self._create(name)
+        seen = self._watched.until(running, set(names))
         for name in names:
-            watched.delete(name)
-        watched.until(gone, set(names))
-    return samples
+            self._record("running_10", seen[name] - begins[name])
+            self._watched.delete(name)
+        self._watched.until(gone, set(names))
+
+    def _create(self, name, **fields):
+        self._watched.create(name, self._world.node, args=["wait"], **self._extra, **fields)
+
+    def _start(self, name, **fields):
+        begin = time.monotonic()
+        self._create(name, **fields)
+        return self._watched.until(running, {name})[name] - begin
+
+    def _record(self, figure, seconds):
+        self.samples[figure].append(seconds * 1000)
+
+
+def measure(samplers, rounds, bursts):
+    """Fills the samples of all `samplers`, taking turns; returns the load averages of the run."""
+    loads = []
+
+    def turns(step, count):
+        for index in range(count):
+            # The order changes, so that none always comes after the same.
+            for sampler in samplers if index % 2 == 0 else samplers[::-1]:
+                step(sampler)
+                time.sleep(PAUSE)
+            loads.append(os.getloadavg()[0])
+
+    turns(Sampler.life, 2)
+    for sampler in samplers:
+        for values in sampler.samples.values():
+            values.clear()
+    turns(Sampler.life, rounds)
+    turns(Sampler.removal, rounds)
+    turns(Sampler.burst, bursts)
+    return loads

@@ -1,46 +1,74 @@
 """scripts/bench.sh: figures of the whole system, on real parts."""
 
 import argparse
+import contextlib
+import os
 import pathlib
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
 from tests.bench.api_client import ApiClient  # noqa: E402
 from tests.bench.figures import Report  # noqa: E402
-from tests.bench.latency import measure  # noqa: E402
-from tests.harness.edge import Edge  # noqa: E402
-from tests.harness.pods import pod  # noqa: E402
+from tests.bench.latency import Sampler, Watched, measure, running  # noqa: E402
+from tests.bench.worlds import BenchEdge, Kubelet  # noqa: E402
 from tests.harness.waiting import wait_until  # noqa: E402
-
-UNITS = {"running": "ms", "running_10": "ms", "exit": "ms", "gone": "ms", "cpu": "ms"}
 
 
 def with_edge(run):
+    """Runs `run(world)` with a slicelet and a namespace `bench`; if it fails, the ends of the logs are shown."""
     directory = pathlib.Path(tempfile.mkdtemp(prefix="slb-", dir="/tmp"))
-    world = Edge(directory)
+    world = BenchEdge(directory)
     try:
         world.up()
-        kubectl = world.kubectl("bench")
-        world.kubectl("")("create", "namespace", "bench")
-        wait_until("default service account", lambda: kubectl.get("serviceaccount", "default"))
-        return run(world, kubectl)
+        make_namespace(world, "bench")
+        return run(world)
+    except Exception:
+        for program in world.programs.values():
+            print(f"--- {program.name}\n{program.tail()}", file=sys.stderr)
+        raise
     finally:
         world.down()
         shutil.rmtree(directory, ignore_errors=True)
 
 
+def make_namespace(world, name):
+    world.kubectl("")("create", "namespace", name)
+    kubectl = world.kubectl(name)
+    wait_until("default service account", lambda: kubectl.get("serviceaccount", "default"))
+
+
+@contextlib.contextmanager
+def kubelet_beside(world, wanted):
+    """A kubelet on the same control plane, with a namespace `peer`; None if not wanted."""
+    if not wanted:
+        yield None
+        return
+    make_namespace(world, "peer")
+    kubelet = Kubelet(world.plane, world.directory / "k")
+    try:
+        yield kubelet.up(world.kubectl(""))
+    finally:
+        kubelet.down()
+
+
 def latency(report, options):
-    def run(world, _):
-        samples = measure(world, ApiClient(world.plane), "bench", options.rounds, options.bursts, options.host_network)
-        for name, values in samples.items():
-            report.add(name, UNITS[name], values)
+    def run(world):
+        def sampler(system, namespace):
+            return Sampler(system, ApiClient(world.plane), namespace, options.host_network)
+
+        with kubelet_beside(world, not options.alone) as kubelet:
+            samplers = [sampler(world, "bench")] + ([sampler(kubelet, "peer")] if kubelet else [])
+            loads = measure(samplers, options.rounds, options.bursts)
+        peer = samplers[1].samples if kubelet else {}
+        for name, values in samplers[0].samples.items():
+            report.add(name, "ms", values, peer.get(name))
+        report.add("load_average", "", loads)
 
     with_edge(run)
 
@@ -52,53 +80,72 @@ def pss_kib(pid):
     raise RuntimeError(f"no PSS for process {pid}")
 
 
+def wait_for_call(listener):
+    """Accepts one HTTP/2 connection and reads until the head of its first request; returns when that was."""
+    connection, _ = listener.accept()
+    with connection, connection.makefile("rb") as stream:
+        connection.sendall(b"\0\0\0\4\0\0\0\0\0")  # SETTINGS, empty: clients wait for it
+        stream.read(24)  # the preface
+        while head := stream.read(9):
+            at = time.monotonic()
+            if head[3] == 1:  # HEADERS
+                return at
+            stream.read(int.from_bytes(head[:3], "big"))
+    raise RuntimeError("the agent hung up without a call")
+
+
 def first_call_ms(world):
-    """From exec of the agent to the first bytes of its first CRI call, at a socket that only listens."""
+    """From exec of the agent to its first CRI call, at a socket that answers no call."""
     path = world.directory / "listen.sock"
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(path))
-    listener.listen(8)
-    seen = []
-
-    def accept():
-        connection, _ = listener.accept()
-        connection.recv(1)
-        seen.append(time.monotonic())
-        connection.close()
-
-    thread = threading.Thread(target=accept)
-    thread.start()
     settings = (world.agent_directory / "agent.json").read_text()
     config = world.directory / "first-call.json"
     config.write_text(settings.replace(str(world.containerd_directory / "containerd.sock"), str(path)))
-    begin = time.monotonic()
-    agent = subprocess.Popen([world.binary("slicelet-agent"), "--host", world.agent_directory / "host.json", "--config", config],
-                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    thread.join(30)
-    agent.kill()
-    agent.wait()
-    listener.close()
-    path.unlink()
-    return (seen[0] - begin) * 1000
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen(8)
+        listener.settimeout(30)
+        begin = time.monotonic()
+        agent = subprocess.Popen([world.binary("slicelet-agent"), "--host", world.agent_directory / "host.json", "--config", config],
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            return (wait_for_call(listener) - begin) * 1000
+        finally:
+            agent.kill()
+            agent.wait()
+            path.unlink()
 
 
 def footprint(report, options):
-    def run(world, kubectl):
+    def run(world):
+        api = ApiClient(world.plane)
         agent = world.programs["agent"]
-        time.sleep(options.settle)
-        report.add("agent_pss_idle", "KiB", [pss_kib(agent.process.pid)])
-        for index in range(10):
-            kubectl.apply(pod(f"ten-{index}", args=["lines", "0", "1000"]))
-        wait_until("ten pods run", lambda: len(world.running_containers("bench", "ten-")) == 10)
-        samples = []
-        for _ in range(options.rounds):
-            time.sleep(max(1.0, options.settle / 10))
-            samples.append(pss_kib(agent.process.pid))
-        report.add("agent_pss_10_pods", "KiB", samples)
+        with kubelet_beside(world, not options.alone) as kubelet:
+            systems = [(agent.process.pid, world.node, Watched(api, "bench"))]
+            if kubelet:
+                systems.append((kubelet.pids()[0], kubelet.node, Watched(api, "peer")))
+
+            def sample(name):
+                samples = [[] for _ in systems]
+                for _ in range(options.rounds):
+                    time.sleep(options.every)
+                    for index, (pid, _, _) in enumerate(systems):
+                        samples[index].append(pss_kib(pid))
+                report.add(name, "KiB", *samples)
+
+            time.sleep(options.settle)
+            sample("agent_pss_idle")
+            names = {f"ten-{index}" for index in range(10)}
+            for _, node, watched in systems:
+                for name in names:
+                    watched.create(name, node, args=["lines", "0", "1000"])
+                watched.until(running, names)
+            time.sleep(options.settle)
+            sample("agent_pss_10_pods")
         for name in ("shim", "provider"):
             report.add(f"{name}_pss_10_pods", "KiB", [pss_kib(world.programs[name].process.pid)])
         agent.stop()
         report.add("agent_first_cri_call", "ms", [first_call_ms(world) for _ in range(options.rounds)])
+        report.add("load_average", "", [os.getloadavg()[0]])
 
     with_edge(run)
 
@@ -111,8 +158,10 @@ def main():
     parser.add_argument("--json", metavar="FILE", help="write the figures as a JSON list")
     parser.add_argument("--rounds", type=int, default=30, help="samples of each figure (default %(default)s)")
     parser.add_argument("--bursts", type=int, default=5, help="bursts of ten pods (default %(default)s)")
-    parser.add_argument("--host-network", action="store_true", help="pods on the host's network instead of a bridge")
-    parser.add_argument("--settle", type=float, default=10, help="seconds before the idle figure (default %(default)s)")
+    parser.add_argument("--alone", action="store_true", help="latency, footprint: without the kubelet beside it")
+    parser.add_argument("--host-network", action="store_true", help="latency: pods on the host's network instead of a bridge")
+    parser.add_argument("--settle", type=float, default=15, help="seconds before what is idle is measured (default %(default)s)")
+    parser.add_argument("--every", type=float, default=1, help="footprint: seconds between samples (default %(default)s)")
     parser.add_argument("--nodes", type=int, default=100, help="scale: hosts (default %(default)s)")
     parser.add_argument("--pods", type=int, default=1000, help="scale: pods (default %(default)s)")
     options = parser.parse_args()

@@ -52,6 +52,7 @@ class Edge:
     hub = "test-hub"
     host = "gw-1"
     node = "gw-1"
+    log_level = "debug"
 
     def __init__(self, directory, kcm_flags=""):
         self.directory = pathlib.Path(directory)
@@ -75,9 +76,8 @@ class Edge:
         kubectl("apply", "-f", ROOT / "charts" / "slicelet-hub" / "crds")
         kubectl("apply", "-f", ROOT / "samples" / "cluster")
         agents_port, = free_ports(1)
-        self.link = FaultProxy(("127.0.0.1", agents_port))
         self.slicectl("hub", "init", "--dir", self.hub_directory, "--name", self.hub,
-                      "--agent-endpoint", f"127.0.0.1:{self.link.port}", "--agent-listen", f"127.0.0.1:{agents_port}",
+                      "--agent-endpoint", f"127.0.0.1:{self.link_port(agents_port)}", "--agent-listen", f"127.0.0.1:{agents_port}",
                       "--shim-address", "127.0.0.1", "--shim-port", consecutive_ports(10), "--shim-ports", 10,
                       "--kubeconfig", "REPLACED", configured=False)
         self.own_credentials(kubectl)
@@ -107,6 +107,11 @@ class Edge:
     @property
     def containerd_directory(self):
         return self.directory / "c"
+
+    def link_port(self, agents_port):
+        """Where agents dial: a proxy, so that a test can break the link."""
+        self.link = FaultProxy(("127.0.0.1", agents_port))
+        return self.link.port
 
     def commands(self):
         return {
@@ -139,7 +144,7 @@ class Edge:
             path = self.hub_directory / f"{program}.yaml"
             settings = yaml.safe_load(path.read_text())
             settings["kubeconfig"] = str(self.hub_directory / f"{program}.kubeconfig")
-            settings["logLevel"] = "debug"
+            settings["logLevel"] = self.log_level
             settings.update(changes)
             path.write_text(yaml.safe_dump(settings))
 
@@ -150,7 +155,7 @@ class Edge:
             "runtimeSocket": str(self.containerd_directory / "containerd.sock"),
             "root": str(self.agent_directory / "state"),
             "logRoot": str(self.agent_directory / "pods"),
-            "logLevel": "debug",
+            "logLevel": self.log_level,
             "cgroupParent": f"/slicelet-{os.getpid()}",
             "bootIdFile": str(self.agent_directory / "boot_id"),
             "policy": {"hostPathPrefixes": [str(self.shared)], "hostNetwork": True}}, indent=2))
@@ -289,7 +294,3 @@ class Edge:
 
     def pids(self):
         return [p.process.pid for p in self.programs.values() if p.running()]
-
-    def main_pid(self, namespace, name):
-        container = wait_until("container runs", lambda: self.running_containers(namespace, name), interval=0.02)[0]
-        return json.loads(self.crictl("inspect", container["id"]))["info"]["pid"]
