@@ -1,9 +1,11 @@
 #include <malloc.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "common/log/log.h"
@@ -28,6 +30,8 @@ constexpr int kWrongUse = 2;
 constexpr std::uint32_t kPrivateDirectory = 0700;
 /// After this long everything that runs at the start has run.
 constexpr Duration kStarted = std::chrono::seconds(10);
+/// Sandboxes wait for disk and kernel about as long as they compute.
+constexpr int kStartsPerCore = 2;
 /// A stop that takes longer is cut short.
 constexpr Duration kStopLimit = std::chrono::seconds(3);
 
@@ -56,6 +60,8 @@ HostAgent::Options MakeOptions(const HostCredentials& host, const AgentConfig& c
   options.pods.host_ip = options.facts.address();
   options.pods.allocatable_cpu_milli = options.facts.allocatable_cpu_milli();
   options.pods.allocatable_memory_bytes = options.facts.allocatable_memory_bytes();
+  options.pods.starts_at_once =
+      kStartsPerCore * static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   options.pods.log_max_bytes = config.log_max_bytes;
   options.pods.log_max_files = config.log_max_files;
   options.agent_version = SLICELET_VERSION;

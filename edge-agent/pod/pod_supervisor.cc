@@ -31,9 +31,11 @@ struct PodSupervisor::Impl {
       : options(std::move(given)),
         dependencies(given_dependencies),
         images(dependencies.loop, dependencies.runtime),
+        starts(dependencies.loop, options.starts_at_once),
         shared{options,
                dependencies,
                images,
+               starts,
                [this](const PodUid& uid, bool urgent) { OnWorkerChanged(uid, urgent); },
                [this] { RelistSoon(); },
                [this](const PodUid& uid, const std::string& name) { return FindCredential(uid, name); },
@@ -252,6 +254,7 @@ struct PodSupervisor::Impl {
   const Options options;
   const Dependencies dependencies;
   ImageProvider images;
+  StartQueue starts;
   PodWorker::Shared shared;
   std::map<PodUid, std::unique_ptr<PodWorker>> workers;
   std::set<Digest> blobs;

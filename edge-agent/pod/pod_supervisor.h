@@ -42,6 +42,8 @@ class PodSupervisor {
     std::string host_ip;
     std::int64_t allocatable_cpu_milli = 0;
     std::int64_t allocatable_memory_bytes = 0;
+    /// Pods whose start is under way at the same time; others wait for them.
+    int starts_at_once = 4;
     /// Container log rotation.
     std::uint64_t log_max_bytes = 10 * 1024 * 1024;
     int log_max_files = 5;

@@ -1,6 +1,7 @@
 #include "edge-agent/pod/pod_worker.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "common/base/encoding.h"
 #include "common/log/log.h"
@@ -154,6 +155,7 @@ void PodWorker::BeginStop(Duration grace) {
   }
   model_.stop = PodModel::Stop{deadline, forced};
   model_.record.set_stopping(true);
+  if (std::exchange(sandbox_waits_, false)) model_.sandbox.busy = false;
 }
 
 std::vector<Digest> PodWorker::MissingBlobs() const {

@@ -15,6 +15,7 @@
 #include "edge-agent/pod/pod_model.h"
 #include "edge-agent/pod/pod_plan.h"
 #include "edge-agent/pod/pod_supervisor.h"
+#include "edge-agent/pod/start_queue.h"
 #include "edge-agent/probes/container_probes.h"
 #include "edge-agent/volumes/pod_volumes.h"
 
@@ -29,6 +30,7 @@ class PodWorker {
     const PodSupervisor::Options& options;
     const PodSupervisor::Dependencies& dependencies;
     ImageProvider& images;
+    StartQueue& starts;
     /// The status or the existence of this pod changed.
     std::function<void(const PodUid&, bool urgent)> changed;
     /// A call's outcome is unknown: list everything again soon.
@@ -109,6 +111,7 @@ class PodWorker {
   // pod_worker_start.cc: sandbox, images, volumes, containers
   void PrepareVolumes();
   void RunSandbox();
+  void MakeSandbox(const StartQueue::Turn& turn);
   void OnSandboxMade(const std::string& id);
   void AskSandboxAddress();
   void EnsureImage(const std::string& name);
@@ -117,7 +120,7 @@ class PodWorker {
   [[nodiscard]] absl::StatusOr<ContainerConfig> BuildContainer(const v1::Container& container, bool init,
                                                                std::uint32_t attempt);
   void OnCreated(const std::string& name, std::uint32_t attempt, const std::string& image_id,
-                 const std::string& id);
+                 const std::string& id, const StartQueue::Turn& turn);
   void OnStartFailed(const std::string& name, const std::string& id, const absl::Status& status);
   /// Learns what became of a start, and asks again until it is known.
   void Settle(const std::string& name, const std::string& id, const absl::Status& start);
@@ -150,6 +153,8 @@ class PodWorker {
   std::optional<v1::Deployment> desired_;
   bool absent_ = false;
   bool workload_loaded_ = false;
+  /// The sandbox counts as busy, but its turn has not come.
+  bool sandbox_waits_ = false;
 
   /// Nothing is begun before the runtime's state is known.
   bool adopted_ = false;

@@ -1,5 +1,6 @@
 // How a pod's parts are started. The slow ones (sandbox, image, volumes) run side by side.
 #include <algorithm>
+#include <utility>
 
 #include "common/log/log.h"
 #include "edge-agent/images/docker_config.h"
@@ -48,6 +49,18 @@ void PodWorker::PrepareVolumes() {
 // ---- The sandbox
 
 void PodWorker::RunSandbox() {
+  model_.sandbox.busy = true;
+  sandbox_waits_ = true;
+  shared_.starts.Wait(lifetime_.Guard([this](const StartQueue::Turn& turn) {
+    if (!std::exchange(sandbox_waits_, false)) return;
+    model_.sandbox.busy = false;
+    // What was wanted when it began to wait may be over.
+    if (PlanPod(model_, Now()).run_sandbox) MakeSandbox(turn);
+    Kick();
+  }));
+}
+
+void PodWorker::MakeSandbox(const StartQueue::Turn& turn) {
   const std::uint32_t attempt = model_.record.sandbox_attempt();
   absl::StatusOr<SandboxConfig> config =
       MakeSandboxConfig(shared_.options, model_.workload, attempt, shared_.dependencies.files);
@@ -56,7 +69,6 @@ void PodWorker::RunSandbox() {
   if (!status.ok()) {
     Event(true, "FailedCreatePodSandBox", "Failed to create pod sandbox: " + Message(status));
     SetSetback(model_.sandbox.setback, "ContainerCreating", Message(status), kSandboxRetry, kSandboxRetryCap);
-    kick_again_ = true;
     return;
   }
   model_.sandbox.busy = true;
@@ -64,7 +76,7 @@ void PodWorker::RunSandbox() {
   // The name is reserved with the attempt, whatever becomes of the call.
   model_.record.set_sandbox_attempt(attempt + 1);
   shared_.dependencies.runtime.RunSandbox(
-      *config, lifetime_.Guard([this](const absl::StatusOr<std::string>& id) {
+      *config, lifetime_.Guard([this, turn](const absl::StatusOr<std::string>& id) {
         model_.sandbox.busy = false;
         touched_["sandbox"] = Now();
         if (!id.ok()) {
@@ -251,11 +263,12 @@ void PodWorker::StartContainer(const std::string& name) {
   const std::string image_id = config->image;
   shared_.dependencies.runtime.CreateContainer(
       model_.sandbox.id, *config, *sandbox,
-      lifetime_.Guard([this, name, attempt, image_id](const absl::StatusOr<std::string>& id) {
+      lifetime_.Guard([this, name, attempt, image_id,
+                       turn = shared_.starts.Take()](const absl::StatusOr<std::string>& id) {
         ContainerModel& created = model_.containers[name];
         touched_[name] = Now();
         if (id.ok()) {
-          OnCreated(name, attempt, image_id, *id);
+          OnCreated(name, attempt, image_id, *id, turn);
           return;
         }
         created.operation = ContainerModel::Operation::kNone;
@@ -269,7 +282,7 @@ void PodWorker::StartContainer(const std::string& name) {
 }
 
 void PodWorker::OnCreated(const std::string& name, std::uint32_t attempt, const std::string& image_id,
-                          const std::string& id) {
+                          const std::string& id, const StartQueue::Turn& turn) {
   bool init = false;
   const v1::Container* container = SpecOf(name, &init);
   ContainerModel& model = model_.containers[name];
@@ -288,17 +301,17 @@ void PodWorker::OnCreated(const std::string& name, std::uint32_t attempt, const 
   Event(false, "Created", "Created container: " + name, name);
   // The attempt becomes durable while the container starts.
   Commit();
-  shared_.dependencies.runtime.StartContainer(id,
-                                              lifetime_.Guard([this, name, id](const absl::Status& status) {
-                                                touched_[name] = Now();
-                                                if (!status.ok()) {
-                                                  OnStartFailed(name, id, status);
-                                                  return;
-                                                }
-                                                Event(false, "Started", "Started container " + name, name);
-                                                model_.containers[name].setback.reset();
-                                                Settle(name, id, absl::OkStatus());
-                                              }));
+  shared_.dependencies.runtime.StartContainer(
+      id, lifetime_.Guard([this, name, id, turn](const absl::Status& status) {
+        touched_[name] = Now();
+        if (!status.ok()) {
+          OnStartFailed(name, id, status);
+          return;
+        }
+        Event(false, "Started", "Started container " + name, name);
+        model_.containers[name].setback.reset();
+        Settle(name, id, absl::OkStatus());
+      }));
 }
 
 void PodWorker::OnStartFailed(const std::string& name, const std::string& id, const absl::Status& status) {

@@ -13,7 +13,7 @@ import time
 from tests.harness.pods import pod
 
 #: So that one sample does not pay for what the one before it left behind.
-PAUSE = 0.3
+PAUSE = 0.7
 
 
 class Watched:
