@@ -97,6 +97,27 @@ TEST_F(PodSupervisorTest, AKillAtAnyMomentOfTheStartNeitherDoublesNorLosesAnythi
   }
 }
 
+TEST_F(PodSupervisorTest, AnExitBeforeAKillIsLearntThoughTheNextAttemptWasCreated) {
+  host_.Apply({host_.Pod("u1")});
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.IsReady("u1"); }));
+  const std::string first = host_.runtime_host.Running("u1").at("main");
+  // Neither the exit nor the next attempt becomes durable, and that one never begins.
+  host_.store.SetStalled(true);
+  host_.runtime_host.Fail("StartContainer", absl::UnavailableError("no"));
+  host_.runtime_host.Kill(first, 9);
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.runtime_host.containers().size() == 2; }));
+  host_.Kill();
+  host_.store.SetStalled(false);
+  host_.StartAgent();
+
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.HasStatus("u1"); }));
+  EXPECT_EQ(host_.Status("u1").phase(), v1::PHASE_RUNNING);
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.IsReady("u1"); }));
+  const auto& container = host_.Status("u1").containers(0);
+  EXPECT_EQ(container.restart_count(), 1);
+  EXPECT_EQ(container.last_state().terminated().exit_code(), 9);
+}
+
 TEST_F(PodSupervisorTest, RebootStartsWhatMayRunAndNothingElse) {
   v1::Workload always = host_.Pod("always");
   *always.add_init_containers() = host_.MakeContainer("setup", "job");

@@ -58,18 +58,20 @@ void PodWorker::Reconcile(const std::vector<Sandbox>& sandboxes, const std::vect
       if (a->attempt != b->attempt) return a->attempt > b->attempt;
       return a->created_at > b->created_at;
     });
-    for (std::size_t i = 0; i < listed.size(); ++i) {
-      const Container& container = *listed[i];
-      if (container.id == model.id) {
-        if (container.phase != model.phase) inspect(name, container.id);
-      } else if (i == 0) {
-        inspect(name, container.id);
-      } else if (container.phase == ContainerPhase::kExited) {
+    // One that was only created tells nothing of how the attempt before it ended.
+    bool told = false;
+    for (const Container* container : listed) {
+      if (container->id == model.id) {
+        if (container->phase != model.phase) inspect(name, container->id);
+      } else if (!told) {
+        inspect(name, container->id);
+      } else if (container->phase == ContainerPhase::kExited) {
         // A former attempt; what it told is in the record or lost.
-        garbage_.push_back(container.id);
+        garbage_.push_back(container->id);
       } else {
-        RemoveStale(name, container.id);
+        RemoveStale(name, container->id);
       }
+      told = told || container->phase != ContainerPhase::kCreated;
     }
   }
   const v1::PodRecord before = model_.record;
