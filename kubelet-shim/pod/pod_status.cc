@@ -250,6 +250,8 @@ Json ComposeStatus(const Json& pod, const StatusSources& sources, WallTime now) 
   Json init = ComposeContainerStatuses(pod, true, host.init_containers(), rules);
 
   std::string phase = PhaseName(host.phase());
+  // A host that lost both its store and the pod's containers begins anew; for the API the pod has run.
+  if (phase == "Pending" && TextAt(pod, {"status", "phase"}) == "Running") phase = "Running";
   status["reason"] = host.reason();
   status["message"] = host.message();
   if (sources.refusal) {

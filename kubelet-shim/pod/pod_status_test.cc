@@ -155,6 +155,23 @@ TEST(PodStatus, TerminalPhasesAreNeverLeft) {
   EXPECT_TRUE(ComposeStatus(pod, {.report = &report}, kNow).is_null());
 }
 
+TEST(PodStatus, APodThatRanIsNeverPendingAgain) {
+  const auto report = RunningReport();
+  Json pod = Write(Pod(), {.report = &report});
+  v1::PodReport anew = report;
+  anew.mutable_status()->set_phase(v1::PHASE_PENDING);
+  for (auto& container : *anew.mutable_status()->mutable_containers()) {
+    container.clear_container_id();
+    container.set_ready(false);
+    container.mutable_state()->mutable_waiting()->set_reason("ContainerCreating");
+  }
+
+  pod = Write(pod, {.report = &anew});
+
+  EXPECT_EQ(pod["status"]["phase"], "Running");
+  EXPECT_EQ(pod["status"]["containerStatuses"][0]["state"]["waiting"]["reason"], "ContainerCreating");
+}
+
 TEST(PodStatus, OfAFinishedPodIsNotReady) {
   auto report = RunningReport();
   report.mutable_status()->set_phase(v1::PHASE_SUCCEEDED);
