@@ -33,6 +33,7 @@ bool Hub::Impl::OnBirth(const HostId& id, const v1::Birth& birth, std::uint64_t 
     LogWarning("host lost its store", {{"host", id}});
     host.accepted = {};
     host.verified = true;
+    host.content.Set(kAwaitContent, [&host] { host.manifest->Touch(); });
     return false;
   }
   const Generation claimed = FromProto(birth.accepted());
@@ -120,8 +121,10 @@ void Hub::Impl::OnProof(HostState& host, const v1::SignedManifest& claimed) {
 
 bool Hub::Impl::Draft(HostState& host, ManifestDraft& draft) {
   if (!host.verified) return false;
-  const auto kept = [&host](const Pod* pod) { return !host.amnesiac || pod == nullptr || !pod->finished; };
   if (!host.judge->synced()) {
+    // What the manifest of a host that lost its store does not hold ends there, and what was stored here may
+    // be older than what runs there.
+    if (host.amnesiac) return false;
     // Nothing is known but what was: a host that holds nothing gets nothing on that ground.
     if (draft.base.empty() && !host.manifest->has_manifest()) return false;
     for (const auto& [uid, deployment] : draft.base) {
@@ -129,7 +132,7 @@ bool Hub::Impl::Draft(HostState& host, ManifestDraft& draft) {
       if (sim::Planted(sim::Plant::kIgnoreSynced) && !(book.Find(uid) != nullptr && book.Find(uid)->workload))
         continue;
 #endif
-      if (kept(book.Find(uid))) draft.deployments.emplace(uid, deployment);
+      draft.deployments.emplace(uid, deployment);
     }
     return true;
   }
@@ -144,8 +147,16 @@ bool Hub::Impl::Draft(HostState& host, ManifestDraft& draft) {
   for (const Pod* pod : book.OnNode(host.node)) {
     const auto former = draft.base.find(pod->uid);
     const v1::Deployment* held = former == draft.base.end() ? nullptr : &former->second;
-    if ((held == nullptr && frozen) || !kept(pod)) continue;
-    std::optional<v1::Deployment> next = builder.Build(*pod, held, draft.blobs);
+    if (pod->gone || (host.amnesiac && pod->finished)) continue;
+    std::optional<v1::Deployment> next;
+    if (held != nullptr || !frozen) next = builder.Build(*pod, held, draft.blobs);
+    if (!next && host.amnesiac) {
+      // It may run there, started by a manifest that both sides have lost.
+      if (pod->stop)
+        next = StopEntry(*pod);
+      else if (pod->workload && (frozen || host.content.armed()))
+        return false;
+    }
     if (next) draft.deployments.emplace(pod->uid, *std::move(next));
   }
   // Whatever the host holds and nobody has spoken of yet stays.
@@ -185,7 +196,10 @@ void Hub::Impl::OnHolds(HostState& host, const Generation& generation) {
   host.accepted = generation;
   host.amnesiac = false;
   host.manifest->SetNonce("");
+  host.content.Cancel();
   PurgeTombstones(host);
+  SettleStops(host);
+  SettleUnknownStops();
   WriteHostStatusLater(host);
 }
 

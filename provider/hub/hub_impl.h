@@ -36,6 +36,8 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   static constexpr Duration kDeferredEvidence = std::chrono::seconds(10);
   /// Until a host is asked again for the manifest it says it holds.
   static constexpr Duration kAskForProof = std::chrono::seconds(15);
+  /// How long the first manifest of a host that lost its store waits for the content of all its pods.
+  static constexpr Duration kAwaitContent = std::chrono::seconds(30);
   static constexpr std::size_t kMaxUnknownStops = 10'000;
   static constexpr std::size_t kMaxEarlyTokens = 10'000;
   /// Pods that are gone for good, so that a late word about them is answered at once.
@@ -50,7 +52,8 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
           status_later(loop),
           judging(loop),
           evidence(loop),
-          proof(loop) {}
+          proof(loop),
+          content(loop) {}
 
     const HostId id;
     const NodeName node;
@@ -73,6 +76,8 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
     Timer judging;
     Timer evidence;
     Timer proof;
+    /// While armed, the host is spared a first manifest that lacks a pod for want of content.
+    Timer content;
   };
 
   Impl(Options the_options, Dependencies dependencies);
@@ -142,6 +147,7 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   void KeepToken(HostState& host, Pod& pod, const v1::TokenApply& token);
   void JudgeDeferred(HostState& host);
   void OnUnknownStop(const PodUid& uid, std::int64_t grace_seconds);
+  void StopUnknown(HostState& host, const PodUid& uid, std::int64_t grace_seconds);
   void SettleUnknownStops();
 
   // hub_admin.cc

@@ -30,8 +30,8 @@ std::int64_t Hub::Impl::GraceOf(const HostState& host, const Pod& pod) {
 }
 
 void Hub::Impl::SettleStops(HostState& host) {
-  // Whether a host runs it is known only once the host has said what it holds.
-  if (!host.verified) return;
+  // Whether a host runs it is known only once the host has said what it holds, or took a manifest made anew.
+  if (!host.verified || host.amnesiac) return;
   for (const Pod* pod : book.OnNode(host.node)) {
     if (!pod->stop || pod->gone || host.manifest->Holds(pod->uid)) continue;
     LogInfo("pod gone, no host ever had it", {{"node", host.node}, {"uid", pod->uid}});

@@ -153,6 +153,82 @@ TEST_F(HubRecoveryTest, AnAmnesiacHostGetsItsPodsUnderItsNonceButNoFinishedOne) 
   EXPECT_TRUE(ToldGone("job"));
 }
 
+TEST_F(HubRecoveryTest, AnAmnesiacHostGetsNothingBeforeTheShimHasSpoken) {
+  ConnectAll();
+  const MemoryHubStore::State old = store_.CopyState();
+  Apply("u1");
+  ASSERT_NE(host_.Find("u1"), nullptr);
+  // The old copy does not know u1, which runs on.
+  store_.Restore(old);
+  RestartHub();
+  host_.Forget("a nonce");
+  const int before = host_.taken;
+  host_.Connect();
+  Settle();
+  EXPECT_EQ(host_.taken, before) << "it would end what this manifest does not hold";
+
+  ConnectShim();
+  Apply("u1");
+  EXPECT_EQ(host_.taken, before);
+  Synced({"u1"});
+  EXPECT_EQ(host_.manifest.nonce(), "a nonce");
+  EXPECT_NE(host_.Find("u1"), nullptr);
+}
+
+TEST_F(HubRecoveryTest, AnAmnesiacHostIsToldToStopWhatAHubWithoutMemoryHasNeverSeen) {
+  ConnectAll();
+  Apply("u1");
+  Apply("u2");
+  store_.Lose();
+  RestartHub();
+  ConnectShim();
+  Apply("u1");
+  Stop("u1", 3);
+  // Its references are missing, so that the shim can not show it.
+  Stop("u2", 4);
+  Synced({"u1", "u2"});
+  host_.Forget("a nonce");
+  host_.Connect();
+  Settle();
+  EXPECT_FALSE(ToldGone("u1"));
+  EXPECT_FALSE(ToldGone("u2"));
+  ASSERT_NE(host_.Find("u1"), nullptr);
+  EXPECT_EQ(host_.Find("u1")->stop().grace_seconds(), 3);
+  ASSERT_NE(host_.Find("u2"), nullptr);
+  EXPECT_EQ(host_.Find("u2")->stop().grace_seconds(), 4);
+
+  host_.ReportGone("u1");
+  host_.ReportGone("u2");
+  Settle();
+  EXPECT_TRUE(ToldGone("u1"));
+  EXPECT_TRUE(ToldGone("u2"));
+  loop_.Advance(std::chrono::seconds(2));
+  EXPECT_EQ(host_.manifest.deployments_size(), 0);
+}
+
+TEST_F(HubRecoveryTest, AnAmnesiacHostIsSparedAManifestWithoutAPodWhoseContentIsOnItsWay) {
+  ConnectAll();
+  store_.Lose();
+  RestartHub();
+  host_.Forget("a nonce");
+  const int before = host_.taken;
+  host_.Connect();
+  Settle();
+  ConnectShim();
+  kube::Json pod = PodJson("u1");
+  pod["spec"]["volumes"] = kube::Json::array({{{"name", "v"}, {"configMap", {{"name", "settings"}}}}});
+  pod["spec"]["containers"][0]["volumeMounts"] =
+      kube::Json::array({{{"name", "v"}, {"mountPath", "/etc/settings"}}});
+  Say(ApplyOf(pod, {"configmap/settings"}));
+  Synced({"u1"});
+  EXPECT_EQ(host_.taken, before);
+
+  // A reference that never comes must not keep the host's other pods back for ever.
+  loop_.Advance(std::chrono::minutes(1));
+  EXPECT_EQ(host_.taken, before + 1);
+  EXPECT_EQ(host_.Find("u1"), nullptr);
+}
+
 TEST_F(HubRecoveryTest, ADeletionIsNotConfirmedWhileAHostMayStillRunThePod) {
   ConnectAll();
   Apply("u1");

@@ -4,6 +4,7 @@
 
 #include "common/log/log.h"
 #include "provider/hub/hub_impl.h"
+#include "provider/pods/deployment_builder.h"
 
 namespace slicelet::provider {
 namespace {
@@ -241,10 +242,19 @@ void Hub::Impl::OnUnknownStop(const PodUid& uid, std::int64_t grace_seconds) {
   SettleUnknownStops();
 }
 
+void Hub::Impl::StopUnknown(HostState& host, const PodUid& uid, std::int64_t grace_seconds) {
+  Pod pod;
+  pod.uid = uid;
+  pod.stop = grace_seconds;
+  book.Learn(host.node, StopEntry(pod));
+  host.manifest->Touch();
+}
+
 void Hub::Impl::SettleUnknownStops() {
   if (unknown_stops.empty()) return;
-  bool all_verified = true;
-  for (const auto& [id, host] : hosts) all_verified = all_verified && host->verified;
+  const auto known = [](const HostState& host) { return host.verified && !host.amnesiac; };
+  const bool all_known =
+      std::all_of(hosts.begin(), hosts.end(), [&](const auto& entry) { return known(*entry.second); });
   for (auto it = unknown_stops.begin(); it != unknown_stops.end();) {
     const PodUid& uid = it->first;
     if (Pod* pod = book.Find(uid)) {
@@ -259,7 +269,13 @@ void Hub::Impl::SettleUnknownStops() {
     for (const auto& [id, host] : hosts) {
       // The node that showed it answers for it; where none did, all hosts have to be known.
       const bool shown = host->judge->Presents(uid);
-      if (!host->verified || (!shown && !all_verified)) continue;
+      if (shown && host->amnesiac) {
+        // It may run it, and is told to stop it.
+        StopUnknown(*host, uid, it->second);
+        answered = true;
+        continue;
+      }
+      if (!known(*host) || (!shown && !all_known)) continue;
       answered = true;
       Pod nobody;
       nobody.uid = uid;

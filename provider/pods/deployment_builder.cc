@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "common/base/encoding.h"
 #include "common/log/log.h"
 
 namespace slicelet::provider {
@@ -16,6 +17,18 @@ const v1::BlobRef* FindBlob(const v1::Deployment* deployment, const ContentId& c
 }
 
 }  // namespace
+
+v1::Deployment StopEntry(const Pod& pod) {
+  v1::Deployment deployment;
+  deployment.set_uid(pod.uid.value());
+  deployment.set_namespace_(pod.ns);
+  deployment.set_name(pod.name);
+  deployment.set_pod_generation(pod.pod_generation);
+  // Nobody reads what it names; agents want one that could be.
+  deployment.set_digest((pod.workload ? pod.workload->digest : Sha256("")).value());
+  deployment.mutable_stop()->set_grace_seconds(pod.stop.value_or(0));
+  return deployment;
+}
 
 std::optional<v1::Deployment> DeploymentBuilder::Build(const Pod& pod, const v1::Deployment* former,
                                                        std::map<Digest, std::string>& blobs) const {

@@ -12,6 +12,9 @@
 
 namespace slicelet::provider {
 
+/// The entry that ends a pod of which no manifest tells any more: it says nothing but whose end it is.
+[[nodiscard]] v1::Deployment StopEntry(const Pod& pod);
+
 /// Makes the deployments of one host's next manifest from its pods and from what the last one held.
 struct DeploymentBuilder {
   const ContentSealer& sealer;
