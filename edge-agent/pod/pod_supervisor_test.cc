@@ -259,6 +259,26 @@ TEST_F(PodSupervisorTest, FailedPullsShowTheKubeletsWords) {
   EXPECT_TRUE(host_.RunUntil([&] { return host_.IsReady("u1"); }));
 }
 
+TEST_F(PodSupervisorTest, AContainerWhoseConfigurationIsMissingWaitsAlone) {
+  v1::Workload pod = host_.Pod("u1");
+  *pod.add_containers() = host_.MakeContainer("needy", "app");
+  pod.mutable_containers(1)->set_config_error("configmap \"settings\" not found");
+  host_.Apply({pod});
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.runtime_host.StartCount("u1", "main") == 1; }));
+  ASSERT_TRUE(host_.RunUntil([&] {
+    return host_.Status("u1").containers(1).state().waiting().reason() == "CreateContainerConfigError";
+  }));
+  EXPECT_EQ(host_.Status("u1").containers(1).state().waiting().message(), "configmap \"settings\" not found");
+  EXPECT_TRUE(host_.Status("u1").containers(0).state().has_running());
+  host_.loop.Advance(seconds(60));
+  EXPECT_EQ(host_.runtime_host.StartCount("u1", "needy"), 0);
+
+  pod.mutable_containers(1)->clear_config_error();
+  host_.Apply({pod});
+  EXPECT_TRUE(host_.RunUntil([&] { return host_.IsReady("u1"); }));
+  EXPECT_EQ(host_.runtime_host.StartCount("u1", "main"), 1) << "the other one is not touched";
+}
+
 TEST_F(PodSupervisorTest, ProbesDecideReadinessAndRestarts) {
   v1::Workload pod = host_.Pod("u1");
   for (auto* probe : {pod.mutable_containers(0)->mutable_readiness_probe(),

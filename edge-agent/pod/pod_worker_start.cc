@@ -215,6 +215,8 @@ void PodWorker::EnsureImage(const std::string& name) {
 
 absl::StatusOr<ContainerConfig> PodWorker::BuildContainer(const v1::Container& container, bool init,
                                                           std::uint32_t attempt) {
+  // What it needs does not exist in Kubernetes; the other containers do not wait for that.
+  if (!container.config_error().empty()) return absl::FailedPreconditionError(container.config_error());
   const HostFacts facts = Facts();
   ContainerInputs inputs;
   inputs.attempt = attempt;

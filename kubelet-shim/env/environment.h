@@ -40,9 +40,9 @@ struct Environment {
   /// Something no amount of waiting cures.
   std::optional<v1::Refusal> refusal;
 
-  [[nodiscard]] bool complete() const {
-    return !unread && config_errors.empty() && mount_errors.empty() && !refusal.has_value();
-  }
+  /// Nothing is missing that the whole pod needs. Containers in `config_errors` wait alone.
+  [[nodiscard]] bool pod_complete() const { return !unread && mount_errors.empty() && !refusal.has_value(); }
+  [[nodiscard]] bool complete() const { return pod_complete() && config_errors.empty(); }
 };
 
 /// The kubelet's rules for a container's variables (pkg/kubelet makeEnvironmentVariables). Pure.

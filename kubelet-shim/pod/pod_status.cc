@@ -15,6 +15,9 @@ using Json = nlohmann::json;
 using kube::Find;
 using kube::TextAt;
 
+/// False with a reason while no host takes the pod.
+constexpr char kPlaced[] = "slicelet.io/Placed";
+
 struct Wanted {
   std::string type{};
   bool status = false;
@@ -91,6 +94,10 @@ class Conditions {
     if (!IsTrue(ConditionOf(pod, "PodScheduled"))) Add({.type = "PodScheduled", .status = true});
     if (sources.report != nullptr) {
       for (const auto& condition : sources.report->conditions()) Add(condition);
+      // It has a status, so some host took it after all.
+      if (sources.report->has_status() && ConditionOf(pod, kPlaced) != nullptr) {
+        Add({.type = kPlaced, .status = true});
+      }
     }
   }
 

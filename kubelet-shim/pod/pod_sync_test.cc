@@ -100,6 +100,150 @@ TEST_F(PodSyncTest, AMissingConfigMapHoldsThePodUntilItAppears) {
   EXPECT_THAT(last_apply_.references(), ElementsAre("configmap/settings"));
 }
 
+class PodOfTwoTest : public PodSyncTest {
+ protected:
+  /// "app" needs nothing, "needy" needs ConfigMap settings; as init containers or as containers.
+  std::string MakePodOfTwo(const char* list) {
+    Json pod = {{"metadata", {{"name", "two"}, {"namespace", "default"}}},
+                {"spec", {{"nodeName", "edge-1"}}}};
+    pod["spec"]["containers"] = Json::array({{{"name", "main"}, {"image", "i"}}});
+    pod["spec"][list] =
+        Json::array({{{"name", "app"}, {"image", "i"}},
+                     {{"name", "needy"},
+                      {"image", "i"},
+                      {"envFrom", Json::array({{{"configMapRef", {{"name", "settings"}}}}})}}});
+    const std::string uid = kube::UidOf(Make(kube::kPods, pod));
+    names_[uid] = "two";
+    return uid;
+  }
+  void MakeSettings() {
+    Make(kube::kConfigMaps,
+         Json::parse(R"({"metadata": {"name": "settings", "namespace": "default"}, "data": {"A": "1"}})"));
+  }
+  [[nodiscard]] const v1::ContainerEnvironment* Needy() const {
+    for (const auto& environment : last_apply_.environment()) {
+      if (environment.container() == "needy") return &environment;
+    }
+    return nullptr;
+  }
+  bool HasA() {
+    for (const auto& variable : Needy()->env()) {
+      if (variable.name() == "A") return true;
+    }
+    return false;
+  }
+  static v1::WorkloadStatus RunningTwo(const std::string& uid) {
+    v1::WorkloadStatus status = Running(uid);
+    auto& needy = *status.add_containers();
+    needy.set_name("needy");
+    needy.set_container_id("containerd://2");
+    needy.mutable_state()->mutable_running()->set_started_at(1'767'225'599'000'000'000);
+    return status;
+  }
+};
+
+TEST_F(PodOfTwoTest, OneContainersMissingConfigMapHoldsBackThatOneAlone) {
+  Take();
+  MakePodOfTwo("containers");
+  EXPECT_THAT(Take(), ElementsAre("apply two"));
+  ASSERT_NE(Needy(), nullptr);
+  EXPECT_EQ(Needy()->config_error(), "configmap \"settings\" not found");
+  EXPECT_EQ(Needy()->env_size(), 0);
+  EXPECT_THAT(EventReasons(), UnorderedElementsAre("MandatoryConfigMapNotFound", "Failed"));
+
+  MakeSettings();
+  loop_.Advance(seconds(2));
+  EXPECT_THAT(Take(), ElementsAre("referent configmap/settings", "apply two"));
+  EXPECT_EQ(Needy()->config_error(), "");
+  EXPECT_TRUE(HasA());
+}
+
+TEST_F(PodOfTwoTest, LaterInitContainersWaitAloneAndTheFirstHoldsThePod) {
+  Take();
+  MakePodOfTwo("initContainers");
+  EXPECT_THAT(Take(), ElementsAre("apply two"));
+  EXPECT_NE(Needy()->config_error(), "");
+
+  Json pod = {{"metadata", {{"name", "first"}, {"namespace", "default"}}},
+              {"spec", {{"nodeName", "edge-1"}}}};
+  pod["spec"]["containers"] = Json::array({{{"name", "main"}, {"image", "i"}}});
+  pod["spec"]["initContainers"] =
+      Json::array({{{"name", "needy"},
+                    {"image", "i"},
+                    {"envFrom", Json::array({{{"configMapRef", {{"name", "settings"}}}}})}}});
+  Make(kube::kPods, pod);
+  EXPECT_THAT(Take(), IsEmpty());
+  EXPECT_EQ(Pod("first")["status"]["initContainerStatuses"][0]["state"]["waiting"]["reason"],
+            "CreateContainerConfigError");
+}
+
+TEST_F(PodOfTwoTest, AContainerThatHadItsEnvironmentKeepsIt) {
+  MakeSettings();
+  const auto uid = MakePodOfTwo("containers");
+  Take();
+  ASSERT_TRUE(HasA());
+  Report(RunningTwo(uid));
+  ASSERT_TRUE(server_.cluster().Delete(kAdmin, {kube::kConfigMaps, "default", "settings", ""}, {}).ok());
+  loop_.Advance(seconds(70));
+  // Even if something else makes the pod travel again.
+  Take();
+  ASSERT_TRUE(server_.cluster()
+                  .Patch(kAdmin, {kube::kPods, "default", "two", ""}, kube::PatchType::kMerge,
+                         {{"metadata", {{"labels", {{"x", "y"}}}}}})
+                  .ok());
+  EXPECT_THAT(Take(), ElementsAre("apply two"));
+  EXPECT_EQ(Needy()->config_error(), "");
+  EXPECT_TRUE(HasA());
+}
+
+TEST_F(PodOfTwoTest, ARestartedShimTakesNothingFromAContainerThatRuns) {
+  MakeSettings();
+  const auto uid = MakePodOfTwo("containers");
+  Take();
+  Report(RunningTwo(uid));
+  ASSERT_TRUE(server_.cluster().Delete(kAdmin, {kube::kConfigMaps, "default", "settings", ""}, {}).ok());
+  const Json before = Pod("two")["status"];
+  Restart();
+  EXPECT_THAT(Take(), ElementsAre("synced two"));
+  loop_.Advance(seconds(10));
+  // What it looks like is what its host says, not what it lacks.
+  EXPECT_EQ(Pod("two")["status"], before);
+  auto status = RunningTwo(uid);
+  status.mutable_containers(0)->set_restart_count(3);
+  Report(status);
+  EXPECT_EQ(Pod("two")["status"]["phase"], "Running");
+  EXPECT_EQ(Pod("two")["status"]["containerStatuses"][0]["restartCount"], 3);
+  EXPECT_EQ(EventReasons().size(), 1U) << "only that the ConfigMap is missing";
+  Delete("two");
+  EXPECT_THAT(Take(), ElementsAre("stop two 30"));
+}
+
+TEST_F(PodSyncTest, AReportWithoutAStatusShowsWhyNoHostTakesThePod) {
+  const auto uid = MakePod("web");
+  loop_.RunReady();
+  v1::PodReport report;
+  report.set_uid(uid);
+  report.set_node("edge-1");
+  auto& placed = *report.add_conditions();
+  placed.set_type("slicelet.io/Placed");
+  placed.set_reason("HostStoreFull");
+  placed.set_message("host edge-1: no space left");
+  pods_->OnReport(report);
+  loop_.RunReady();
+  EXPECT_EQ(ConditionStatus(Pod("web"), "slicelet.io/Placed"), "False");
+  EXPECT_EQ(Pod("web")["status"]["phase"], "Pending");
+  EXPECT_EQ(Pod("web")["status"]["containerStatuses"][0]["state"]["waiting"]["reason"], "ContainerCreating");
+
+  Report(Running(uid));
+  EXPECT_EQ(ConditionStatus(Pod("web"), "slicelet.io/Placed"), "True");
+  EXPECT_EQ(Pod("web")["status"]["phase"], "Running");
+
+  // One that runs does not fall back to Pending.
+  pods_->OnReport(report);
+  loop_.RunReady();
+  EXPECT_EQ(Pod("web")["status"]["phase"], "Running");
+}
+
 TEST_F(PodSyncTest, AMissingVolumeIsAFailedMount) {
   MakePod("web", Json::object(),
           Json::parse(R"({"volumes": [{"name": "v", "secret": {"secretName": "s"}}]})"));

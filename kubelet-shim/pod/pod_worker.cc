@@ -1,6 +1,8 @@
 #include "kubelet-shim/pod/pod_worker.h"
 
 #include <algorithm>
+#include <map>
+#include <set>
 #include <utility>
 
 #include "common/base/encoding.h"
@@ -86,18 +88,20 @@ void PodWorker::OnObject(Json pod) {
 void PodWorker::Sync() {
   const std::vector<ServiceAddress>* services = context_.services();
   if (services == nullptr) return;
-  const Environment environment = ResolveEnvironment(
+  Environment environment = ResolveEnvironment(
       pod_, [this](const ReferentKey& key) { return context_.referents.Find(uid_, key); }, *services);
   if (environment.unread && !good_) return;
+  KeepFormer(environment);
   const bool finished = IsTerminalPhase(TextAt(pod_, {"status", "phase"}));
   if (!finished) Notify(environment);
-  if (environment.complete()) {
+  if (Deliverable(environment)) {
     blocked_ = false;
     config_errors_.clear();
     good_ = environment;
   } else if (!good_ && environment.refusal && !EverStarted()) {
     Refuse(*environment.refusal);
-  } else if (!good_ && !finished) {
+  } else if (!good_ && !finished && !EverStarted()) {
+    // One that runs already is shown as its host reports it.
     Block(environment);
   }
   const bool stopping = kube::BeingDeleted(pod_);
@@ -118,7 +122,14 @@ void PodWorker::Apply() {
   v1::ShimMessage message;
   v1::PodApply& apply = *message.mutable_pod_apply();
   apply.set_node(context_.node);
-  for (const auto& container : good_->containers) *apply.add_environment() = container;
+  // By name: whether a container waits or not must not move the others.
+  std::map<std::string, v1::ContainerEnvironment> containers;
+  for (const auto& container : good_->containers) containers[container.container()] = container;
+  for (const auto& [container, error] : good_->config_errors) containers[container].set_config_error(error);
+  for (auto& [name, container] : containers) {
+    container.set_container(name);
+    *apply.add_environment() = std::move(container);
+  }
   for (const auto& reference : good_->references) apply.add_references(reference);
   const std::string fingerprint = Fingerprint(pod_, apply);
   if (fingerprint == sent_) return;
@@ -166,6 +177,38 @@ void PodWorker::Stop() {
   context_.send(std::move(message));
 }
 
+void PodWorker::KeepFormer(Environment& environment) const {
+  if (!good_) return;
+  bool kept = false;
+  for (const auto& former : good_->containers) {
+    if (environment.config_errors.erase(former.container()) == 0) continue;
+    environment.containers.push_back(former);
+    kept = true;
+  }
+  if (!kept) return;
+  // What it refers to is kept with it.
+  std::set<std::string> references(environment.references.begin(), environment.references.end());
+  references.insert(good_->references.begin(), good_->references.end());
+  environment.references.assign(references.begin(), references.end());
+}
+
+bool PodWorker::Deliverable(const Environment& environment) const {
+  if (!environment.pod_complete()) return false;
+  const auto& errors = environment.config_errors;
+  // Of a container that ran once the host has what is unknown here: a delivery would take it away.
+  for (const auto& [container, error] : errors) {
+    if (EverStarted(container)) return false;
+  }
+  const auto waits = [&errors](const Json& container) {
+    return errors.count(TextAt(container, {"name"})) != 0;
+  };
+  const Json* init = Find(pod_, {"spec", "initContainers"});
+  if (init != nullptr && init->is_array() && !init->empty()) return !waits(init->front());
+  const Json* containers = Find(pod_, {"spec", "containers"});
+  return containers == nullptr || !containers->is_array() ||
+         !std::all_of(containers->begin(), containers->end(), waits);
+}
+
 void PodWorker::Block(const Environment& environment) {
   blocked_ = true;
   // While a volume is missing no container comes as far as its variables.
@@ -178,10 +221,11 @@ void PodWorker::Notify(const Environment& environment) {
   if (!good_) {
     for (const auto& error : environment.mount_errors)
       current.insert({.reason = "FailedMount", .message = error});
-    if (environment.mount_errors.empty()) {
-      for (const auto& [container, error] : environment.config_errors) {
-        current.insert({.reason = "Failed", .message = "Error: " + error, .container = container});
-      }
+  }
+  if (good_ || environment.mount_errors.empty()) {
+    for (const auto& [container, error] : environment.config_errors) {
+      if (EverStarted(container)) continue;
+      current.insert({.reason = "Failed", .message = "Error: " + error, .container = container});
     }
   }
   for (const auto& notice : current) {
@@ -214,7 +258,9 @@ void PodWorker::Refuse(const v1::Refusal& refusal) {
 
 void PodWorker::OnReport(v1::PodReport report) {
   for (const auto& event : report.status().events()) OnEvent(event);
-  report.mutable_status()->clear_events();
+  // One that runs, as far as the API knows, has a status that will come.
+  if (!report.has_status() && EverStarted()) return;
+  if (report.has_status()) report.mutable_status()->clear_events();
   const bool refused = report.status().has_refused();
   const v1::Refusal refusal = report.status().refused();
   report_ = std::move(report);
@@ -320,18 +366,19 @@ Json PodWorker::MissingPatch() const {
   if (refusal_ && !refusal_due_) return Json();
   if (!report_ && !blocked_ && !refusal_ && !gone_) return Json();
   StatusSources sources{.report = report_ ? &*report_ : nullptr, .gone = gone_};
-  if (!report_) sources.config_errors = config_errors_;
+  if (!report_ || !report_->has_status()) sources.config_errors = config_errors_;
   if (refusal_) sources.refusal = refusal_;
   const std::string host_pod_ip =
       report_ && report_->status().pod_ips_size() > 0 ? report_->status().pod_ips(0) : std::string();
   return StatusPatch(pod_, ComposeStatus(pod_, sources, context_.clock.Now()), host_pod_ip);
 }
 
-bool PodWorker::EverStarted() const {
+bool PodWorker::EverStarted(const std::string& container) const {
   for (const char* list : {"initContainerStatuses", "containerStatuses"}) {
     const Json* statuses = Find(pod_, {"status", list});
     if (statuses == nullptr || !statuses->is_array()) continue;
     for (const Json& status : *statuses) {
+      if (!container.empty() && TextAt(status, {"name"}) != container) continue;
       if (!TextAt(status, {"containerID"}).empty()) return true;
     }
   }

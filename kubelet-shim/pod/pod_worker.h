@@ -49,12 +49,13 @@ struct PodContext {
 ///
 ///   unsettled --(references read)--> applied        PodApply sent; sent again when spec, metadata or
 ///   environment change
-///                                \-> blocked        a mandatory reference is missing: waits, with the
-///                                kubelet's words
+///                                \-> blocked        a mandatory reference is missing and no container could
+///                                start: waits, with the kubelet's words
 ///                                \-> refused        phase Failed, when its owner's turn comes
 ///   applied --(deletionTimestamp)--> PodStop --(PodGone)--> final status, then DELETE
 ///
-/// Holds no durable state. Once applied, a reference that vanishes changes nothing for the pod.
+/// A reference that one container alone misses holds back that container alone. Holds no durable state. Once
+/// applied, a reference that vanishes changes nothing for the containers that had it.
 class PodWorker {
  public:
   PodWorker(PodContext& context, kube::Json pod);
@@ -85,6 +86,10 @@ class PodWorker {
   void Apply();
   void Stop();
   void Block(const Environment& environment);
+  /// Containers that had their environment once keep it, whatever is missing now.
+  void KeepFormer(Environment& environment) const;
+  /// The pod can go to its host, as far as it is known.
+  [[nodiscard]] bool Deliverable(const Environment& environment) const;
   void Refuse(const v1::Refusal& refusal);
   void Notify(const Environment& environment);
   void StartTokens();
@@ -93,8 +98,8 @@ class PodWorker {
               const std::string& container = "");
   void Settle();
   [[nodiscard]] kube::Json MissingPatch() const;
-  /// A container of it ran, as far as the API knows.
-  [[nodiscard]] bool EverStarted() const;
+  /// A container of it (of that name, unless empty) ran, as far as the API knows.
+  [[nodiscard]] bool EverStarted(const std::string& container = "") const;
   /// A host may hold something of it.
   [[nodiscard]] bool MayRun() const { return good_.has_value() || report_.has_value() || EverStarted(); }
 
@@ -103,7 +108,8 @@ class PodWorker {
   const PodUid uid_;
   bool settled_ = false;
 
-  /// The last complete environment, which the host keeps while a reference is missing later.
+  /// The last environment that the pod could start with, which the host keeps while a reference is missing
+  /// later.
   std::optional<Environment> good_;
   std::map<std::string, std::string> config_errors_;
   bool blocked_ = false;

@@ -38,6 +38,7 @@ void TranslateEnv(FieldReader& from, PodParts& parts, v1::Container& out) {
       std::ranges::find(parts.environment, out.name(), &v1::ContainerEnvironment::container);
   if (resolved != parts.environment.end()) {
     *out.mutable_env() = resolved->env();
+    out.set_config_error(resolved->config_error());
     for (const v1::EnvVar& var : out.env()) {
       if (var.has_secret()) parts.contents.insert(var.secret().content_id());
     }

@@ -123,6 +123,21 @@ TEST(Translate, KeepsTheOrderOfTheResolvedEnvironment) {
   EXPECT_EQ(env[2].name(), "M");
 }
 
+TEST(Translate, TellsTheHostWhichContainerLacksItsConfiguration) {
+  v1::ContainerEnvironment environment;
+  environment.set_container("main");
+  environment.set_config_error("configmap \"settings\" not found");
+  const auto pod =
+      With("/spec/containers/0/envFrom", Json::parse(R"([{"configMapRef": {"name": "settings"}}])"));
+
+  const auto result = Translate(pod, {environment});
+
+  ASSERT_TRUE(std::holds_alternative<Translation>(result));
+  const auto& container = std::get<Translation>(result).workload.containers(0);
+  EXPECT_EQ(container.config_error(), "configmap \"settings\" not found");
+  EXPECT_EQ(container.env_size(), 0);
+}
+
 TEST(Translate, SaysSoWhenNobodyResolvedAnEnvironmentVariable) {
   const auto pod =
       With("/spec/containers/0/env",
