@@ -145,11 +145,13 @@ absl::Status KeyRing::Add(const v1::KeyCertificate& certificate) {
     return absl::PermissionDeniedError("key certificate " + body.key_id() + " does not name its own key");
   }
   if (body.number() < highest_number_) {
+    Withdraw(body.number(), certificate);
     return absl::PermissionDeniedError("key certificate " + body.key_id() + " has number " +
                                        std::to_string(body.number()) + ", withdrawn by number " +
                                        std::to_string(highest_number_));
   }
   if (body.number() > highest_number_) {
+    for (const auto& [id, former] : certificates_) Withdraw(highest_number_, former);
     certificates_.clear();
     keys_.clear();
     highest_number_ = body.number();
@@ -172,6 +174,26 @@ absl::Status KeyRing::Verify(SignaturePurpose purpose, const std::string& key_id
 
 absl::Status KeyRing::VerifyManifest(const v1::SignedManifest& manifest) const {
   return Verify(SignaturePurpose::kManifest, manifest.key_id(), manifest.manifest(), manifest.signature());
+}
+
+absl::Status KeyRing::VerifyAccepted(const v1::SignedManifest& manifest) const {
+  for (const auto& [number, certificate] : withdrawn_) {
+    v1::KeyCertificateBody body;
+    if (body.ParseFromString(certificate.body()) && body.key_id() == manifest.key_id() &&
+        VerifySignature(body.public_key(), SignaturePurpose::kManifest, manifest.manifest(),
+                        manifest.signature())) {
+      return absl::OkStatus();
+    }
+  }
+  return VerifyManifest(manifest);
+}
+
+void KeyRing::Withdraw(std::uint64_t number, const v1::KeyCertificate& certificate) {
+  for (const auto& [known, former] : withdrawn_) {
+    if (former.body() == certificate.body()) return;
+  }
+  withdrawn_.emplace(number, certificate);
+  if (withdrawn_.size() > kMaxWithdrawn) withdrawn_.erase(withdrawn_.begin());
 }
 
 }  // namespace slicelet

@@ -47,9 +47,11 @@ v1::KeyCertificate CertifyKey(const Signer& root, const std::string& hub_id, std
                               const std::string& purpose, std::uint64_t number);
 
 /// The keys of one purpose that a host trusts: those its hub's root key certified for it, with a number not
-/// below the highest seen.
+/// below the highest seen. Withdrawn ones still prove what was accepted before they were.
 class KeyRing {
  public:
+  static constexpr std::size_t kMaxWithdrawn = 4;
+
   KeyRing(std::string hub_id, std::string root_public_key, std::string purpose = "manifest")
       : hub_id_(std::move(hub_id)),
         root_public_key_(std::move(root_public_key)),
@@ -64,19 +66,28 @@ class KeyRing {
                                     std::string_view bytes, std::string_view signature) const;
   /// The same for a manifest.
   [[nodiscard]] absl::Status VerifyManifest(const v1::SignedManifest& manifest) const;
+  /// The same for a manifest that was accepted before: a withdrawn key counts too. Never for a new one.
+  [[nodiscard]] absl::Status VerifyAccepted(const v1::SignedManifest& manifest) const;
   [[nodiscard]] const std::map<std::string, v1::KeyCertificate>& certificates() const {
     return certificates_;
   }
   /// Raw public keys by key id, all with the highest number seen.
   [[nodiscard]] const std::map<std::string, std::string>& keys() const { return keys_; }
+  /// The latest `kMaxWithdrawn` that a higher number replaced, by number.
+  [[nodiscard]] const std::multimap<std::uint64_t, v1::KeyCertificate>& withdrawn() const {
+    return withdrawn_;
+  }
 
  private:
+  void Withdraw(std::uint64_t number, const v1::KeyCertificate& certificate);
+
   std::string hub_id_;
   std::string root_public_key_;
   std::string purpose_;
   std::uint64_t highest_number_ = 0;
   std::map<std::string, v1::KeyCertificate> certificates_;
   std::map<std::string, std::string> keys_;
+  std::multimap<std::uint64_t, v1::KeyCertificate> withdrawn_;
 };
 
 }  // namespace slicelet

@@ -129,5 +129,27 @@ TEST_F(KeyRingTest, AHigherNumberWithdrawsLowerOnes) {
   EXPECT_EQ(ring_.certificates().size(), 1u);
 }
 
+TEST_F(KeyRingTest, AWithdrawnKeyStillProvesWhatWasAccepted) {
+  ASSERT_TRUE(ring_.Add(Certify(*first_, 1)).ok());
+  ASSERT_TRUE(ring_.Add(Certify(*second_, 2)).ok());
+  EXPECT_TRUE(ring_.VerifyAccepted(Sign(*first_, "manifest")).ok());
+  EXPECT_TRUE(ring_.VerifyAccepted(Sign(*second_, "manifest")).ok());
+  EXPECT_TRUE(absl::IsNotFound(ring_.VerifyAccepted(Sign(*root_, "manifest"))));
+
+  // Also when the keys are read back in another order.
+  KeyRing again(kHub, root_->public_key());
+  ASSERT_TRUE(again.Add(Certify(*second_, 2)).ok());
+  EXPECT_TRUE(absl::IsPermissionDenied(again.Add(Certify(*first_, 1))));
+  EXPECT_TRUE(again.VerifyAccepted(Sign(*first_, "manifest")).ok());
+  EXPECT_TRUE(absl::IsNotFound(again.VerifyManifest(Sign(*first_, "manifest"))));
+
+  for (std::uint64_t number = 3; number < 20; ++number) {
+    const auto key = MakeSignerFromSeed(std::string(32, static_cast<char>('A' + number)));
+    ASSERT_TRUE(ring_.Add(Certify(*key, number)).ok());
+  }
+  EXPECT_EQ(ring_.withdrawn().size(), KeyRing::kMaxWithdrawn);
+  EXPECT_EQ(ring_.withdrawn().begin()->first, 15u) << "the latest are kept";
+}
+
 }  // namespace
 }  // namespace slicelet

@@ -369,6 +369,27 @@ TEST_F(HubSessionTest, AnAcceptedGenerationSurvivesACrash) {
   EXPECT_EQ(Last(v1::HostMessage::kRejected)->rejected().code(), v1::Rejected::STALE_GENERATION);
 }
 
+TEST_F(HubSessionTest, ARotatedKeyDoesNotMakeTheHostForgetWhatItHolds) {
+  Settle({"a"});
+  signer_ = MakeSignerFromSeed(std::string(32, 'n'));
+  auto welcome = Welcome();
+  *welcome.mutable_welcome()->mutable_manifest_keys(0) =
+      CertifyKey(*root_, "hub", signer_->public_key(), "manifest", 2);
+  // Twice: the keys are read back and written again in between.
+  for (int boot = 0; boot < 2; ++boot) {
+    Crash();
+    StartAgent();
+    Run(seconds(3));
+    EXPECT_EQ(session_->accepted(), (Generation{1, 1}));
+    ASSERT_NE(Last(v1::HostMessage::kBirth), nullptr);
+    EXPECT_FALSE(Last(v1::HostMessage::kBirth)->birth().amnesiac());
+    Say(welcome);
+    Run(seconds(1));
+  }
+  Say(Signed(Manifest(1, 2, {"a"})));
+  EXPECT_EQ(session_->accepted(), (Generation{1, 2}));
+}
+
 TEST_F(HubSessionTest, JoinsChunksAndStoresTheBlob) {
   Settle({"a"});
   const std::string content = "workload a";

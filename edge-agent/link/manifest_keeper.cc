@@ -27,7 +27,7 @@ ManifestKeeper::ManifestKeeper(Options options, AgentStore& store, v1::AgentSett
   const auto& stored = store_.loaded().manifest;
   if (!stored) return;
   v1::Manifest manifest;
-  absl::Status status = keys_.VerifyManifest(*stored);
+  absl::Status status = keys_.VerifyAccepted(*stored);
   if (status.ok() && !manifest.ParseFromString(stored->manifest()))
     status = absl::DataLossError("cannot be decoded");
   if (!status.ok()) {
@@ -52,6 +52,8 @@ bool ManifestKeeper::AddKeys(const google::protobuf::RepeatedPtrField<v1::KeyCer
   for (const auto& [id, certificate] : keys_.certificates()) changed = changed || known.count(id) == 0;
   if (!changed) return false;
   settings_.clear_keys();
+  // The stored manifest may be one of theirs until the hub has signed another.
+  for (const auto& [number, certificate] : keys_.withdrawn()) *settings_.add_keys() = certificate;
   for (const auto& [id, certificate] : keys_.certificates()) {
     *settings_.add_keys() = certificate;
     v1::KeyCertificateBody body;

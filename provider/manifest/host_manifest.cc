@@ -43,6 +43,8 @@ HostManifest::HostManifest(std::string hub_id, HostId host, v1::HostRecord store
     current_.Clear();
     record_.clear_manifest();
   }
+  // After a rotation hosts take nothing that the former key signed.
+  forced_ = has_manifest() && record_.manifest().key_id() != dependencies_.signer.key_id();
   durable_ = base_ = ByUid(current_);
   dependencies_.shelf.Use(BlobsOf(current_));
 }

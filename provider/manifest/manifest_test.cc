@@ -104,6 +104,24 @@ TEST_F(HostManifestTest, WhatItHandsOnIsBounded) {
   EXPECT_EQ(fresh_.size(), 2U);
 }
 
+TEST_F(HostManifestTest, ARotatedKeySignsEverythingAnew) {
+  Want("a", "d");
+  loop_.Advance(seconds(1));
+  const v1::HostRecord stored = manifest_->record();
+  Make(stored);
+  manifest_->Touch();
+  loop_.Advance(seconds(1));
+  EXPECT_EQ(manifest_->generation(), (Generation{1, 1})) << "the same key";
+
+  signer_ = MakeSignerFromSeed(std::string(32, 't'));
+  Make(stored);
+  manifest_->Touch();
+  loop_.Advance(seconds(1));
+  EXPECT_EQ(manifest_->generation(), (Generation{1, 2}));
+  EXPECT_EQ(manifest_->record().manifest().key_id(), signer_->key_id());
+  EXPECT_EQ(manifest_->deployments().size(), 1U);
+}
+
 TEST_F(HostManifestTest, ItIsDurableBeforeItCounts) {
   bool durable_before_done = false;
   store_.OnPoint([&](MemoryHubStore::Point point) {
