@@ -47,7 +47,7 @@ leave_cluster() {
   kubectl --kubeconfig "$kubeconfig" delete --ignore-not-found --timeout=30s -f samples/minimal/pod.yaml
   kubectl --kubeconfig "$kubeconfig" delete --ignore-not-found --timeout=30s -n slicelet edgehost gw-1
   "$slicectl" node decommission gw-1
-  kubectl --kubeconfig "$kubeconfig" delete --timeout=30s node gw-1
+  kubectl --kubeconfig "$kubeconfig" wait --for=delete --timeout=30s node gw-1
 }
 cleanup() {
   trap - EXIT INT TERM

@@ -19,6 +19,7 @@ LeaderLease::LeaderLease(Options options, Loop& loop, Clock& clock, Random& rand
       api_(api),
       handler_(std::move(handler)),
       ref_{kube::kLeases, options_.ns, options_.name, ""},
+      highest_(options_.floor),
       timer_(loop),
       deadline_(loop) {}
 

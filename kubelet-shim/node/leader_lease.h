@@ -23,6 +23,8 @@ class LeaderLease {
     std::string name;
     std::string identity;
     Duration duration = std::chrono::seconds(15);
+    /// Every incarnation is above it: known from elsewhere, should the lease itself be of a restored cluster.
+    std::uint64_t floor = 0;
   };
   struct Handler {
     std::function<void(std::uint64_t incarnation)> on_acquired;
@@ -60,7 +62,7 @@ class LeaderLease {
   kube::Json lease_;
   std::uint64_t incarnation_ = 0;
   /// Of this process: a deleted or restored lease may not lead back below it.
-  std::uint64_t highest_ = 0;
+  std::uint64_t highest_;
   std::string seen_version_;
   MonotonicTime seen_at_{};
   MonotonicTime renewed_at_{};

@@ -144,6 +144,9 @@ std::vector<NodeCondition> WantedConditions(const NodeFactsheet& sheet, const Js
   if (sheet.report.has_value() && sheet.report->has_link())
     add("slicelet.io/LinkReady", sheet.report->link());
   if (sheet.report.has_value() && sheet.report->has_held()) add("slicelet.io/PodsHeld", sheet.report->held());
+  if (sheet.report.has_value()) {
+    for (const auto& reported : sheet.report->conditions()) add(reported.type().c_str(), reported);
+  }
   return conditions;
 }
 

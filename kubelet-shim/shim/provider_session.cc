@@ -50,7 +50,7 @@ void ProviderSession::OnHelloAck(const v1::HelloAck& ack) {
   if (ack.refused()) {
     DropPipe();
     LogWarning("provider refused this shim", {{"hub", ack.hub_id()}, {"message", ack.message()}});
-    handler_.on_refused(ack.message());
+    handler_.on_refused(ack.highest_incarnation());
     return;
   }
   ready_ = true;

@@ -33,8 +33,8 @@ class ProviderSession {
     /// Only while ready.
     std::function<void(v1::ProviderMessage)> on_message;
     std::function<void()> on_lost;
-    /// A newer shim holds the nodes. May destroy the session.
-    std::function<void(const std::string& message)> on_refused;
+    /// The provider has heard of a newer shim, of incarnation `highest`. May destroy the session.
+    std::function<void(std::uint64_t highest)> on_refused;
   };
 
   ProviderSession(Loop& loop, Random& random, Shim::ProviderConnector& provider, v1::Hello hello,

@@ -1,11 +1,13 @@
 #include "kubelet-shim/shim/shim.h"
 
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "common/log/log.h"
 #include "kubelet-shim/node/leader_lease.h"
+#include "kubelet-shim/node/node_removal.h"
 #include "kubelet-shim/shim/pod_queries.h"
 #include "kubelet-shim/shim/provider_session.h"
 #include "kubelet-shim/shim/slice_node.h"
@@ -43,11 +45,13 @@ struct Shim::Impl {
   void StartLeading(std::uint64_t incarnation);
   /// Nothing is written or sent after it returns.
   void StopLeading();
-  void OnRefused();
+  void OnRefused(std::uint64_t highest);
   void OnReady();
   void OnMessage(v1::ProviderMessage message);
   void OnDeclare(v1::NodeDeclare declare);
   void OnRetire(const std::string& name);
+  /// Ends what is done for a node; its object and its pods stay.
+  void LetGo(const std::string& name);
   [[nodiscard]] SliceNode* Find(const std::string& node) const;
   [[nodiscard]] PodSync* PodsOf(const std::string& node) const;
 
@@ -65,12 +69,16 @@ struct Shim::Impl {
     ServiceCache services;
     SliceNode::Shared shared;
     std::map<std::string, std::unique_ptr<SliceNode>> nodes;
+    /// Of nodes that were given up.
+    std::map<std::string, std::unique_ptr<NodeRemoval>> removals;
   };
 
   const Options options;
   const Dependencies deps;
   RefusalSpacing refusals;
   std::unique_ptr<LeaderLease> lease;
+  /// The highest incarnation the provider was heard to know.
+  std::uint64_t lease_floor = 0;
   std::unique_ptr<Reign> reign;
   Timer lead_again;
   Backoff lead_backoff;
@@ -121,6 +129,7 @@ std::unique_ptr<LeaderLease> Shim::Impl::MakeLease() {
   lease_options.name = "slicelet-" + options.hub_id;
   lease_options.identity = options.shim_id;
   lease_options.duration = options.leader_lease;
+  lease_options.floor = lease_floor;
   LeaderLease::Handler handler;
   handler.on_acquired = [this](std::uint64_t incarnation) { StartLeading(incarnation); };
   handler.on_lost = [this](const std::string& reason) {
@@ -147,7 +156,7 @@ void Shim::Impl::StartLeading(std::uint64_t incarnation) {
               [this] {
                 for (const auto& [name, node] : reign->nodes) node->OnSessionLost();
               },
-          .on_refused = [this](const std::string&) { OnRefused(); }});
+          .on_refused = [this](std::uint64_t highest) { OnRefused(highest); }});
   reign->session->Start();
 }
 
@@ -159,9 +168,11 @@ void Shim::Impl::StopLeading() {
   reign.reset();
 }
 
-void Shim::Impl::OnRefused() {
+void Shim::Impl::OnRefused(std::uint64_t highest) {
   StopLeading();
-  // Each acquisition has a higher incarnation than the one before.
+  // Who holds the lease is right, whatever its count: a restored cluster has an older one than the provider
+  // remembers. Each acquisition has a higher incarnation than the one before.
+  lease_floor = std::max(lease_floor, highest);
   if (lease) lease->Release([] {});
   lead_again.Set(lead_backoff.Next(), [this] { Start(); });
 }
@@ -212,6 +223,7 @@ void Shim::Impl::OnDeclare(v1::NodeDeclare declare) {
     LogWarning("provider declared a node without a name");
     return;
   }
+  reign->removals.erase(name);
   auto& node = reign->nodes[name];
   const bool fresh = node == nullptr;
   if (fresh) {
@@ -223,18 +235,32 @@ void Shim::Impl::OnDeclare(v1::NodeDeclare declare) {
 }
 
 void Shim::Impl::OnRetire(const std::string& name) {
+  LogInfo("node retired", {{"node", name}});
+  LetGo(name);
+  deps.identity.Retire(name);
+  auto& removal = reign->removals[name];
+  // Said again: it is being removed.
+  if (removal) return;
+  removal = std::make_unique<NodeRemoval>(name, options.hub_id, deps.loop, deps.random, deps.controller,
+                                          [this, name] {
+                                            v1::ShimMessage message;
+                                            message.mutable_node_retired()->set_name(name);
+                                            reign->Send(std::move(message));
+                                            reign->removals.erase(name);
+                                          });
+  removal->Start();
+}
+
+void Shim::Impl::LetGo(const std::string& name) {
   const auto it = reign->nodes.find(name);
   if (it == reign->nodes.end()) return;
-  LogInfo("node retired", {{"node", name}});
   const bool read_services = it->second->api().get() == reign->services.api();
   reign->nodes.erase(it);
-  if (read_services) {
-    reign->services.Use(nullptr);
-    for (const auto& [other, node] : reign->nodes) {
-      if (node->api()) reign->services.Use(node->api());
-    }
+  if (!read_services) return;
+  reign->services.Use(nullptr);
+  for (const auto& [other, node] : reign->nodes) {
+    if (node->api()) reign->services.Use(node->api());
   }
-  deps.identity.Retire(name);
 }
 
 SliceNode* Shim::Impl::Find(const std::string& node) const {

@@ -80,6 +80,7 @@ class FakeProvider {
   std::vector<std::string> declared;
   std::vector<std::string> heard;
   std::uint64_t least_incarnation = 0;
+  bool tells_highest = false;
   std::uint64_t incarnation = 0;
 
  private:
@@ -91,6 +92,9 @@ class FakeProvider {
         v1::ProviderMessage ack;
         ack.mutable_hello_ack()->set_hub_id("hub-1");
         ack.mutable_hello_ack()->set_refused(incarnation < least_incarnation);
+        if (tells_highest && incarnation < least_incarnation) {
+          ack.mutable_hello_ack()->set_highest_incarnation(least_incarnation - 1);
+        }
         pipe_->Send(ack);
         if (incarnation < least_incarnation) return;
         for (const auto& node : declared) Declare(node);
@@ -117,6 +121,9 @@ class FakeProvider {
         break;
       case v1::ShimMessage::kReferentDelete:
         heard.push_back("drop " + message.referent_delete().name());
+        break;
+      case v1::ShimMessage::kNodeRetired:
+        heard.push_back("retired " + message.node_retired().name());
         break;
       default:
         break;
@@ -239,12 +246,32 @@ TEST_F(ShimTest, ARetiredNodeIsLetGo) {
   shim->Start();
   Take();
   provider_.Retire("edge-1");
-  Take();
+  EXPECT_THAT(Take(), ElementsAre("retired edge-1"));
   EXPECT_THAT(shim->Nodes(), ElementsAre("edge-2"));
   EXPECT_THAT(identity_.retired, ElementsAre("edge-1"));
   // The other node still learns of Services.
   MakePod("late", "edge-2");
   EXPECT_THAT(Take(), ElementsAre("apply late on edge-2"));
+  EXPECT_EQ(server_.cluster().Peek(kube::kNodes, "", "edge-1"), nullptr);
+  EXPECT_NE(server_.cluster().Peek(kube::kNodes, "", "edge-2"), nullptr);
+  // A provider that did not hear the answer asks again.
+  provider_.Retire("edge-1");
+  EXPECT_THAT(Take(), ElementsAre("retired edge-1"));
+}
+
+TEST_F(ShimTest, ANodeThatIsDeclaredAgainWhileItsObjectCanNotBeRemovedStays) {
+  const auto shim = MakeShim("a");
+  shim->Start();
+  Take();
+  server_.faults().before = [](const kube::KubeCall& call) {
+    return call.verb == kube::Verb::kDelete ? absl::UnavailableError("down") : absl::OkStatus();
+  };
+  provider_.Retire("edge-1");
+  EXPECT_THAT(Take(), IsEmpty());
+  provider_.Declare("edge-1");
+  Take();
+  server_.faults().before = nullptr;
+  EXPECT_THAT(Take(seconds(120)), Not(Contains("retired edge-1")));
   EXPECT_NE(server_.cluster().Peek(kube::kNodes, "", "edge-1"), nullptr);
 }
 
@@ -290,6 +317,16 @@ TEST_F(ShimTest, ARefusedShimLeadsAgainWithAHigherIncarnation) {
   Take(seconds(300));
   EXPECT_TRUE(shim->leading());
   EXPECT_EQ(provider_.incarnation, 3u);
+}
+
+TEST_F(ShimTest, AShimOfARestoredClusterRaisesItsLeaseAboveWhatTheProviderKnows) {
+  provider_.least_incarnation = 1'000;
+  provider_.tells_highest = true;
+  const auto shim = MakeShim("a");
+  shim->Start();
+  Take(seconds(10));
+  EXPECT_TRUE(shim->leading());
+  EXPECT_EQ(provider_.incarnation, 1'000u);
 }
 
 TEST_F(ShimTest, StandaloneNeedsNoLease) {

@@ -81,6 +81,7 @@ void ShimServer::OnHello(const std::shared_ptr<Connection>& connection, const v1
   ack.set_refused(!why.empty());
   ack.set_message(why);
   if (!why.empty()) {
+    ack.set_highest_incarnation(highest_);
     LogWarning("shim refused", {{"shim", hello.shim_id()}, {"why", why}});
     connection->pipe->Send(std::move(answer));
     Close(connection);

@@ -62,6 +62,7 @@ class ShimServerTest : public testing::Test, public ShimServer::Listener {
 TEST_F(ShimServerTest, AnOlderIncarnationIsRefusedAndANewerOneTakesOver) {
   Client& old = Hello("a", 4);
   EXPECT_TRUE(old.ack->refused());
+  EXPECT_EQ(old.ack->highest_incarnation(), 5U);
   EXPECT_TRUE(old.closed);
   Client& first = Hello("b", 6);
   EXPECT_FALSE(first.ack->refused());
@@ -70,6 +71,7 @@ TEST_F(ShimServerTest, AnOlderIncarnationIsRefusedAndANewerOneTakesOver) {
   EXPECT_TRUE(first.closed);
   EXPECT_EQ(gone_, 0) << "a take-over is no absence";
   EXPECT_TRUE(Hello("b", 6).ack->refused());
+  EXPECT_EQ(second.ack->highest_incarnation(), 0U);
   EXPECT_EQ(hellos_, 2);
   first.pipe->Send({});
   loop_.RunReady();

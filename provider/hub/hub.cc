@@ -64,6 +64,9 @@ Hub::Impl::~Impl() = default;
 void Hub::Impl::Load() {
   const HubStore::Loaded& loaded = d.store.loaded();
   for (const auto& [host, record] : loaded.hosts) EnsureHost(host);
+  for (const auto& [node, record] : loaded.nodes) {
+    if (record.retired() && HostOf(node) == nullptr) retiring.insert(node);
+  }
   for (const auto& [key, record] : loaded.statuses) {
     // What was pending is not worth remembering: Kubernetes shows that, or something newer.
     if (record.status().phase() == v1::PHASE_PENDING) continue;
@@ -109,6 +112,9 @@ Hub::Impl::HostState& Hub::Impl::EnsureHost(const HostId& host) {
   const auto stored = loaded.nodes.find(made.node);
   if (stored != loaded.nodes.end()) node = stored->second;
   node.set_node(made.node.value());
+  // It is wanted again.
+  node.set_retired(false);
+  retiring.erase(made.node);
   std::map<PodUid, v1::OrphanRecord> orphans;
   for (const auto& [uid, orphan] : loaded.orphans) {
     if (orphan.node() == made.node.value()) orphans.emplace(uid, orphan);
@@ -147,6 +153,7 @@ void Hub::Impl::OnRegistryChanged(const std::set<HostId>& changed) {
       streams.Close(id, absl::UnavailableError(Message(may)));
     }
     host.manifest->Touch();
+    ReportWaiting(host);
   }
   if (shims.connected() && !declared) DeclareNodes();
   links.Readmit();
@@ -156,10 +163,19 @@ void Hub::Impl::DeclareNodes() {
   if (!registry.listed()) return;
   declared = true;
   for (const auto& [id, host] : hosts) DeclareNode(*host);
+  RetireNodes();
   v1::ProviderMessage done;
   done.mutable_nodes_synced();
   shims.Send(std::move(done));
   for (const auto& [id, host] : hosts) ReportNode(*host);
+}
+
+void Hub::Impl::RetireNodes() {
+  for (const NodeName& node : retiring) {
+    v1::ProviderMessage message;
+    message.mutable_node_retire()->set_name(node.value());
+    shims.Send(std::move(message));
+  }
 }
 
 void Hub::Impl::DeclareNode(const HostState& host) {
@@ -194,6 +210,7 @@ void Hub::Impl::ReportNode(const HostState& host) {
   report.set_agent_version(host.agent_version);
   *report.mutable_link() = *link;
   *report.mutable_held() = host.judge->held();
+  if (!host.takes.type().empty()) *report.add_conditions() = host.takes;
   report.set_last_seen(session.last_seen() != 0 ? session.last_seen() : host.manifest->record().last_seen());
   shims.Send(std::move(message));
 }

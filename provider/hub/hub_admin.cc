@@ -118,12 +118,12 @@ absl::Status Hub::Impl::DecommissionNode(const v1::DecommissionNodeRequest& requ
   }
   LogWarning("node decommissioned",
              {{"node", host->node}, {"workloads", static_cast<std::uint64_t>(workloads)}});
-  v1::ProviderMessage message;
-  message.mutable_node_retire()->set_name(request.node());
-  shims.Send(std::move(message));
   HubStore::Batch batch;
   batch.hosts[id] = std::nullopt;
-  batch.nodes[host->node] = std::nullopt;
+  v1::NodeRecord& record = batch.nodes[host->node].emplace();
+  record.set_node(request.node());
+  record.set_retired(true);
+  record.set_shim_incarnation(shims.highest_incarnation());
   for (const v1::OrphanRecord& record : host->judge->Orphans())
     batch.orphans[PodUid(record.uid())] = std::nullopt;
   for (const Pod* pod : book.OnNode(host->node)) {
@@ -134,6 +134,8 @@ absl::Status Hub::Impl::DecommissionNode(const v1::DecommissionNodeRequest& requ
   Commit(std::move(batch));
   streams.Close(id, absl::UnavailableError("node " + request.node() + " was decommissioned"));
   decommissioned.insert(id);
+  retiring.insert(host->node);
+  if (declared) RetireNodes();
   links.Remove(id);
   hosts.erase(id);
   return absl::OkStatus();

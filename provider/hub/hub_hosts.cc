@@ -12,6 +12,30 @@
 #endif
 
 namespace slicelet::provider {
+namespace {
+
+const char* ReasonOf(v1::Rejected::Code code) {
+  switch (code) {
+    case v1::Rejected::BAD_SIGNATURE:
+      return "BadSignature";
+    case v1::Rejected::UNKNOWN_KEY:
+      return "UnknownKey";
+    case v1::Rejected::WRONG_HOST:
+      return "WrongHost";
+    case v1::Rejected::TOO_LARGE:
+      return "ManifestTooLarge";
+    case v1::Rejected::STORE_FULL:
+      return "HostStoreFull";
+    case v1::Rejected::STALE_GENERATION:
+      return "StaleGeneration";
+    case v1::Rejected::MALFORMED:
+      return "ManifestMalformed";
+    default:
+      return "ManifestRejected";
+  }
+}
+
+}  // namespace
 
 absl::Status Hub::Impl::Admit(const HostId& host) { return registry.MayConnect(host); }
 
@@ -62,7 +86,7 @@ bool Hub::Impl::OnBirth(const HostId& id, const v1::Birth& birth, std::uint64_t 
 void Hub::Impl::OnWelcomed(const HostId& id, const v1::Birth& birth) {
   HostState& host = *FindHost(id);
   if (host.awaiting_proof) {
-    host.proof.Set(kAskForProof, [this, &host] { AskForProof(host); });
+    host.proof.Set(kAskForProof, [this, &host] { ClaimUnproved(host, "it does not show it"); });
   } else if (host.manifest->has_manifest() && host.accepted < host.manifest->generation() &&
              (!host.amnesiac || host.manifest->nonce() == birth.nonce())) {
     Deliver(host);
@@ -84,13 +108,34 @@ void Hub::Impl::AskForProof(HostState& host) {
   command.set_expires(ToUnixNanos(d.clock.Now() + kAskForProof));
   command.mutable_manifest_bytes();
   links.Find(host.id)->Send(std::move(message));
-  host.proof.Set(kAskForProof, [this, &host] { AskForProof(host); });
+  host.proof.Set(kAskForProof, [this, &host] { ClaimUnproved(host, "it does not show it"); });
+}
+
+void Hub::Impl::ClaimUnproved(HostState& host, const std::string& why) {
+  if (!host.awaiting_proof) return;
+  SetTakes(host, false, "ClaimNotProved",
+           "the host says it holds a manifest that this hub does not know, and " + why +
+               "; nothing is sent to it or removed from it before");
+  if (!host.proof.armed()) AskForProof(host);
+}
+
+void Hub::Impl::SetTakes(HostState& host, bool takes, const std::string& reason, const std::string& why) {
+  v1::Condition& now = host.takes;
+  if (!now.type().empty() && now.status() == takes && now.reason() == reason && now.message() == why) return;
+  if (now.type().empty() || now.status() != takes) now.set_last_transition(ToUnixNanos(d.clock.Now()));
+  now.set_type("slicelet.io/ManifestAccepted");
+  now.set_status(takes);
+  now.set_reason(reason);
+  now.set_message(why);
+  ReportNode(host);
+  ReportWaiting(host);
 }
 
 void Hub::Impl::OnProof(HostState& host, const v1::SignedManifest& claimed) {
   const absl::StatusOr<v1::Manifest> proved = proof.Check(host.id, claimed);
   if (!proved.ok()) {
     LogError("claim not proved, it changes nothing", {{"host", host.id}, {"why", Message(proved.status())}});
+    ClaimUnproved(host, "it is none of this hub's");
     return;
   }
   const Generation generation = FromProto(proved->generation());
@@ -110,6 +155,7 @@ void Hub::Impl::OnProof(HostState& host, const v1::SignedManifest& claimed) {
   }
   host.verified = true;
   host.accepted = generation;
+  if (generation == host.manifest->generation()) SetTakes(host, true, "Accepted", "");
   // It may have claimed more than it holds: then it still has to get the newest.
   if (host.manifest->has_manifest() && !host.amnesiac && generation < host.manifest->generation())
     Deliver(host);
@@ -192,6 +238,7 @@ void Hub::Impl::OnAccepted(const HostId& id, const v1::Accepted& accepted) {
 }
 
 void Hub::Impl::OnHolds(HostState& host, const Generation& generation) {
+  SetTakes(host, true, "Accepted", "");
   if (host.accepted == generation && !host.amnesiac) return;
   host.accepted = generation;
   host.amnesiac = false;
@@ -205,6 +252,11 @@ void Hub::Impl::OnHolds(HostState& host, const Generation& generation) {
 
 void Hub::Impl::OnRejected(const HostId& id, const v1::Rejected& rejected) {
   HostState& host = *FindHost(id);
+  // A stale one is settled below, and what an amnesiac host refuses was not made for it.
+  if (rejected.code() != v1::Rejected::STALE_GENERATION) {
+    SetTakes(host, false, ReasonOf(rejected.code()),
+             "the host refuses its manifest and runs the former one: " + rejected.message());
+  }
   if (rejected.code() != v1::Rejected::STALE_GENERATION || host.amnesiac) return;
   if (rejected.has_held()) return OnProof(host, rejected.held());
   host.awaiting_proof = true;

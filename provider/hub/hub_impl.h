@@ -67,6 +67,8 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
     Generation accepted;
     v1::NodeFacts facts;
     bool has_facts = false;
+    /// slicelet.io/ManifestAccepted: whether the host takes what it is given. Without a type: not known yet.
+    v1::Condition takes;
     std::string agent_version;
     std::set<Digest> lost;
     std::map<PodUid, v1::Evidence> deferred;
@@ -96,6 +98,7 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   void ReportNode(const HostState& host);
   void WriteHostStatus(HostState& host);
   void WriteHostStatusLater(HostState& host);
+  void RetireNodes();
   void Commit(HubStore::Batch batch);
 
   // hub_hosts.cc: LinkListener and the manifests.
@@ -115,6 +118,8 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   void OnHolds(HostState& host, const Generation& generation);
   void OnProof(HostState& host, const v1::SignedManifest& claimed);
   void AskForProof(HostState& host);
+  void ClaimUnproved(HostState& host, const std::string& why);
+  void SetTakes(HostState& host, bool takes, const std::string& reason, const std::string& why);
   void SendTokens(HostState& host);
   void SendToken(HostState& host, const Pod& pod, const v1::TokenApply& token);
 
@@ -126,6 +131,9 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   void OnGone(HostState& host, Pod& pod, const v1::WorkloadStatus& last);
   void SendGone(const Pod& pod, const v1::WorkloadStatus* last);
   void SendReport(Pod& pod, const v1::WorkloadStatus* with_events);
+  /// Why no host takes the pod; nullopt when one did, or may do so at any moment.
+  [[nodiscard]] std::optional<v1::Condition> NotPlaced(const Pod& pod);
+  void ReportWaiting(const HostState& host);
   void SendEvent(const Pod& pod, const std::string& reason, const std::string& message);
   void PurgeTombstones(HostState& host);
   void ForgetPod(const PodUid& uid);
@@ -149,6 +157,7 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   void OnUnknownStop(const PodUid& uid, std::int64_t grace_seconds);
   void StopUnknown(HostState& host, const PodUid& uid, std::int64_t grace_seconds);
   void SettleUnknownStops();
+  void OnNodeRetired(const NodeName& node);
 
   // hub_admin.cc
   [[nodiscard]] v1::ListHostsReply ListHosts() const;
@@ -173,6 +182,8 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   std::map<HostId, std::unique_ptr<HostState>> hosts;
   /// Removed in this process life: what the store held of them when it was opened counts no more.
   std::set<HostId> decommissioned;
+  /// Nodes that were given up, until the shim says that their objects are gone.
+  std::set<NodeName> retiring;
   /// The present shim has been told the nodes.
   bool declared = false;
   /// Deletions of pods that no manifest known so far holds: a host may yet prove that it does.

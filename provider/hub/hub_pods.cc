@@ -80,13 +80,48 @@ void Hub::Impl::SendGone(const Pod& pod, const v1::WorkloadStatus* last) {
 }
 
 void Hub::Impl::SendReport(Pod& pod, const v1::WorkloadStatus* with_events) {
-  if (!pod.shown || (!pod.status && !pod.refusal)) return;
+  if (!pod.shown) return;
+  std::optional<v1::Condition> not_placed = NotPlaced(pod);
+  if (!pod.status && !pod.refusal && !not_placed) return;
   v1::ProviderMessage message;
   *message.mutable_pod_report() = book.ReportOf(pod);
+  if (not_placed) *message.mutable_pod_report()->add_conditions() = *std::move(not_placed);
   if (with_events != nullptr) {
     *message.mutable_pod_report()->mutable_status()->mutable_events() = with_events->events();
   }
   shims.Send(std::move(message));
+}
+
+std::optional<v1::Condition> Hub::Impl::NotPlaced(const Pod& pod) {
+  const HostState* host = HostOf(pod.node);
+  if (host == nullptr || pod.status || pod.refusal || pod.stop || !registry.listed()) return std::nullopt;
+  v1::Condition condition;
+  condition.set_type("slicelet.io/Placed");
+  const auto because = [&condition](const std::string& reason, const std::string& why) {
+    condition.set_reason(reason);
+    condition.set_message(why);
+    return condition;
+  };
+  const std::string name = "EdgeHost " + host->id.value();
+  if (!host->manifest->Holds(pod.uid)) {
+    const EdgeHost* object = registry.Find(host->id);
+    if (object == nullptr) return because("HostUnknown", "there is no " + name);
+    if (object->revoked) return because("HostRevoked", name + " is revoked");
+    if (!object->approved)
+      return because("HostNotApproved", name + " is not approved: set spec.approved to true");
+    if (object->maintenance) {
+      return because("HostInMaintenance",
+                     name + " is in maintenance and takes no new pods: spec.maintenance");
+    }
+  }
+  if (host->takes.type().empty() || host->takes.status()) return std::nullopt;
+  return because(host->takes.reason(), host->takes.message());
+}
+
+void Hub::Impl::ReportWaiting(const HostState& host) {
+  for (Pod* pod : book.OnNode(host.node)) {
+    if (!pod->status && !pod->refusal) SendReport(*pod, nullptr);
+  }
 }
 
 void Hub::Impl::SendEvent(const Pod& pod, const std::string& reason, const std::string& text) {

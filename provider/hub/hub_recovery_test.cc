@@ -96,6 +96,14 @@ TEST_F(HubRecoveryTest, AnUnprovedClaimChangesNothing) {
   loop_.Advance(minutes(1));
   EXPECT_EQ(hub_->GenerationOf(HostId("gw-1")), stored);
   EXPECT_FALSE(host_.commands.empty()) << "it is asked again for the bytes";
+  ASSERT_EQ(NodeReport()->conditions_size(), 1);
+  EXPECT_EQ(NodeReport()->conditions(0).type(), "slicelet.io/ManifestAccepted");
+  EXPECT_FALSE(NodeReport()->conditions(0).status());
+  EXPECT_EQ(NodeReport()->conditions(0).reason(), "ClaimNotProved");
+  Apply("u9");
+  ASSERT_NE(ReportOf("u9"), nullptr);
+  EXPECT_FALSE(ReportOf("u9")->has_status());
+  EXPECT_EQ(ReportOf("u9")->conditions(0).reason(), "ClaimNotProved");
   host_.held->mutable_signature()->front() ^= 1;
   v1::HostMessage reply;
   *reply.mutable_reply()->mutable_manifest() = *host_.held;

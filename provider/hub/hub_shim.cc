@@ -62,6 +62,9 @@ void Hub::Impl::OnShimMessage(const v1::ShimMessage& message) {
     case v1::ShimMessage::kTokenApply:
       OnTokenApply(message.token_apply());
       break;
+    case v1::ShimMessage::kNodeRetired:
+      OnNodeRetired(NodeName(message.node_retired().name()));
+      break;
     case v1::ShimMessage::kHello:
     case v1::ShimMessage::MESSAGE_NOT_SET:
       break;
@@ -193,6 +196,8 @@ void Hub::Impl::OnSynced(const v1::Synced& synced) {
   for (Pod* pod : book.OnNode(host->node)) {
     // The shim has forgotten it too: should it show it again, it has to be told its status again.
     if (listed.count(pod->uid) == 0) pod->shown = false;
+    // It waits for something else to be applied, and runs meanwhile.
+    if (listed.count(pod->uid) != 0 && !std::exchange(pod->shown, true)) SendReport(*pod, nullptr);
     if (host->verified && listed.count(pod->uid) == 0 && !pod->stop && !host->manifest->Holds(pod->uid)) {
       ForgetPod(PodUid(pod->uid));
     }
@@ -222,6 +227,14 @@ void Hub::Impl::KeepToken(HostState& host, Pod& pod, const v1::TokenApply& token
   if (held.token() == token.token() && held.expires() == token.expires()) return;
   held = token;
   SendToken(host, pod, token);
+}
+
+void Hub::Impl::OnNodeRetired(const NodeName& node) {
+  if (retiring.erase(node) == 0) return;
+  LogInfo("the Node of a decommissioned node is gone", {{"node", node}});
+  HubStore::Batch batch;
+  batch.nodes[node] = std::nullopt;
+  Commit(std::move(batch));
 }
 
 void Hub::Impl::OnUnknownStop(const PodUid& uid, std::int64_t grace_seconds) {

@@ -342,6 +342,99 @@ TEST_F(HubTest, ANodeIsDecommissionedOnlyWhenItsHostIsNotWantedAnyMore) {
   Settle();
   EXPECT_NE(Received([](const auto& m) { return m.has_node_retire(); }), nullptr);
   EXPECT_TRUE(store_.CopyState().loaded.hosts.empty());
+
+  // Until the shim says that the Node object is gone it is asked again, also by the next hub.
+  RestartHub();
+  ConnectShim();
+  const auto* asked = Received([](const auto& m) { return m.has_node_retire(); });
+  ASSERT_NE(asked, nullptr);
+  EXPECT_EQ(asked->node_retire().name(), "gw-1");
+  EXPECT_EQ(Received([](const auto& m) { return m.has_node_declare(); }), nullptr);
+  v1::ShimMessage retired;
+  retired.mutable_node_retired()->set_name("gw-1");
+  Say(retired);
+  RestartHub();
+  ConnectShim();
+  EXPECT_EQ(Received([](const auto& m) { return m.has_node_retire(); }), nullptr);
+}
+
+TEST_F(HubTest, ADecommissionedNodeThatComesBackIsDeclaredAndNotRetired) {
+  ConnectAll();
+  api_->Delete({kube::kEdgeHosts, "slicelet", "gw-1", ""}, {}, [](const absl::Status&) {});
+  Settle();
+  v1::DecommissionNodeRequest request;
+  request.set_node("gw-1");
+  EXPECT_TRUE(hub_->DecommissionNode(request).ok());
+  Settle();
+  api_->Create({kube::kEdgeHosts, "slicelet", "gw-1", ""},
+               {{"apiVersion", "slicelet.io/v1alpha1"},
+                {"kind", "EdgeHost"},
+                {"metadata", {{"name", "gw-1"}, {"namespace", "slicelet"}}},
+                {"spec", {{"approved", true}}}},
+               [](const absl::StatusOr<kube::Json>&) {});
+  Settle();
+  ConnectShim();
+  EXPECT_NE(Received([](const auto& m) { return m.has_node_declare(); }), nullptr);
+  EXPECT_EQ(Received([](const auto& m) { return m.has_node_retire(); }), nullptr);
+}
+
+TEST_F(HubTest, AFullHostIsShownOnItsNodeAndOnThePodsThatWait) {
+  ConnectAll();
+  Apply("u1");
+  host_.ReportRunning("u1");
+  Settle();
+  ASSERT_EQ(NodeReport()->conditions_size(), 1);
+  EXPECT_TRUE(NodeReport()->conditions(0).status());
+  host_.full = true;
+  Apply("u2");
+  loop_.Advance(std::chrono::seconds(1));
+  ASSERT_EQ(NodeReport()->conditions_size(), 1);
+  EXPECT_FALSE(NodeReport()->conditions(0).status());
+  EXPECT_EQ(NodeReport()->conditions(0).reason(), "HostStoreFull");
+  EXPECT_NE(NodeReport()->conditions(0).message().find("no space left"), std::string::npos);
+  ASSERT_NE(ReportOf("u2"), nullptr);
+  ASSERT_EQ(ReportOf("u2")->conditions_size(), 1);
+  EXPECT_EQ(ReportOf("u2")->conditions(0).type(), "slicelet.io/Placed");
+  EXPECT_EQ(ReportOf("u2")->conditions(0).reason(), "HostStoreFull");
+  EXPECT_EQ(ReportOf("u1")->conditions_size(), 0) << "it runs";
+
+  host_.full = false;
+  loop_.Advance(std::chrono::minutes(2));
+  EXPECT_NE(host_.Find("u2"), nullptr);
+  EXPECT_TRUE(NodeReport()->conditions(0).status());
+}
+
+TEST_F(HubTest, APodForAHostInMaintenanceSaysSo) {
+  ConnectAll();
+  api_->Patch({kube::kEdgeHosts, "slicelet", "gw-1", ""}, kube::PatchType::kMerge,
+              {{"spec", {{"maintenance", true}}}}, [](const absl::StatusOr<kube::Json>&) {});
+  Settle();
+  Apply("u1");
+  ASSERT_NE(ReportOf("u1"), nullptr);
+  EXPECT_FALSE(ReportOf("u1")->has_status());
+  EXPECT_EQ(ReportOf("u1")->conditions(0).type(), "slicelet.io/Placed");
+  EXPECT_FALSE(ReportOf("u1")->conditions(0).status());
+  EXPECT_EQ(ReportOf("u1")->conditions(0).reason(), "HostInMaintenance");
+}
+
+TEST_F(HubTest, APodThatIsListedButNotAppliedIsReportedAsItRuns) {
+  ConnectAll();
+  Apply("u1");
+  loop_.Advance(std::chrono::seconds(1));
+  host_.ReportRunning("u1");
+  Settle();
+  // A new shim can not apply it: a ConfigMap has vanished meanwhile.
+  ConnectShim();
+  EXPECT_EQ(ReportOf("u1"), nullptr);
+  Synced({"u1"});
+  ASSERT_NE(ReportOf("u1"), nullptr);
+  EXPECT_EQ(ReportOf("u1")->status().phase(), v1::PHASE_RUNNING);
+  // And what changes later, too.
+  received_.clear();
+  host_.ReportRunning("u1", "10.88.0.6");
+  Settle();
+  ASSERT_NE(ReportOf("u1"), nullptr);
+  EXPECT_EQ(ReportOf("u1")->status().pod_ips(0), "10.88.0.6");
 }
 
 }  // namespace

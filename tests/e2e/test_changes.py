@@ -1,6 +1,6 @@
 """What changes in Kubernetes changes on the host, and after each change the API and crictl agree."""
 
-from tests.harness.kubernetes import is_ready
+from tests.harness.kubernetes import is_ready, run
 from tests.harness.pods import deployment, pod
 from tests.harness.waiting import stays_true, wait_until
 
@@ -90,3 +90,34 @@ def test_a_deleted_node_object_comes_back(edge, kubectl):
     wait_until("node back", lambda: (node := edge.ready_node()) and node["metadata"]["uid"] != uid)
     stays_true("the container runs on", lambda: edge.running_containers(kubectl.namespace, "keeps"), seconds=2)
     assert kubectl.get("pod", "keeps")["metadata"]["uid"] == before["metadata"]["uid"]
+
+
+def test_a_decommissioned_node_leaves_the_cluster(edge, kubectl):
+    admin = edge.kubectl("")
+    made = edge.slicectl("host", "add", "gw-2", "--dir", edge.hub_directory, configured=False)
+    admin("apply", "-f", "-", stdin=made[made.index("apiVersion:"):])
+    wait_until("the second node", lambda: admin.get("node", "gw-2"))
+    code, _, why = run([edge.binary("slicectl"), "--config", edge.hub_directory / "operator.yaml",
+                        "node", "decommission", "gw-2"], check=False)
+    assert code == 1 and "EdgeHost gw-2 is approved" in why
+    admin("delete", "edgehost", "gw-2", "-n", "slicelet")
+    # The provider hears of the deletion a moment later.
+    wait_until("decommissioned", lambda: edge.slicectl("node", "decommission", "gw-2"))
+    wait_until("the Node object is gone", lambda: admin.get("node", "gw-2") is None)
+    stays_true("it does not come back", lambda: admin.get("node", "gw-2") is None)
+    assert edge.ready_node(), "the other node stays"
+
+
+def test_a_node_is_decommissioned_also_while_the_shim_is_away(edge, kubectl):
+    admin = edge.kubectl("")
+    made = edge.slicectl("host", "add", "gw-3", "--dir", edge.hub_directory, configured=False)
+    admin("apply", "-f", "-", stdin=made[made.index("apiVersion:"):])
+    wait_until("the third node", lambda: admin.get("node", "gw-3"))
+    edge.kill("shim")
+    admin("delete", "edgehost", "gw-3", "-n", "slicelet")
+    wait_until("decommissioned", lambda: edge.slicectl("node", "decommission", "gw-3"))
+    edge.kill("provider")
+    edge.start("provider")
+    edge.start("shim")
+    wait_until("the Node object is gone", lambda: admin.get("node", "gw-3") is None)
+    wait_until("the other node is Ready", edge.ready_node)

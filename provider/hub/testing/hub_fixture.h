@@ -105,6 +105,8 @@ class ScriptedHost {
   bool secretive = false;
   /// Its Birth claims a Generation that nobody signed.
   bool exaggerate = false;
+  /// Its disk is full.
+  bool full = false;
   std::map<std::string, std::string> blobs;
   /// What had come when the newest manifest came.
   std::map<std::string, std::string> blobs_before_manifest;
@@ -168,6 +170,10 @@ class ScriptedHost {
     const bool newer = FromProto(next.generation()) > FromProto(manifest.generation());
     if (held && offered.manifest() == held->manifest()) {
       // Said again.
+    } else if (full) {
+      answer.mutable_rejected()->set_code(v1::Rejected::STORE_FULL);
+      answer.mutable_rejected()->set_message("no space left");
+      return Send(std::move(answer));
     } else if (!newer || next.nonce() != nonce_) {
       answer.mutable_rejected()->set_code(v1::Rejected::STALE_GENERATION);
       if (held && !secretive) *answer.mutable_rejected()->mutable_held() = *held;
