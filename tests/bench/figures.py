@@ -24,10 +24,13 @@ class Report:
         self._print(self.figures[-1])
 
     def _print(self, figure):
-        ours = figure["ours"]
-        print(f"{figure['name']:<24} {figure['unit']:<8} n={ours['n']:<4} min {ours['min']:>10.1f}  median {ours['median']:>10.1f}"
-              f"  p90 {ours['p90']:>10.1f}  max {ours['max']:>10.1f}"
-              + (f"  ratio to peer {figure['ratio']:.2f}" if figure["ratio"] else ""), flush=True)
+        def row(name, unit, values, more=""):
+            numbers = "  ".join(f"{key} {values[key]:>9.1f}" for key in ("min", "median", "p90", "max"))
+            print(f"{name:<24} {unit:<8} n={values['n']:<4} {numbers}{more}", flush=True)
+
+        row(figure["name"], figure["unit"], figure["ours"], f"  ratio {figure['ratio']:.2f}" if figure["ratio"] else "")
+        if figure["peer"]:
+            row("  peer", "", figure["peer"])
 
     def write(self, path):
         with open(path, "w", encoding="utf-8") as file:

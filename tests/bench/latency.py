@@ -37,16 +37,22 @@ class Watched:
 
     def until(self, wanted, names, timeout=120):
         """For each of `names`: when the watch first showed it in the wanted state."""
+        return self._collect(wanted, names.__contains__, len(names), timeout)
+
+    def until_count(self, wanted, prefix, count, timeout=120):
+        """The same for `count` pods whose names begin with `prefix`."""
+        return self._collect(wanted, lambda name: name.startswith(prefix), count, timeout)
+
+    def _collect(self, wanted, belongs, count, timeout):
         seen = {}
         deadline = time.monotonic() + timeout
-        while len(seen) < len(names):
+        while len(seen) < count:
             try:
                 at, event = self._events.get(timeout=max(0.1, deadline - time.monotonic()))
             except queue.Empty:
-                missing = sorted(set(names) - set(seen))
-                raise RuntimeError(f"after {timeout} s not {wanted.__name__}: {', '.join(missing[:5])}") from None
+                raise RuntimeError(f"after {timeout} s {len(seen)} of {count} pods {wanted.__name__}") from None
             name = event["object"]["metadata"]["name"]
-            if name in names and name not in seen and wanted(event):
+            if belongs(name) and name not in seen and wanted(event):
                 seen[name] = at
         return seen
 

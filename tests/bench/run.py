@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import json
 import os
 import pathlib
 import shutil
@@ -17,6 +18,7 @@ from tests.bench.api_client import ApiClient  # noqa: E402
 from tests.bench.figures import Report  # noqa: E402
 from tests.bench.latency import Sampler, Watched, measure, running  # noqa: E402
 from tests.bench.worlds import BenchEdge, Kubelet  # noqa: E402
+from tests.harness.kubernetes import ROOT  # noqa: E402
 from tests.harness.waiting import wait_until  # noqa: E402
 
 
@@ -150,17 +152,35 @@ def footprint(report, options):
     with_edge(run)
 
 
+def hot(report, options):
+    """google-benchmark's programs; each repetition is a sample of CPU time."""
+    for program in ("shim_hot_paths", "provider_hot_paths"):
+        out = subprocess.run([binaries() / "tests" / "bench" / program, "--benchmark_format=json",
+                              f"--benchmark_repetitions={options.rounds}", "--benchmark_min_time=0.05"],
+                             check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+        samples = {}
+        for entry in json.loads(out)["benchmarks"]:
+            if entry["run_type"] == "iteration":
+                samples.setdefault(entry["name"].removeprefix("BM_"), []).append(entry["cpu_time"] / 1000)
+        for name, values in samples.items():
+            report.add(name, "us", values)
+
+
+def binaries():
+    return pathlib.Path(os.environ.get("SLICELET_BIN", ROOT / "build" / "release"))
+
+
 def main():
     parser = argparse.ArgumentParser(
         prog="bench.sh", description="Figures of the whole system, each with n, minimum, median, p90 and maximum.",
         epilog="Example: scripts/bench.sh latency --rounds 30 --json latency.json")
-    parser.add_argument("what", choices=["latency", "footprint", "scale"])
+    parser.add_argument("what", choices=["latency", "footprint", "scale", "hot"])
     parser.add_argument("--json", metavar="FILE", help="write the figures as a JSON list")
     parser.add_argument("--rounds", type=int, default=30, help="samples of each figure (default %(default)s)")
     parser.add_argument("--bursts", type=int, default=5, help="bursts of ten pods (default %(default)s)")
     parser.add_argument("--alone", action="store_true", help="latency, footprint: without the kubelet beside it")
     parser.add_argument("--host-network", action="store_true", help="latency: pods on the host's network instead of a bridge")
-    parser.add_argument("--settle", type=float, default=15, help="seconds before what is idle is measured (default %(default)s)")
+    parser.add_argument("--settle", type=float, default=90, help="seconds before what is idle is measured (default %(default)s)")
     parser.add_argument("--every", type=float, default=1, help="footprint: seconds between samples (default %(default)s)")
     parser.add_argument("--nodes", type=int, default=100, help="scale: hosts (default %(default)s)")
     parser.add_argument("--pods", type=int, default=1000, help="scale: pods (default %(default)s)")
@@ -170,7 +190,7 @@ def main():
         from tests.bench.scale import scale  # needs the hollow hosts of the release build
         scale(report, options)
     else:
-        {"latency": latency, "footprint": footprint}[options.what](report, options)
+        {"latency": latency, "footprint": footprint, "hot": hot}[options.what](report, options)
     if options.json:
         report.write(options.json)
 
