@@ -27,7 +27,7 @@ int Unmap(dl_phdr_info* info, std::size_t, void*) {
 
 }  // namespace
 
-void ForgetStartup() {
+void GiveMemoryBack() {
   dl_iterate_phdr(Unmap, nullptr);
   malloc_trim(0);
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -30,6 +31,8 @@ constexpr int kWrongUse = 2;
 constexpr std::uint32_t kPrivateDirectory = 0700;
 /// After this long everything that runs at the start has run.
 constexpr Duration kStarted = std::chrono::seconds(10);
+/// From then on this often: what a pod's start needs is not needed until the next one's.
+constexpr Duration kGiveBack = std::chrono::minutes(1);
 /// Sandboxes wait for disk and kernel about as long as they compute.
 constexpr int kStartsPerCore = 2;
 /// A stop that takes longer is cut short.
@@ -124,8 +127,12 @@ absl::Status Run(const Arguments& arguments) {
   });
   LogInfo("agent starts", {{"host", host.host}, {"hub", host.hub}, {"version", SLICELET_VERSION}});
   agent.Start();
-  Timer started(loop);
-  started.Set(kStarted, ForgetStartup);
+  Timer memory(loop);
+  std::function<void()> give_back = [&] {
+    GiveMemoryBack();
+    memory.Set(kGiveBack, give_back);
+  };
+  memory.Set(kStarted, give_back);
   service.Ready("running as " + host.host + " of hub " + host.hub);
   loop.Run();
   return absl::OkStatus();
