@@ -33,19 +33,28 @@ class ApiClient:
         return self._connection.getresponse().read().decode()
 
     def watch(self, path):
-        """A thread that reads the watch; events arrive in a queue as (monotonic time, event)."""
+        """A queue into which a thread puts the events of a watch as (monotonic time, event).
+
+        A server that is short of time drops watchers: then the watch goes on where it stopped.
+        """
         version = self.request("GET", path)["metadata"]["resourceVersion"]
-        connection = self._connect(timeout=3600)
-        connection.request("GET", f"{path}?watch=1&resourceVersion={version}")
-        response = connection.getresponse()
         events = queue.Queue()
 
         def read():
-            try:
-                while line := response.readline():
-                    events.put((time.monotonic(), json.loads(line)))
-            except (OSError, ValueError, AttributeError):
-                pass  # closed
+            last = version
+            while True:
+                try:
+                    connection = self._connect(timeout=3600)
+                    connection.request("GET", f"{path}?watch=1&resourceVersion={last}")
+                    response = connection.getresponse()
+                    while line := response.readline():
+                        event = json.loads(line)
+                        if event["type"] == "ERROR":
+                            raise RuntimeError(f"watch of {path}: {event['object'].get('message')}")
+                        last = event["object"]["metadata"]["resourceVersion"]
+                        events.put((time.monotonic(), event))
+                except (OSError, ValueError, http.client.HTTPException):
+                    time.sleep(0.1)  # the connection broke, or the control plane is gone for good
 
         threading.Thread(target=read, daemon=True).start()
-        return connection, events
+        return events

@@ -22,7 +22,7 @@ class Watched:
     def __init__(self, api, namespace):
         self.path = f"/api/v1/namespaces/{namespace}/pods"
         self.api = api
-        self._connection, self._events = api.watch(self.path)
+        self._events = api.watch(self.path)
 
     def create(self, name, node, **fields):
         body = pod(name, **fields)
