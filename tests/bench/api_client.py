@@ -21,16 +21,26 @@ class ApiClient:
         return http.client.HTTPSConnection(self._host.hostname, self._host.port, context=self._context, timeout=timeout)
 
     def request(self, method, path, body=None):
-        self._connection.request(method, path, json.dumps(body) if body else None, {"Content-Type": "application/json"})
-        response = self._connection.getresponse()
-        data = response.read()
-        if response.status >= 400:
-            raise RuntimeError(f"{method} {path}: {response.status} {data[:300]!r}")
+        status, data = self._exchange(method, path, json.dumps(body) if body else None)
+        if status >= 400:
+            raise RuntimeError(f"{method} {path}: {status} {data[:300]!r}")
         return json.loads(data)
 
     def text(self, path):
-        self._connection.request("GET", path)
-        return self._connection.getresponse().read().decode()
+        return self._exchange("GET", path)[1].decode()
+
+    def _exchange(self, method, path, body=None):
+        try:
+            return self._send(method, path, body)
+        except (http.client.RemoteDisconnected, ConnectionError):
+            # The server closes connections that were idle for long, without a word.
+            self._connection = self._connect()
+            return self._send(method, path, body)
+
+    def _send(self, method, path, body):
+        self._connection.request(method, path, body, {"Content-Type": "application/json"})
+        response = self._connection.getresponse()
+        return response.status, response.read()
 
     def watch(self, path):
         """A queue into which a thread puts the events of a watch as (monotonic time, event).
