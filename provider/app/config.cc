@@ -1,6 +1,7 @@
 #include "provider/app/config.h"
 
 #include "common/config/config_reader.h"
+#include "provider/pods/address_pool.h"
 
 namespace slicelet::provider {
 namespace {
@@ -46,6 +47,9 @@ absl::StatusOr<ProviderConfig> ReadProviderConfig(const nlohmann::json& json) {
 
   CheckPositive(reader, "heartbeat", config.hub.heartbeat);
   CheckPositive(reader, "orphanConfirm", config.hub.orphan_confirm);
+  if (const auto pool = AddressPool::Make(config.hub.pod_cidr); !pool.ok()) {
+    reader.Error("podCidr", Message(pool.status()));
+  }
   const int sources =
       (config.kubeconfig.empty() ? 0 : 1) + (config.directory.empty() ? 0 : 1) + (config.in_cluster ? 1 : 0);
   if (sources != 1) reader.Error("kubeconfig", "set exactly one of kubeconfig, directory and inCluster");

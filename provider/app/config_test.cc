@@ -42,6 +42,9 @@ TEST(ReadProviderConfig, NamesWhatIsWrong) {
   json["heartbeat"] = "0s";
   EXPECT_THAT(ErrorOf(json), HasSubstr("heartbeat"));
   json = Good();
+  json["podCidr"] = "198.18.0.1/16";
+  EXPECT_THAT(ErrorOf(json), HasSubstr("podCidr: \"198.18.0.1/16\": the address has bits below the prefix"));
+  json = Good();
   json.erase("agents");
   EXPECT_THAT(ErrorOf(json), HasSubstr("agents"));
   json = Good();

@@ -35,7 +35,7 @@ std::uint32_t PlaceOf(const PodUid& uid) {
 
 absl::StatusOr<AddressPool> AddressPool::Make(const std::string& cidr) {
   const auto wrong = [&cidr](const std::string& why) {
-    return absl::InvalidArgumentError("pod address range \"" + cidr + "\": " + why);
+    return absl::InvalidArgumentError("\"" + cidr + "\": " + why);
   };
   const std::size_t slash = cidr.find('/');
   if (slash == std::string::npos) return wrong("want ADDRESS/PREFIX");
