@@ -18,7 +18,7 @@ inline constexpr std::size_t kMaxRpcQueuedMessages = 65'536;
 /// Both sides show a certificate, and both check the other's against `ca`. Either all files or all texts are
 /// set.
 struct RpcTls {
-  /// PEM files, read again when they change (within a minute; key and certificate must change together). Only
+  /// PEM files, read again when they change (within `reload`; key and certificate must change together). Only
   /// new connections see the change.
   std::string certificate_file;
   std::string key_file;
@@ -27,6 +27,8 @@ struct RpcTls {
   std::string certificate_pem;
   std::string key_pem;
   std::string ca_pem;
+  /// How often changed files are looked for. Not on any path that somebody waits for.
+  std::chrono::seconds reload{60};
 };
 
 /// Who dialled, as its certificate says. On a unix socket only `local` is set: the socket's mode was the

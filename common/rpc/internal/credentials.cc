@@ -16,9 +16,6 @@ namespace {
 
 namespace tls_api = grpc::experimental;
 
-/// How often changed certificate files are looked for. Not on any path that somebody waits for.
-constexpr unsigned int kReloadSeconds = 60;
-
 absl::Status CheckReadable(const std::string& what, const std::string& path) {
   if (path.empty()) return absl::InvalidArgumentError("TLS needs a " + what + " file");
   if (!std::ifstream(path)) return absl::NotFoundError("cannot read the " + what + " file " + path);
@@ -38,8 +35,8 @@ absl::StatusOr<std::shared_ptr<tls_api::CertificateProviderInterface>> MakeProvi
   SLICELET_RETURN_IF_ERROR(CheckReadable("certificate", tls->certificate_file));
   SLICELET_RETURN_IF_ERROR(CheckReadable("key", tls->key_file));
   SLICELET_RETURN_IF_ERROR(CheckReadable("CA", tls->ca_file));
-  return std::make_shared<tls_api::FileWatcherCertificateProvider>(tls->key_file, tls->certificate_file,
-                                                                   tls->ca_file, kReloadSeconds);
+  return std::make_shared<tls_api::FileWatcherCertificateProvider>(
+      tls->key_file, tls->certificate_file, tls->ca_file, static_cast<unsigned>(tls->reload.count()));
 }
 
 void LogRpcLine(gpr_log_func_args* args) {
