@@ -2,19 +2,13 @@
 
 #include <algorithm>
 
+#include "kubelet-shim/api/cluster_access.h"
+
 namespace slicelet::shim {
 namespace {
 
 bool Contains(const std::vector<std::string>& list, const std::string& value) {
   return std::find(list.begin(), list.end(), value) != list.end();
-}
-
-std::string Verb(const std::string& method) {
-  if (method == "POST") return "create";
-  if (method == "PUT") return "update";
-  if (method == "PATCH") return "patch";
-  if (method == "DELETE") return "delete";
-  return "get";
 }
 
 }  // namespace
@@ -27,7 +21,7 @@ absl::Status Authorize(const AccessRules& rules, const HttpRequest& request) {
     if (Contains(rules.groups, group)) return absl::OkStatus();
   }
   return absl::PermissionDeniedError("Forbidden (user=" + peer.common_name + ", verb=" +
-                                     Verb(request.method) + ", resource=nodes, subresource(s)=[proxy])");
+                                     VerbOf(request.method) + ", resource=nodes, subresource(s)=[proxy])");
 }
 
 }  // namespace slicelet::shim

@@ -7,7 +7,8 @@
 
 namespace slicelet::shim {
 
-/// Who may use the kubelet API. Everybody needs a certificate that the client CA vouches for.
+/// Who may use the kubelet API without the cluster being asked: holders of certificates that the client CA
+/// vouches for.
 struct AccessRules {
   /// CNs. In a cluster: of the API server's kubelet client certificate.
   std::vector<std::string> users;

@@ -94,12 +94,18 @@ KubeletApi::~KubeletApi() = default;
 void KubeletApi::Handle(const std::shared_ptr<HttpExchange>& exchange) {
   const auto& request = exchange->request();
   const auto status = Authorize(rules_, request);
+  if (status.ok()) return Route(exchange);
+  if (dependencies_.cluster == nullptr) return Refuse(exchange, status);
+  dependencies_.cluster->Check(request, lifetime_.Guard([this, exchange](const absl::Status& allowed) {
+    if (!allowed.ok()) return Refuse(exchange, allowed);
+    Route(exchange);
+  }));
+}
+
+void KubeletApi::Refuse(const Exchange& exchange, const absl::Status& status) {
   if (absl::IsUnauthenticated(status)) return Answer(exchange, 401, Message(status));
-  if (!status.ok()) {
-    LogWarning("refused a request", {{"node", request.listener}, {"user", request.peer.common_name}});
-    return Answer(exchange, 403, Message(status));
-  }
-  Route(exchange);
+  LogWarning("refused a request", {{"node", exchange->request().listener}, {"why", Message(status)}});
+  Answer(exchange, absl::IsPermissionDenied(status) ? 403 : 503, Message(status));
 }
 
 void KubeletApi::Route(const Exchange& exchange) {

@@ -13,6 +13,7 @@
 #include "common/stream/frame_stream.h"
 #include "kube/kube_api.h"
 #include "kubelet-shim/api/access.h"
+#include "kubelet-shim/api/cluster_access.h"
 
 namespace slicelet::shim {
 
@@ -50,6 +51,8 @@ class KubeletApi {
     std::function<std::unique_ptr<FrameStream>()> open_stream;
     /// Standalone mode: what read-only /api/v1 paths are answered from. Null otherwise.
     kube::KubeApi* directory = nullptr;
+    /// Asked about callers that the rules do not name, bearer tokens above all. Null: they are refused.
+    ClusterAccess* cluster = nullptr;
   };
 
   KubeletApi(AccessRules rules, Dependencies dependencies);
@@ -61,6 +64,7 @@ class KubeletApi {
 
  private:
   using Exchange = std::shared_ptr<HttpExchange>;
+  void Refuse(const Exchange& exchange, const absl::Status& status);
   void Route(const Exchange& exchange);
   using PodsOfNode = std::vector<kube::Json> (NodePods::*)(const std::string&) const;
   void ListPods(const Exchange& exchange, PodsOfNode pods) const;

@@ -18,11 +18,11 @@
 #include "kubelet-shim/app/metrics.h"
 #include "kubelet-shim/app/shim_pods.h"
 #include "kubelet-shim/app/standalone_identity.h"
+#include "kubelet-shim/app/watched_files.h"
 
 namespace slicelet::shim {
 namespace {
 
-constexpr std::uint64_t kMaxPemFile = std::uint64_t{1} << 20;
 /// The listener of all nodes in standalone mode.
 constexpr char kAllNodes[] = "";
 
@@ -48,12 +48,14 @@ class ShimServer final : public Server {
     link.tls = config_.tls;
     SLICELET_ASSIGN_OR_RETURN(provider_, RpcClient::Make(loop_, std::move(link)));
     connector_ = MakeProviderConnector(*provider_);
+    if (!config_.standalone()) cluster_access_.emplace(loop_, kube_->api());
     api_ = std::make_unique<KubeletApi>(
         config_.access,
         KubeletApi::Dependencies{.loop = loop_,
                                  .pods = pods_,
                                  .open_stream = [this] { return OpenProviderStream(*provider_); },
-                                 .directory = config_.standalone() ? &kube_->api() : nullptr});
+                                 .directory = config_.standalone() ? &kube_->api() : nullptr,
+                                 .cluster = cluster_access_ ? &*cluster_access_ : nullptr});
     http_ = std::make_unique<HttpServer>(
         loop_, HttpServer::Options{},
         [this](const std::shared_ptr<HttpExchange>& exchange) { api_->Handle(exchange); });
@@ -78,16 +80,22 @@ class ShimServer final : public Server {
 
  private:
   absl::Status ServeOperators() {
-    SLICELET_ASSIGN_OR_RETURN(const auto ca, files_->Read(config_.tls->ca_file, kMaxPemFile));
-    SLICELET_RETURN_IF_ERROR(WithContext(http_->SetClientCa(ca), config_.tls->ca_file));
+    tls_files_.emplace(
+        loop_, *files_,
+        std::vector{config_.tls->certificate_file, config_.tls->key_file, config_.tls->ca_file},
+        [this](const std::vector<std::string>& pem) {
+          SLICELET_RETURN_IF_ERROR(http_->SetClientCa(pem[2]));
+          return serves_operators_ ? http_->SetCertificate(kAllNodes, pem[0], pem[1]) : absl::OkStatus();
+        });
+    SLICELET_RETURN_IF_ERROR(tls_files_->Start());
     HttpServer::Listener listener;
     listener.name = kAllNodes;
     listener.address = config_.listen;
     listener.port = config_.first_port;
-    SLICELET_ASSIGN_OR_RETURN(listener.certificate_pem,
-                              files_->Read(config_.tls->certificate_file, kMaxPemFile));
-    SLICELET_ASSIGN_OR_RETURN(listener.key_pem, files_->Read(config_.tls->key_file, kMaxPemFile));
+    listener.certificate_pem = tls_files_->contents()[0];
+    listener.key_pem = tls_files_->contents()[1];
     SLICELET_ASSIGN_OR_RETURN(const auto port, http_->Listen(listener));
+    serves_operators_ = true;
     LogInfo("shim serves operators", {{"address", config_.address}, {"port", port}});
     identity_ = std::make_unique<StandaloneIdentity>(loop_, kube_->api(),
                                                      NodeIdentity::Endpoint{config_.address, port});
@@ -100,8 +108,9 @@ class ShimServer final : public Server {
                          [this](const std::string& pem) { return http_->SetClientCa(pem); });
       client_ca_->Start();
     } else {
-      SLICELET_ASSIGN_OR_RETURN(const auto ca, files_->Read(config_.client_ca_file, kMaxPemFile));
-      SLICELET_RETURN_IF_ERROR(WithContext(http_->SetClientCa(ca), config_.client_ca_file));
+      tls_files_.emplace(loop_, *files_, std::vector{config_.client_ca_file},
+                         [this](const std::vector<std::string>& pem) { return http_->SetClientCa(pem[0]); });
+      SLICELET_RETURN_IF_ERROR(tls_files_->Start());
     }
     requests_.emplace(loop_, clock_, random_, kube_->api());
     cache_.emplace(config_.certificates, *files_, clock_);
@@ -135,9 +144,12 @@ class ShimServer final : public Server {
   std::unique_ptr<RpcClient> provider_;
   std::unique_ptr<Shim::ProviderConnector> connector_;
   ShimPods pods_;
+  std::optional<ClusterAccess> cluster_access_;
   std::unique_ptr<KubeletApi> api_;
   std::unique_ptr<HttpServer> http_;
   std::optional<PublishedClientCa> client_ca_;
+  std::optional<WatchedFiles> tls_files_;
+  bool serves_operators_ = false;
   std::optional<CsrIdentity> requests_;
   std::optional<CertificateCache> cache_;
   std::optional<NodeListeners> listeners_;
