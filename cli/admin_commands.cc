@@ -38,6 +38,10 @@ absl::StatusOr<std::unique_ptr<AdminClient>> Connect(const OperatorConfig& confi
 
 /// What to look at when the provider does not answer.
 absl::Status Explained(const absl::Status& status, const OperatorConfig& config) {
+  if (status.code() == absl::StatusCode::kDeadlineExceeded) {
+    return absl::UnavailableError("the provider at " + config.provider +
+                                  " did not answer in time. Is it slicelet-provider that listens there?");
+  }
   if (status.code() != absl::StatusCode::kUnavailable) return status;
   return absl::UnavailableError("cannot reach the provider at " + config.provider + ": " + Message(status) +
                                 ". Is slicelet-provider running, and may you use its socket?");

@@ -85,6 +85,12 @@ bool IsEnd(const boost::system::error_code& error) {
          error == asio::error::connection_reset;
 }
 
+/// An error, or how long was waited.
+std::string What(const boost::system::error_code& error, std::chrono::milliseconds limit) {
+  if (error != asio::error::timed_out) return error.message();
+  return "no answer within " + std::to_string(limit.count() / 1'000) + " s";
+}
+
 /// The terminal passes every key through while it lives.
 class RawTerminal {
  public:
@@ -262,24 +268,58 @@ class ExecSession {
 }  // namespace
 
 struct HttpsClient::Impl {
+  explicit Impl(Options the_options) : options(the_options) {}
+
+  const Options options;
   asio::io_context context{1};
   asio::ssl::context tls{asio::ssl::context::tls_client};
 
+  /// Runs one asynchronous step on `socket`, which is closed when the step takes longer.
+  template <typename Start>
+  boost::system::error_code Within(std::chrono::milliseconds limit, tcp::socket& socket, Start start) {
+    boost::system::error_code result;
+    bool finished = false;
+    start([&](const boost::system::error_code& error, auto&&...) {
+      result = error;
+      finished = true;
+    });
+    context.restart();
+    context.run_for(limit);
+    if (finished) return result;
+    boost::system::error_code ignored;
+    socket.close(ignored);
+    // The step's handler is still owed its call.
+    context.restart();
+    context.run();
+    return asio::error::timed_out;
+  }
+
   absl::Status Connect(TlsStream& stream, const Server& server) {
+    const std::string where = server.host + ":" + server.port;
     boost::system::error_code error;
     tcp::resolver resolver(context);
     const auto endpoints = resolver.resolve(server.host, server.port, error);
-    if (!error) asio::connect(stream.next_layer(), endpoints, error);
-    if (error) {
-      return absl::UnavailableError("cannot reach the shim at " + server.host + ":" + server.port + ": " +
-                                    error.message() + ". Is slicelet-shim running?");
+    tcp::socket& socket = stream.next_layer();
+    if (!error) {
+      error = Within(options.connect, socket,
+                     [&](auto done) { asio::async_connect(socket, endpoints, std::move(done)); });
     }
-    stream.next_layer().set_option(tcp::no_delay(true), error);
-    stream.set_verify_callback(asio::ssl::host_name_verification(server.host));
-    stream.handshake(asio::ssl::stream_base::client, error);
     if (error) {
-      return absl::UnauthenticatedError("TLS with the shim at " + server.host + ":" + server.port +
-                                        " failed: " + error.message());
+      return absl::UnavailableError("cannot reach the shim at " + where + ": " +
+                                    What(error, options.connect) + ". Is slicelet-shim running?");
+    }
+    socket.set_option(tcp::no_delay(true), error);
+    stream.set_verify_callback(asio::ssl::host_name_verification(server.host));
+    error = Within(options.connect, socket, [&](auto done) {
+      stream.async_handshake(asio::ssl::stream_base::client, std::move(done));
+    });
+    if (error == asio::error::timed_out) {
+      return absl::UnavailableError("the shim at " + where +
+                                    " does not answer: " + What(error, options.connect) +
+                                    ". Is it slicelet-shim that listens there?");
+    }
+    if (error) {
+      return absl::UnauthenticatedError("TLS with the shim at " + where + " failed: " + error.message());
     }
     return absl::OkStatus();
   }
@@ -292,12 +332,16 @@ struct HttpsClient::Impl {
     request.set(http::field::host, server.host);
     request.set(http::field::user_agent, "slicectl");
     request.set(http::field::connection, "close");
-    http::write(stream, request, error);
+    error = Within(options.answer, stream.next_layer(),
+                   [&](auto done) { http::async_write(stream, request, std::move(done)); });
     // Logs have no limit. boost::none would refuse every body with a length: Beast of Boost 1.74 compares
     // with it.
     parser.body_limit(std::numeric_limits<std::uint64_t>::max());
-    if (!error) http::read_header(stream, buffer, parser, error);
-    if (error) return absl::UnavailableError("the shim did not answer: " + error.message());
+    if (!error) {
+      error = Within(options.answer, stream.next_layer(),
+                     [&](auto done) { http::async_read_header(stream, buffer, parser, std::move(done)); });
+    }
+    if (error) return absl::UnavailableError("the shim did not answer: " + What(error, options.answer));
     return absl::OkStatus();
   }
 };
@@ -305,8 +349,9 @@ struct HttpsClient::Impl {
 HttpsClient::HttpsClient(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 HttpsClient::~HttpsClient() = default;
 
-absl::StatusOr<std::unique_ptr<HttpsClient>> HttpsClient::Make(const OperatorConfig& config) {
-  auto impl = std::make_unique<Impl>();
+absl::StatusOr<std::unique_ptr<HttpsClient>> HttpsClient::Make(const OperatorConfig& config,
+                                                               Options options) {
+  auto impl = std::make_unique<Impl>(options);
   boost::system::error_code error;
   impl->tls.set_verify_mode(asio::ssl::verify_peer);
   impl->tls.load_verify_file(config.ca_path, error);
@@ -371,9 +416,13 @@ absl::StatusOr<int> HttpsClient::Exec(const std::string& server, const std::stri
   socket.read_message_max(0);
   boost::system::error_code error;
   websocket::response_type answer;
-  socket.handshake(answer, where.host, target, error);
+  error = impl_->Within(impl_->options.answer, socket.next_layer().next_layer(), [&](auto done) {
+    socket.async_handshake(answer, where.host, target, std::move(done));
+  });
   if (error == websocket::error::upgrade_declined) return FromHttp(answer.result_int(), answer.body());
-  if (error) return absl::UnavailableError("the shim did not open the session: " + error.message());
+  if (error) {
+    return absl::UnavailableError("the shim did not open the session: " + What(error, impl_->options.answer));
+  }
 
   std::unique_ptr<RawTerminal> terminal;
   if (options.tty && isatty(STDIN_FILENO) == 1) terminal = std::make_unique<RawTerminal>();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -14,7 +15,17 @@ namespace slicelet::cli {
 /// Talks to the shim's HTTPS API as the hub's operator. Blocking: slicectl does one thing at a time.
 class HttpsClient {
  public:
-  static absl::StatusOr<std::unique_ptr<HttpsClient>> Make(const OperatorConfig& config);
+  struct Options {
+    /// For TCP and TLS.
+    std::chrono::milliseconds connect{10'000};
+    /// For the head of an answer; the shim itself waits up to 30 s for a host.
+    std::chrono::milliseconds answer{60'000};
+  };
+
+  static absl::StatusOr<std::unique_ptr<HttpsClient>> Make(const OperatorConfig& config, Options options);
+  static absl::StatusOr<std::unique_ptr<HttpsClient>> Make(const OperatorConfig& config) {
+    return Make(config, Options{});
+  }
   ~HttpsClient();
 
   /// The body of a 200. Other answers become NotFound, Unauthenticated, InvalidArgument ... with the server's

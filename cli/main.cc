@@ -32,6 +32,7 @@ class Program {
  public:
   int Run(int argc, char** argv) {
     app_.require_subcommand(1);
+    Example(&app_, "  slicectl host list\n  slicectl get pods -A\n  slicectl orphans list");
     app_.fallthrough();  // --config may stand anywhere
     app_.failure_message(CLI::FailureMessage::simple);
     app_.add_option("--config", config_path_,
@@ -67,6 +68,13 @@ class Program {
 
   static void Example(CLI::App* command, const std::string& text) { command->footer("Examples:\n" + text); }
 
+  /// A command that only groups others.
+  CLI::App* Group(const std::string& name, const std::string& about, const std::string& example) {
+    CLI::App* group = app_.add_subcommand(name, about)->require_subcommand(1);
+    Example(group, example);
+    return group;
+  }
+
   void AddOutput(CLI::App* command, std::string& output, const std::vector<std::string>& kinds) {
     command->add_option("-o,--output", output, "how to print it")
         ->check(CLI::IsMember(kinds))
@@ -74,7 +82,8 @@ class Program {
   }
 
   void AddHub() {
-    CLI::App* hub = app_.add_subcommand("hub", "Make a hub")->require_subcommand(1);
+    CLI::App* hub = Group("hub", "Make a hub",
+                          "  slicectl hub init --dir hub --name demo --agent-endpoint 127.0.0.1:7443");
     CLI::App* init =
         hub->add_subcommand("init", "Make a hub's keys, certificates and configuration in a directory");
     init->add_option("--dir", directory_, "the directory to make")->required();
@@ -118,7 +127,8 @@ class Program {
   }
 
   void AddHost() {
-    CLI::App* host = app_.add_subcommand("host", "Add and list edge hosts")->require_subcommand(1);
+    CLI::App* host =
+        Group("host", "Add and list edge hosts", "  slicectl host add gw-1 --dir hub\n  slicectl host list");
     CLI::App* add = host->add_subcommand("add", "Make the credentials of one host and its EdgeHost object");
     add->add_option("NAME", host_add_.host, "the host's id, a DNS label; also its node's name")->required();
     add->add_option("--dir", host_add_.directory, "the hub's directory")->required();
@@ -127,6 +137,7 @@ class Program {
     add->callback([this] { outcome_.Take(RunHostAdd(host_add_)); });
     CLI::App* list = host->add_subcommand("list", "Hosts as the provider knows them");
     AddOutput(list, output_, {"table", "json"});
+    Example(list, "  slicectl host list\n  slicectl host list -o json");
     OnHub(list, [this](const OperatorConfig& config) { return RunHostList(config, output_); });
   }
 
@@ -176,22 +187,23 @@ class Program {
   }
 
   void AddPod() {
-    CLI::App* pod = app_.add_subcommand("pod", "What hosts say of a pod")->require_subcommand(1);
+    CLI::App* pod = Group("pod", "What hosts say of a pod", "  slicectl pod hosts web -n shop");
     CLI::App* hosts = pod->add_subcommand("hosts", "A pod's state on each of its hosts");
     hosts->add_option("POD", pod_name_, "the pod")->required();
     hosts->add_option("-n,--namespace", pod_ns_, "namespace")->capture_default_str();
     AddOutput(hosts, output_, {"table", "json"});
+    Example(hosts, "  slicectl pod hosts web -n shop\n  slicectl pod hosts web -o json");
     OnHub(hosts,
           [this](const OperatorConfig& config) { return RunPodHosts(config, pod_ns_, pod_name_, output_); });
   }
 
   void AddOrphans() {
     CLI::App* orphans =
-        app_.add_subcommand("orphans",
-                            "Workloads that run although Kubernetes does not show their pod any more")
-            ->require_subcommand(1);
+        Group("orphans", "Workloads that run although Kubernetes does not show their pod any more",
+              "  slicectl orphans list\n  slicectl orphans keep --node gw-1");
     CLI::App* list = orphans->add_subcommand("list", "Which, and why nothing was removed");
     AddOutput(list, output_, {"table", "json"});
+    Example(list, "  slicectl orphans list\n  slicectl orphans list -o json");
     OnHub(list, [this](const OperatorConfig& config) { return RunOrphansList(config, output_); });
     for (const bool keep : {true, false}) {
       CLI::App* decide =
@@ -199,6 +211,10 @@ class Program {
                                                                  : "Stop and remove them on their hosts");
       decide->add_option("UID", uids_, "pod uids");
       decide->add_option("--node", node_, "all of a node");
+      const std::string verb = keep ? "keep" : "remove";
+      Example(decide, "  slicectl orphans " + verb +
+                          " 0b5e3a52-6a2f-4c3e-9d0e-2f6a3a1f7c11\n  slicectl orphans " + verb +
+                          " --node gw-1");
       OnHub(decide, [this, keep](const OperatorConfig& config) {
         return RunOrphansDecide(config, keep, uids_, node_);
       });
@@ -206,11 +222,12 @@ class Program {
   }
 
   void AddNode() {
-    CLI::App* node = app_.add_subcommand("node", "Slice nodes")->require_subcommand(1);
-    CLI::App* decommission =
-        node->add_subcommand("decommission", "Give up a node for good: it is the only way that removes one");
+    CLI::App* node = Group("node", "Slice nodes", "  slicectl node decommission gw-1");
+    CLI::App* decommission = node->add_subcommand(
+        "decommission", "Give up a node for good and delete its Node object: the only way that does");
     decommission->add_option("NODE", node_, "the node")->required();
     decommission->add_flag("--force", force_, "also while workloads run on its host");
+    Example(decommission, "  slicectl node decommission gw-1\n  slicectl node decommission gw-1 --force");
     OnHub(decommission,
           [this](const OperatorConfig& config) { return RunNodeDecommission(config, node_, force_); });
   }

@@ -2,30 +2,15 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <string_view>
+#include <utility>
 
+#include "cli/pod_summary.h"
 #include "common/json/json.h"
 
 namespace slicelet::cli {
 namespace {
-
-/// What kubectl shows as STATUS: the most telling of deletion, waiting or terminated reason, and phase.
-std::string PodState(const Json& pod) {
-  if (FindJson(pod, "/metadata/deletionTimestamp") != nullptr) return "Terminating";
-  std::string state = GetString(pod, "/status/reason", GetString(pod, "/status/phase", "Pending"));
-  for (const Json& status : GetArray(pod, "/status/initContainerStatuses")) {
-    const std::string waiting = GetString(status, "/state/waiting/reason");
-    if (!waiting.empty() && waiting != "PodInitializing") return "Init:" + waiting;
-    const auto code = GetInt(status, "/state/terminated/exitCode");
-    if (code != 0) return "Init:" + GetString(status, "/state/terminated/reason", "Error");
-  }
-  for (const Json& status : GetArray(pod, "/status/containerStatuses")) {
-    const std::string waiting = GetString(status, "/state/waiting/reason");
-    if (!waiting.empty()) return waiting;
-    const std::string terminated = GetString(status, "/state/terminated/reason");
-    if (!terminated.empty()) state = terminated;
-  }
-  return state;
-}
 
 bool IsTrue(const Json& object, const std::string& type) {
   for (const Json& condition : GetArray(object, "/status/conditions")) {
@@ -34,20 +19,74 @@ bool IsTrue(const Json& object, const std::string& type) {
   return false;
 }
 
+/// node-role.kubernetes.io/ROLE and kubernetes.io/role=ROLE, as kubectl shows them.
+std::string Roles(const Json& node) {
+  constexpr std::string_view kPrefix = "node-role.kubernetes.io/";
+  std::set<std::string> roles;
+  const Json* labels = FindJson(node, "/metadata/labels");
+  if (labels != nullptr && labels->is_object()) {
+    for (const auto& [key, value] : labels->items()) {
+      if (key.rfind(kPrefix, 0) == 0 && key.size() > kPrefix.size()) roles.insert(key.substr(kPrefix.size()));
+      if (key == "kubernetes.io/role" && value.is_string() && !value.get_ref<const std::string&>().empty()) {
+        roles.insert(value.get<std::string>());
+      }
+    }
+  }
+  std::string text;
+  for (const std::string& role : roles) text += (text.empty() ? "" : ",") + role;
+  return text.empty() ? "<none>" : text;
+}
+
+bool IsContinuation(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
+
+/// Columns it takes, as far as every character takes one.
+std::size_t Width(const std::string& text) {
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return !IsContinuation(c); }));
+}
+
 }  // namespace
 
-std::string FormatTable(const std::vector<Row>& rows) {
+std::string Printable(const std::string& text) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::string result;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    // U+0080 to U+009F are controls too: some terminals obey them.
+    const bool c1 = byte == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) >= 0x80 &&
+                    static_cast<unsigned char>(text[i + 1]) < 0xa0;
+    if (byte == '\n') {
+      result += "\\n";
+    } else if (byte == '\t') {
+      result += "\\t";
+    } else if (byte == '\r') {
+      result += "\\r";
+    } else if (byte < 0x20 || byte == 0x7f || c1) {
+      const unsigned char shown = c1 ? static_cast<unsigned char>(text[++i]) : byte;
+      result += std::string("\\x") + kHex[shown >> 4] + kHex[shown & 0xf];
+    } else {
+      result += text[i];
+    }
+  }
+  return result;
+}
+
+std::string FormatTable(const std::vector<Row>& raw) {
+  std::vector<Row> rows = raw;
+  for (Row& row : rows) {
+    for (std::string& cell : row) cell = Printable(cell);
+  }
   std::vector<std::size_t> widths;
   for (const Row& row : rows) {
     widths.resize(std::max(widths.size(), row.size()));
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], Width(row[i]));
   }
   std::string text;
   for (const Row& row : rows) {
     std::string line;
     for (std::size_t i = 0; i < row.size(); ++i) {
       line += row[i];
-      if (i + 1 < row.size()) line.append(widths[i] - row[i].size() + 3, ' ');
+      if (i + 1 < row.size()) line.append(widths[i] - Width(row[i]) + 3, ' ');
     }
     text += line + "\n";
   }
@@ -80,17 +119,13 @@ std::vector<Row> PodRows(const std::vector<Json>& pods, bool namespaces, bool wi
   if (wide) heading.insert(heading.end(), {"IP", "NODE"});
   std::vector<Row> rows{heading};
   for (const Json& pod : pods) {
-    std::int64_t ready = 0, restarts = 0;
-    for (const Json& status : GetArray(pod, "/status/containerStatuses")) {
-      ready += GetBool(status, "/ready") ? 1 : 0;
-      restarts += GetInt(status, "/restartCount");
-    }
+    const PodSummary summary = SummarizePod(pod, now);
     Row row;
     if (namespaces) row.push_back(GetString(pod, "/metadata/namespace"));
     row.push_back(GetString(pod, "/metadata/name"));
-    row.push_back(std::to_string(ready) + "/" + std::to_string(GetArray(pod, "/spec/containers").size()));
-    row.push_back(PodState(pod));
-    row.push_back(std::to_string(restarts));
+    row.push_back(std::to_string(summary.ready) + "/" + std::to_string(summary.containers));
+    row.push_back(summary.state);
+    row.push_back(summary.restarts);
     row.push_back(FormatAge(GetString(pod, "/metadata/creationTimestamp"), now));
     if (wide) {
       row.push_back(GetString(pod, "/status/podIP", "<none>"));
@@ -102,11 +137,15 @@ std::vector<Row> PodRows(const std::vector<Json>& pods, bool namespaces, bool wi
 }
 
 std::vector<Row> NodeRows(const std::vector<Json>& nodes, bool wide, WallTime now) {
-  Row heading{"NAME", "STATUS", "LINK", "AGE", "VERSION"};
+  Row heading{"NAME", "STATUS", "ROLES", "LINK", "AGE", "VERSION"};
   if (wide) heading.insert(heading.end(), {"OS-IMAGE", "KERNEL-VERSION", "CONTAINER-RUNTIME"});
   std::vector<Row> rows{heading};
   for (const Json& node : nodes) {
-    Row row{GetString(node, "/metadata/name"), IsTrue(node, "Ready") ? "Ready" : "NotReady",
+    std::string status = IsTrue(node, "Ready") ? "Ready" : "NotReady";
+    if (GetBool(node, "/spec/unschedulable")) status += ",SchedulingDisabled";
+    Row row{GetString(node, "/metadata/name"),
+            std::move(status),
+            Roles(node),
             IsTrue(node, "slicelet.io/LinkReady") ? "up" : "away",
             FormatAge(GetString(node, "/metadata/creationTimestamp"), now),
             GetString(node, "/status/nodeInfo/kubeletVersion")};

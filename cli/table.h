@@ -10,7 +10,12 @@ namespace slicelet::cli {
 
 using Row = std::vector<std::string>;
 
-/// Columns separated by three blanks, as kubectl prints them. The first row is the heading.
+/// Without characters that a terminal would obey: "\\n", "\\x1b". Names and messages come from the API and
+/// from hosts.
+std::string Printable(const std::string& text);
+
+/// Columns separated by three blanks, as kubectl prints them; every cell made `Printable`. The first row is
+/// the heading.
 std::string FormatTable(const std::vector<Row>& rows);
 
 /// "5s", "3m12s", "4h2m", "12d": kubectl's way to show an age. "<unknown>" for a time that can not be read.

@@ -22,30 +22,48 @@ TEST(Table, ShowsAgesAsKubectlDoes) {
   EXPECT_EQ(FormatAge("yesterday", kNow), "<unknown>");
 }
 
-TEST(Table, ShowsTheMostTellingStateOfAPod) {
-  const auto state = [](const char* text) {
-    return PodRows({nlohmann::json::parse(text)}, false, false, kNow)[1][2];
-  };
-  EXPECT_EQ(state(R"({"status":{"phase":"Running"}})"), "Running");
-  EXPECT_EQ(state(R"({"metadata":{"deletionTimestamp":"x"},"status":{"phase":"Running"}})"), "Terminating");
-  EXPECT_EQ(
-      state(
-          R"({"status":{"phase":"Running","containerStatuses":[{"state":{"waiting":{"reason":"CrashLoopBackOff"}}}]}})"),
-      "CrashLoopBackOff");
-  EXPECT_EQ(
-      state(
-          R"({"status":{"phase":"Pending","initContainerStatuses":[{"state":{"waiting":{"reason":"ErrImagePull"}}}]}})"),
-      "Init:ErrImagePull");
+TEST(Table, ShowsPods) {
+  const auto pod = nlohmann::json::parse(
+      R"({"metadata":{"name":"p","namespace":"n","creationTimestamp":"2026-11-21T11:59:00Z"},
+          "spec":{"nodeName":"gw-1","containers":[{},{}]},
+          "status":{"phase":"Running","podIP":"198.18.0.7","containerStatuses":[
+            {"ready":true,"restartCount":2,"state":{"running":{}}},{"ready":false,"restartCount":1}]}})");
+  EXPECT_EQ(PodRows({pod}, false, false, kNow)[1], (Row{"p", "1/2", "Running", "3", "60s"}));
+  EXPECT_EQ(PodRows({pod}, true, true, kNow),
+            (std::vector<Row>{{"NAMESPACE", "NAME", "READY", "STATUS", "RESTARTS", "AGE", "IP", "NODE"},
+                              {"n", "p", "1/2", "Running", "3", "60s", "198.18.0.7", "gw-1"}}));
 }
 
-TEST(Table, CountsReadyContainersAndRestarts) {
-  const auto row = PodRows({nlohmann::json::parse(
-                               R"({"metadata":{"name":"p","creationTimestamp":"2026-11-21T11:59:00Z"},
-                                   "spec":{"containers":[{},{}]},
-                                   "status":{"phase":"Running","containerStatuses":[{"ready":true,"restartCount":2},
-                                             {"ready":false,"restartCount":1}]}})")},
-                           false, false, kNow)[1];
-  EXPECT_EQ(row, (Row{"p", "1/2", "Running", "3", "60s"}));
+TEST(Table, ShowsNodesWithTheirRoles) {
+  const auto node = nlohmann::json::parse(
+      R"({"metadata":{"name":"gw-1","creationTimestamp":"2026-11-21T11:59:00Z",
+                      "labels":{"node-role.kubernetes.io/edge":"","kubernetes.io/role":"agent","type":"virtual-kubelet"}},
+          "spec":{"unschedulable":true},
+          "status":{"nodeInfo":{"kubeletVersion":"v1.36.0"},
+                    "conditions":[{"type":"Ready","status":"True"},{"type":"slicelet.io/LinkReady","status":"False"}]}})");
+  EXPECT_EQ(NodeRows({node}, false, kNow),
+            (std::vector<Row>{{"NAME", "STATUS", "ROLES", "LINK", "AGE", "VERSION"},
+                              {"gw-1", "Ready,SchedulingDisabled", "agent,edge", "away", "60s", "v1.36.0"}}));
+  EXPECT_EQ(NodeRows({nlohmann::json::object()}, false, kNow)[1][2], "<none>");
+}
+
+TEST(Table, ObeysNobody) {
+  EXPECT_EQ(Printable("a\nb\tc\rd"), "a\\nb\\tc\\rd");
+  EXPECT_EQ(Printable("\x1b[31mred\x7f"), "\\x1b[31mred\\x7f");
+  EXPECT_EQ(Printable("\xc2\x9b"
+                      "2J"),
+            "\\x9b"
+            "2J");
+  EXPECT_EQ(Printable("K\xc3\xbc"
+                      "che \xe2\x9c\x93"),
+            "K\xc3\xbc"
+            "che \xe2\x9c\x93");
+  EXPECT_EQ(FormatTable({{"NAME", "WHY"},
+                         {"K\xc3\xbc"
+                          "che",
+                          "two\nlines"}}),
+            "NAME    WHY\nK\xc3\xbc"
+            "che   two\\nlines\n");
 }
 
 }  // namespace
