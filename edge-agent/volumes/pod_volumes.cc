@@ -66,13 +66,17 @@ absl::Status CheckHostPathType(const v1::HostPath& host_path, const absl::Status
   return absl::OkStatus();
 }
 
+absl::Status MountVolatile(FileSystem& files, const std::string& root) {
+  SLICELET_RETURN_IF_ERROR(files.MakeDirectories(Volatile(root), 0700));
+  SLICELET_RETURN_IF_ERROR(files.MountTmpfs(Volatile(root), kVolatileSize));
+  return files.SetMode(Volatile(root), 0700);
+}
+
 }  // namespace
 
 absl::Status PodVolumes::MountRoots(FileSystem& files, const std::string& root) {
   SLICELET_RETURN_IF_ERROR(files.MakeDirectories(root + "/pods", 0755));
-  SLICELET_RETURN_IF_ERROR(files.MakeDirectories(Volatile(root), 0700));
-  SLICELET_RETURN_IF_ERROR(files.MountTmpfs(Volatile(root), kVolatileSize));
-  SLICELET_RETURN_IF_ERROR(files.SetMode(Volatile(root), 0700));
+  SLICELET_RETURN_IF_ERROR(MountVolatile(files, root));
   SLICELET_RETURN_IF_ERROR(files.MakeDirectories(Termination(root), 0755));
   SLICELET_RETURN_IF_ERROR(files.MountTmpfs(Termination(root), kTerminationSize));
   return files.SetMode(Termination(root), 0700);
@@ -88,12 +92,17 @@ std::string PodVolumes::PathOf(const v1::Volume& volume) const {
 }
 
 absl::Status PodVolumes::Prepare(const v1::Workload& workload, const Sources& sources) {
+  // Before anything is made below it: it may have failed so far, or somebody unmounted it.
+  const absl::Status in_memory = MountVolatile(files_, root_);
   SLICELET_RETURN_IF_ERROR(files_.MakeDirectories(Volatile(root_) + "/" + uid_.value(), 0755));
   for (const auto& volume : workload.volumes()) {
     absl::Status status;
     if (volume.has_empty_dir()) status = PrepareEmptyDir(workload, volume);
     if (volume.has_host_path()) status = PrepareHostPath(volume, sources);
-    if (volume.has_projection()) status = WriteVolume(workload, volume, sources);
+    if (volume.has_projection()) {
+      status = in_memory.ok() ? WriteVolume(workload, volume, sources)
+                              : WithContext(in_memory, "its content must not be written to a disk");
+    }
     SLICELET_RETURN_IF_ERROR(
         WithContext(status, "MountVolume.SetUp failed for volume \"" + volume.name() + "\""));
   }
@@ -103,8 +112,11 @@ absl::Status PodVolumes::Prepare(const v1::Workload& workload, const Sources& so
 absl::Status PodVolumes::Refresh(const v1::Workload& workload, const Sources& sources) {
   for (const auto& volume : workload.volumes()) {
     if (!volume.has_projection()) continue;
-    SLICELET_RETURN_IF_ERROR(WithContext(WriteVolume(workload, volume, sources),
-                                         "MountVolume.SetUp failed for volume \"" + volume.name() + "\""));
+    absl::Status status =
+        WithContext(MountVolatile(files_, root_), "its content must not be written to a disk");
+    if (status.ok()) status = WriteVolume(workload, volume, sources);
+    SLICELET_RETURN_IF_ERROR(
+        WithContext(status, "MountVolume.SetUp failed for volume \"" + volume.name() + "\""));
   }
   return absl::OkStatus();
 }

@@ -35,7 +35,8 @@ class PodVolumes {
     std::vector<std::string> host_path_prefixes;
   };
 
-  /// Makes the shared tmpfs. Call once per process before anything else.
+  /// Makes the shared tmpfs. Call once per process before anything else. Where it fails, projected volumes
+  /// are refused until it works: nothing that may be secret is written to a disk.
   static absl::Status MountRoots(FileSystem& files, const std::string& root);
 
   PodVolumes(FileSystem& files, std::string root, PodUid uid);

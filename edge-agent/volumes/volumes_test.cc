@@ -95,6 +95,30 @@ TEST_F(PodVolumesTest, SecretsLieOnTmpfsOnly) {
   EXPECT_FALSE(files_.Stat("/agent/volatile/u").ok());
 }
 
+TEST_F(PodVolumesTest, WithoutTmpfsNoSecretIsWritten) {
+  auto& volume = *pod_.add_volumes();
+  volume.set_name("s");
+  volume.mutable_projection()->add_sources()->mutable_content()->set_content_id("secret/s");
+  ASSERT_TRUE(files_.Unmount("/agent/volatile").ok());
+  files_.set_mount_error(absl::PermissionDeniedError("cannot mount tmpfs at /agent/volatile"));
+  for (const absl::Status& status : {volumes_.Prepare(pod_, sources_), volumes_.Refresh(pod_, sources_)}) {
+    EXPECT_EQ(Message(status),
+              "MountVolume.SetUp failed for volume \"s\": its content must not be written to a disk: cannot "
+              "mount tmpfs at /agent/volatile");
+  }
+  EXPECT_FALSE(files_.Stat("/agent/volatile/u/s").ok());
+
+  // Pods without any are not concerned.
+  v1::Workload other;
+  other.set_uid("u");
+  EXPECT_TRUE(volumes_.Prepare(other, sources_).ok());
+  // It heals by itself.
+  files_.set_mount_error(absl::OkStatus());
+  EXPECT_TRUE(volumes_.Prepare(pod_, sources_).ok());
+  EXPECT_TRUE(files_.Find("/agent/volatile")->mounted);
+  EXPECT_EQ(files_.Read("/agent/volatile/u/s/password", 100).value(), "s3cret");
+}
+
 TEST_F(PodVolumesTest, MissingContentFailsUnlessOptional) {
   auto& volume = *pod_.add_volumes();
   volume.set_name("c");

@@ -36,6 +36,8 @@ class FakeFileSystem : public FileSystem {
     full_prefix_ = prefix;
   }
   void set_space(Space space) { space_ = space; }
+  /// What mounting answers, where nothing is mounted yet.
+  void set_mount_error(absl::Status error) { mount_error_ = std::move(error); }
   /// How many calls changed the disk.
   [[nodiscard]] int writes() const { return writes_; }
   /// nullptr when nothing is there. Does not follow links.
@@ -181,6 +183,7 @@ class FakeFileSystem : public FileSystem {
 
   absl::Status MountTmpfs(const std::string& path, std::uint64_t size) override {
     SLICELET_ASSIGN_OR_RETURN(Node * node, Existing(path, true));
+    if (!node->mounted) SLICELET_RETURN_IF_ERROR(mount_error_);
     node->mounted = true;
     node->mount_size = size;
     return absl::OkStatus();
@@ -292,6 +295,7 @@ class FakeFileSystem : public FileSystem {
   std::map<std::string, Node> nodes_;
   bool disk_full_ = false;
   std::string full_prefix_;
+  absl::Status mount_error_;
   Space space_{.total = 10'000'000'000, .available = 8'000'000'000};
   int writes_ = 0;
 };
