@@ -536,6 +536,34 @@ TEST_F(HubSessionTest, ReportsInFullWhenTheHubSawAGap) {
   EXPECT_EQ(Last(v1::HostMessage::kStatus)->status().workloads_size(), 1);
 }
 
+TEST_F(HubSessionTest, WhatIsTooLargeForOneReportGoesOnInTheNext) {
+  constexpr std::size_t kMessageBound = std::size_t{4} << 20;
+  Settle();
+  for (const char* uid : {"a", "b", "c", "d", "e"}) {
+    runner_->statuses[PodUid(uid)].set_uid(uid);
+    runner_->statuses[PodUid(uid)].set_message(std::string(kMessageBound / 3, 'x'));
+  }
+  const std::size_t earlier = heard_.size();
+  v1::HubMessage resync;
+  resync.mutable_resync();
+  Say(resync);
+  std::vector<std::string> uids;
+  std::uint64_t before = 0;
+  ASSERT_GT(heard_.size(), earlier + 1);
+  for (std::size_t i = earlier; i < heard_.size(); ++i) {
+    const v1::HostMessage& message = heard_[i];
+    ASSERT_TRUE(message.has_status());
+    const v1::StatusReport& report = message.status();
+    EXPECT_LT(message.ByteSizeLong(), kMessageBound);
+    EXPECT_EQ(report.full(), before == 0);
+    EXPECT_EQ(report.has_node(), before == 0);
+    EXPECT_TRUE(before == 0 || report.sequence() == before + 1);
+    before = report.sequence();
+    for (const auto& workload : report.workloads()) uids.push_back(workload.uid());
+  }
+  EXPECT_THAT(uids, testing::ElementsAre("a", "b", "c", "d", "e"));
+}
+
 TEST_F(HubSessionTest, IgnoresMessagesOfOtherSessions) {
   Settle();
   auto message = Signed(Manifest(1, 2));

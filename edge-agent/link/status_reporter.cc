@@ -11,6 +11,8 @@ namespace {
 /// Without an acknowledgement for this long the report counts as lost; doubles while it keeps being so.
 constexpr Duration kFirstPatience = std::chrono::seconds(10);
 constexpr Duration kLastPatience = std::chrono::minutes(2);
+/// Of the workloads in one report: well below what a link carries in one message (4 MiB).
+constexpr std::size_t kLargestReport = std::size_t{2} << 20;
 
 }  // namespace
 
@@ -76,19 +78,28 @@ void StatusReporter::Flush() {
   if (!open_) return;
   first_waits_ = false;
   flush_.Cancel();
-  v1::StatusReport report;
-  report.set_sequence(++sequence_);
-  report.mutable_observed()->set_epoch(observed_.epoch);
-  report.mutable_observed()->set_number(observed_.number);
-  report.set_full(full_);
+  std::vector<v1::WorkloadStatus> statuses;
   if (full_) {
-    for (auto& status : runner_.Statuses()) *report.add_workloads() = std::move(status);
+    statuses = runner_.Statuses();
   } else {
     for (const auto& uid : dirty_) {
-      if (const auto* status = runner_.FindStatus(uid)) *report.add_workloads() = *status;
+      if (const auto* status = runner_.FindStatus(uid)) statuses.push_back(*status);
     }
   }
-  if (full_ || facts_changed_) *report.mutable_node() = facts_;
+  std::vector<v1::StatusReport> reports(1);
+  reports.back().set_full(full_);
+  if (full_ || facts_changed_) *reports.back().mutable_node() = facts_;
+  std::size_t bytes = 0;
+  for (auto& status : statuses) {
+    const std::size_t size = status.ByteSizeLong();
+    if (bytes > 0 && bytes + size > kLargestReport) {
+      // What follows counts only if nothing before it was lost, like every change.
+      reports.emplace_back();
+      bytes = 0;
+    }
+    bytes += size;
+    *reports.back().add_workloads() = std::move(status);
+  }
   dirty_.clear();
   full_ = false;
   facts_changed_ = false;
@@ -99,7 +110,12 @@ void StatusReporter::Flush() {
       OnResync();
     });
   }
-  send_(report);
+  for (auto& report : reports) {
+    report.set_sequence(++sequence_);
+    report.mutable_observed()->set_epoch(observed_.epoch);
+    report.mutable_observed()->set_number(observed_.number);
+    send_(report);
+  }
 }
 
 }  // namespace slicelet::agent

@@ -17,7 +17,8 @@ namespace slicelet::agent {
 ///
 /// Changes are coalesced for at most the batch interval; after a quiet interval, or when they are urgent,
 /// they go at once. What is not acknowledged in time is sent again as a full report with the newest content,
-/// so a lost report never matters. Used on the loop.
+/// so a lost report never matters. What is too large for one report goes on in the next ones, as changes.
+/// Used on the loop.
 class StatusReporter {
  public:
   using Send = std::function<void(const v1::StatusReport&)>;
