@@ -109,8 +109,9 @@ void TranslateProbe(FieldReader& probe, const v1::Container& container, v1::Prob
 
 void TranslateHook(FieldReader& hook, const v1::Container& container, v1::Handler& out) {
   if (!TranslateAction(hook, container, out)) {
-    hook.diagnosis().Refuse(hook.path(), kInvalidPod, "needs one of exec, httpGet, tcpSocket and sleep");
+    hook.diagnosis().Refuse(hook.path(), kInvalidPod, "needs one of exec, httpGet and sleep");
   }
+  if (out.has_tcp_socket()) hook.Refuse("tcpSocket", "is for probes only: no kubelet runs it as a hook");
   if (out.has_grpc()) hook.Refuse("grpc", "is for probes only");
 }
 

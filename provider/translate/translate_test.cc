@@ -237,6 +237,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"/spec/containers/0/livenessProbe", "{}", "spec.containers[0].livenessProbe", "needs one of"},
         BadCase{"/spec/containers/0/livenessProbe", R"({"tcpSocket": {"port": 1}, "grpc": {"port": 1}})",
                 "spec.containers[0].livenessProbe", "more than one"},
+        BadCase{"/spec/containers/0/lifecycle", R"({"preStop": {"tcpSocket": {"port": 1}}})",
+                "spec.containers[0].lifecycle.preStop.tcpSocket", "probes only"},
         BadCase{"/spec/containers/0/volumeMounts", R"([{"name": "gone", "mountPath": "/x"}])",
                 "spec.containers[0].volumeMounts[0].name", "gone"},
         BadCase{"/spec/initContainers", R"([{"name": "main", "image": "x:1"}])", "spec.containers[0].name",
