@@ -19,6 +19,7 @@
 #include "edge-agent/app/service_manager.h"
 #include "edge-agent/host/host_agent.h"
 #include "edge-agent/probes/asio_prober.h"
+#include "edge-agent/probes/grpc_prober.h"
 #include "edge-agent/runtime/cri_runtime.h"
 #include "edge-agent/store/sqlite_agent_store.h"
 #include "edge-agent/streams/stream_server.h"
@@ -97,7 +98,7 @@ absl::Status Run(const Arguments& arguments) {
       RpcClient::Make(loop, {.address = host.endpoint, .tls = tls, .server_name = {}, .keepalive = {}}));
   const auto hub = MakeHubConnector(*client);
   const auto runtime = MakeCriRuntime(config.runtime_socket, loop);
-  const auto prober = MakeAsioProber(loop);
+  const auto prober = MakeGrpcProber(loop, MakeAsioProber(loop));
   StreamServer streams(loop, clock, *runtime);
 
   HostAgent agent(

@@ -207,7 +207,7 @@ class AsioProber : public Prober {
       const bool grpc = handler.has_grpc();
       loop_.Post([alive = std::weak_ptr<bool>(alive_), grpc, done = std::move(done)] {
         if (alive.expired()) return;
-        done(grpc ? absl::UnimplementedError("gRPC probes are not supported by this host")
+        done(grpc ? absl::UnimplementedError("this prober makes no gRPC checks")
                   : absl::InvalidArgumentError("the probe names no network check"));
       });
       return;

@@ -7,8 +7,7 @@
 
 namespace slicelet::agent {
 
-/// Checks over real sockets. gRPC checks answer Unimplemented: this host can not make them yet. `loop` must
-/// outlive it.
+/// HTTP and TCP checks over real sockets; gRPC checks answer Unimplemented. `loop` must outlive it.
 std::unique_ptr<Prober> MakeAsioProber(AsioLoop& loop);
 
 }  // namespace slicelet::agent

@@ -99,7 +99,7 @@ TEST_F(AsioProberTest, RefusedConnectionFails) {
   EXPECT_NE(Message(Check(handler)).find("refused"), std::string::npos);
 }
 
-TEST_F(AsioProberTest, GrpcIsSaidToBeMissing) {
+TEST_F(AsioProberTest, LeavesGrpcToOthers) {
   v1::Handler handler;
   handler.mutable_grpc()->set_port(1);
   EXPECT_EQ(Check(handler).code(), absl::StatusCode::kUnimplemented);

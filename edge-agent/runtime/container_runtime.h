@@ -116,6 +116,7 @@ struct Image {
   std::uint64_t size = 0;
   std::optional<std::int64_t> user;  // numeric USER of the image
   std::string username;              // textual USER of the image
+  bool pinned = false;               // the runtime needs it itself
 };
 
 struct RegistryAuth {
@@ -173,6 +174,11 @@ class ContainerRuntime {
                          Callback<std::string> done) = 0;
   virtual void ListImages(Callback<std::vector<Image>> done) = 0;
   virtual void RemoveImage(const std::string& id, StatusCallback done) = 0;
+  /// Ids and names of the images that containers were made from, ours or not, and of those that the runtime
+  /// needs itself.
+  virtual void ListUsedImages(Callback<std::vector<std::string>> done) = 0;
+  /// A path on the file system that images lie on.
+  virtual void GetImageRoot(Callback<std::string> done) = 0;
 
   /// URLs of the runtime's streaming server: single use, one minute. Never leave the host.
   virtual void ExecUrl(const ExecOptions& options, Callback<std::string> done) = 0;

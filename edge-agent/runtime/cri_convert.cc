@@ -266,6 +266,7 @@ Image FromCri(const v1::Image& from) {
   to.size = from.size();
   if (from.has_uid()) to.user = from.uid().value();
   to.username = from.username();
+  to.pinned = from.pinned();
   return to;
 }
 

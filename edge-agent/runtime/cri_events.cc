@@ -8,7 +8,8 @@
 #include "common/log/log.h"
 #include "containerd/v1/events.grpc.pb.h"
 #include "cri/v1/runtime.grpc.pb.h"
-#include "edge-agent/runtime/cri_calls.h"
+#include "edge-agent/runtime/cri_status.h"
+#include "edge-agent/runtime/grpc_calls.h"
 
 namespace slicelet::agent::cri {
 namespace {
@@ -83,11 +84,11 @@ class Stream : public grpc::ClientReadReactor<Message> {
   }
 
   void OnDone(const grpc::Status& status) override {
-    caller_.loop().Post([on_end = std::move(on_end_), status = FromGrpc(status)] { on_end(status); });
-    auto& pending = caller_.pending();
+    auto& caller = caller_;
     auto* context = context_;
+    auto end = [on_end = std::move(on_end_), status = FromGrpc(status)] { on_end(status); };
     delete this;
-    pending.End(context);
+    caller.pending().End(context, [&caller, &end] { caller.loop().Post(std::move(end)); });
   }
 
  private:

@@ -11,9 +11,11 @@ namespace grpc {
 class Channel;
 }
 
-namespace slicelet::agent::cri {
-
+namespace slicelet::agent {
 class Caller;
+}
+
+namespace slicelet::agent::cri {
 
 /// Tells when a container or sandbox ended, as soon as CRI's answers show it.
 ///

@@ -2,13 +2,15 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
 #include "cri/v1/runtime.grpc.pb.h"
-#include "edge-agent/runtime/cri_calls.h"
 #include "edge-agent/runtime/cri_convert.h"
 #include "edge-agent/runtime/cri_events.h"
+#include "edge-agent/runtime/cri_status.h"
+#include "edge-agent/runtime/grpc_calls.h"
 
 namespace slicelet::agent {
 namespace {
@@ -54,7 +56,7 @@ class CriRuntime : public ContainerRuntime {
       : channel_(OpenChannel(socket)),
         runtime_(v1::RuntimeService::NewStub(channel_)),
         images_(v1::ImageService::NewStub(channel_)),
-        caller_(loop) {}
+        caller_(loop, &cri::FromGrpc) {}
 
   void GetInfo(Callback<RuntimeInfo> done) override {
     Runtime<v1::VersionRequest, v1::VersionResponse>(
@@ -240,6 +242,36 @@ class CriRuntime : public ContainerRuntime {
                                                             kChange, Gone<v1::RemoveImageResponse>(done));
   }
 
+  void ListUsedImages(Callback<std::vector<std::string>> done) override {
+    Runtime<v1::ListContainersRequest, v1::ListContainersResponse>(
+        &RuntimeStub::ListContainers, {}, kQuestion,
+        [this, done = std::move(done)](const absl::Status& status, v1::ListContainersResponse& response) {
+          if (!status.ok()) {
+            done(status);
+            return;
+          }
+          std::vector<std::string> used;
+          for (const auto& container : response.containers()) {
+            used.push_back(container.image_ref());
+            used.push_back(container.image().image());
+          }
+          AddSandboxImage(std::move(used), done);
+        });
+  }
+
+  void GetImageRoot(Callback<std::string> done) override {
+    Images<v1::ImageFsInfoRequest, v1::ImageFsInfoResponse>(
+        &ImageStub::ImageFsInfo, {}, kQuestion,
+        [done = std::move(done)](const absl::Status& status, v1::ImageFsInfoResponse& response) {
+          if (!status.ok())
+            done(status);
+          else if (response.image_filesystems().empty())
+            done(absl::NotFoundError("the container runtime names no file system of images"));
+          else
+            done(response.image_filesystems(0).fs_id().mountpoint());
+        });
+  }
+
   void ExecUrl(const ExecOptions& options, Callback<std::string> done) override {
     v1::ExecRequest request;
     request.set_container_id(options.container_id);
@@ -326,6 +358,22 @@ class CriRuntime : public ContainerRuntime {
     return [done = std::move(done)](const absl::Status& status, Response&) { done(GoneIsFine(status)); };
   }
 
+  /// Older runtimes do not mark the image of sandboxes as pinned. Without it no pod would start offline.
+  void AddSandboxImage(std::vector<std::string> used, const Callback<std::vector<std::string>>& done) {
+    v1::StatusRequest request;
+    request.set_verbose(true);
+    Runtime<v1::StatusRequest, v1::StatusResponse>(
+        &RuntimeStub::Status, std::move(request), kQuestion,
+        Answer<std::vector<std::string>, v1::StatusResponse>(
+            done, [used = std::move(used)](v1::StatusResponse& response) {
+              std::vector<std::string> all = used;
+              const auto config = nlohmann::json::parse((*response.mutable_info())["config"], nullptr, false);
+              if (config.is_object() && config.value("sandboxImage", nlohmann::json()).is_string())
+                all.push_back(config["sandboxImage"].get<std::string>());
+              return all;
+            }));
+  }
+
   void GetConditions(RuntimeInfo info, const Callback<RuntimeInfo>& done) {
     Runtime<v1::StatusRequest, v1::StatusResponse>(
         &RuntimeStub::Status, {}, kQuestion,
@@ -346,7 +394,7 @@ class CriRuntime : public ContainerRuntime {
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::RuntimeService::Stub> runtime_;
   std::unique_ptr<v1::ImageService::Stub> images_;
-  cri::Caller caller_;
+  Caller caller_;
   std::optional<cri::RuntimeEvents> events_;
 };
 

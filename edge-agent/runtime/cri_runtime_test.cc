@@ -277,6 +277,20 @@ TEST_F(CriRuntimeTest, KnowsImages) {
   EXPECT_FALSE(pulled.ok());
 }
 
+TEST_F(CriRuntimeTest, KnowsWhichImagesMustStayAndWhereTheyLie) {
+  const auto id = Start(Pod("used"), Workload({"wait"}));
+  ASSERT_TRUE(id.ok()) << id.status();
+  const auto image = Await<Image>([&](auto done) { runtime_->GetImage(kWorkload, done); });
+  const auto used = Await<std::vector<std::string>>([&](auto done) { runtime_->ListUsedImages(done); });
+  ASSERT_TRUE(used.ok()) << used.status();
+  EXPECT_THAT(*used, Contains(image->id));
+  EXPECT_THAT(*used, Contains("docker.io/slicelet/pause:1"));
+  const auto root = Await<std::string>([&](auto done) { runtime_->GetImageRoot(done); });
+  ASSERT_TRUE(root.ok()) << root.status();
+  EXPECT_THAT(*root, HasSubstr(containerd->directory()));
+  Remove();
+}
+
 TEST_F(CriRuntimeTest, GivesStreamingUrls) {
   const auto id = Start(Pod("urls"), Workload({"wait"}));
   ASSERT_TRUE(id.ok()) << id.status();

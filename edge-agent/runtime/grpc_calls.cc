@@ -1,22 +1,6 @@
-#include "edge-agent/runtime/cri_calls.h"
+#include "edge-agent/runtime/grpc_calls.h"
 
-#include <string>
-
-namespace slicelet::agent::cri {
-
-absl::Status FromGrpc(const grpc::Status& status) {
-  if (status.ok()) return absl::OkStatus();
-  const std::string& message = status.error_message();
-  // containerd 1.6 serves its socket before its CRI plug-in is ready, and says so without a code of its own.
-  if (status.error_code() == grpc::StatusCode::UNKNOWN &&
-      message.find("server is not initialized yet") != std::string::npos) {
-    return absl::UnavailableError("container runtime is starting");
-  }
-  if (status.error_code() == grpc::StatusCode::UNAVAILABLE) {
-    return absl::UnavailableError("container runtime is not reachable: " + message);
-  }
-  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), message);
-}
+namespace slicelet::agent {
 
 grpc::ClientContext* PendingCalls::Begin() {
   const std::lock_guard lock(mutex_);
@@ -27,13 +11,14 @@ grpc::ClientContext* PendingCalls::Begin() {
   return raw;
 }
 
-void PendingCalls::End(grpc::ClientContext* context) {
+void PendingCalls::End(grpc::ClientContext* context, const std::function<void()>& last_words) {
   std::unique_lock lock(mutex_);
   auto node = contexts_.extract(context);
   // Destroyed outside the lock, but before a waiter goes on.
   ++ending_;
   lock.unlock();
   node.mapped().reset();
+  last_words();
   lock.lock();
   --ending_;
   // Under the lock: the waiter may destroy this object as soon as it can take the lock.
@@ -47,4 +32,4 @@ void PendingCalls::CancelAndWait() {
   empty_.wait(lock, [this] { return contexts_.empty() && ending_ == 0; });
 }
 
-}  // namespace slicelet::agent::cri
+}  // namespace slicelet::agent

@@ -14,10 +14,7 @@
 #include "common/base/time.h"
 #include "common/loop/loop.h"
 
-namespace slicelet::agent::cri {
-
-/// Our status for gRPC's. A runtime that is still starting counts as unreachable.
-absl::Status FromGrpc(const grpc::Status& status);
+namespace slicelet::agent {
 
 /// The calls that gRPC's threads still work on, so that whoever owns them can cancel them and wait.
 /// Thread-safe.
@@ -29,8 +26,8 @@ class PendingCalls {
  public:
   /// The context of a new call; null after `CancelAndWait`: the call must not be made.
   grpc::ClientContext* Begin();
-  /// The last thing a call does. Destroys the context.
-  void End(grpc::ClientContext* context);
+  /// The last thing a call does: destroys its context, then runs `last_words`.
+  void End(grpc::ClientContext* context, const std::function<void()>& last_words);
   void CancelAndWait();
 
  private:
@@ -41,15 +38,17 @@ class PendingCalls {
   bool closed_ = false;
 };
 
-/// Makes calls whose answers arrive on the loop. All of it is used on the loop, but for what gRPC's threads
-/// do.
+/// Makes unary calls whose answers arrive on the loop. All of it is used on the loop, but for what gRPC's
+/// threads do. Destroying it cancels what is under way; then nothing is answered any more.
 class Caller {
  public:
-  explicit Caller(Loop& loop) : loop_(loop) {}
+  /// `convert` makes a call's status one of ours, on a thread of gRPC's.
+  Caller(Loop& loop, absl::Status (*convert)(const grpc::Status&)) : loop_(loop), convert_(convert) {}
   ~Caller() { pending_.CancelAndWait(); }
 
   /// `start` begins the call on a stub: (context, request, response, callback). `done` gets the status and
-  /// the response, which lives as long as the call of `done`.
+  /// the response, which lives as long as the call of `done`. What `done` holds, a channel perhaps, outlives
+  /// the call and dies on the loop.
   template <typename Request, typename Response, typename Start>
   void Call(Start start, Request request, Duration timeout,
             std::function<void(absl::Status, Response&)> done) {
@@ -68,11 +67,9 @@ class Caller {
         lifetime_.Guard([state, done = std::move(done)] { done(state->status, state->response); });
     auto* raw = state.get();
     start(context, &raw->request, &raw->response,
-          [this, context, state = std::move(state),
-           finish = std::move(finish)](const grpc::Status& status) mutable {
-            state->status = FromGrpc(status);
-            loop_.Post(std::move(finish));
-            pending_.End(context);
+          [this, context, raw, finish = std::move(finish)](const grpc::Status& status) mutable {
+            raw->status = convert_(status);
+            pending_.End(context, [this, &finish] { loop_.Post(std::move(finish)); });
           });
   }
 
@@ -82,8 +79,9 @@ class Caller {
 
  private:
   Loop& loop_;
+  absl::Status (*const convert_)(const grpc::Status&);
   PendingCalls pending_;
   Lifetime lifetime_;
 };
 
-}  // namespace slicelet::agent::cri
+}  // namespace slicelet::agent

@@ -68,7 +68,8 @@ absl::StatusOr<Image> ScriptedHost::FindImage(const std::string& name_or_id) con
     image.id = ImageId(name);
     image.tags = {name};
     image.digests = {name + "@" + ImageId(name)};
-    image.size = 1'000'000;
+    image.size = script.size;
+    image.pinned = script.pinned;
     image.user = script.user;
     image.username = script.username;
     return image;
@@ -533,6 +534,22 @@ void ScriptedRuntime::RemoveImage(const std::string& id, StatusCallback done) {
         return absl::OkStatus();
       },
       std::move(done));
+}
+
+void ScriptedRuntime::ListUsedImages(Callback<std::vector<std::string>> done) {
+  Do<absl::StatusOr<std::vector<std::string>>>(
+      "ListUsedImages", host_.latency.call,
+      [&host = host_] {
+        std::vector<std::string> used;
+        for (const auto& [id, state] : host.containers_) used.push_back(state.container.image_ref);
+        return used;
+      },
+      std::move(done));
+}
+
+void ScriptedRuntime::GetImageRoot(Callback<std::string> done) {
+  Do<absl::StatusOr<std::string>>(
+      "GetImageRoot", host_.latency.call, [] { return std::string("/images"); }, std::move(done));
 }
 
 void ScriptedRuntime::ExecUrl(const ExecOptions&, Callback<std::string> done) {

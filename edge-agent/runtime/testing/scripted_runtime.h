@@ -39,6 +39,8 @@ struct ImageScript {
   std::int32_t stop_exit_code = 0;
   std::optional<std::int64_t> user;
   std::string username;
+  std::uint64_t size = 1'000'000;
+  bool pinned = false;
   /// Answers ExecSync; nullopt hangs until the timeout. Absent: exit code 0.
   std::function<std::optional<ExecResult>(const std::vector<std::string>& command)> exec;
 };
@@ -204,6 +206,8 @@ class ScriptedRuntime : public ContainerRuntime {
                  Callback<std::string> done) override;
   void ListImages(Callback<std::vector<Image>> done) override;
   void RemoveImage(const std::string& id, StatusCallback done) override;
+  void ListUsedImages(Callback<std::vector<std::string>> done) override;
+  void GetImageRoot(Callback<std::string> done) override;
   void ExecUrl(const ExecOptions& options, Callback<std::string> done) override;
   void AttachUrl(const ExecOptions& options, Callback<std::string> done) override;
   void PortForwardUrl(const std::string& sandbox_id, const std::vector<std::int32_t>& ports,
