@@ -58,6 +58,8 @@ absl::StatusOr<AgentConfig> ReadAgentConfig(const std::string& path, bool option
   reader.Optional("maxPods", &config.max_pods);
   reader.Optional("logMaxBytes", &config.log_max_bytes);
   reader.Optional("logMaxFiles", &config.log_max_files);
+  reader.Optional("imageGcHighPercent", &config.image_high_percent);
+  reader.Optional("imageGcLowPercent", &config.image_low_percent);
   reader.Object("policy", [&](ConfigReader& policy) {
     policy.Optional("privileged", &config.policy.privileged);
     policy.Optional("hostNetwork", &config.policy.host_network);
@@ -74,6 +76,12 @@ absl::StatusOr<AgentConfig> ReadAgentConfig(const std::string& path, bool option
   CheckAbsolute(reader, "bootIdFile", config.boot_id_file);
   if (config.max_pods < 1 || config.max_pods > 1'000) reader.Error("maxPods", "is not between 1 and 1000");
   if (config.log_max_files < 2) reader.Error("logMaxFiles", "is less than 2");
+  if (config.image_high_percent < 1 || config.image_high_percent > 100)
+    reader.Error("imageGcHighPercent",
+                 std::to_string(config.image_high_percent) + " is not between 1 and 100");
+  if (config.image_low_percent < 0 || config.image_low_percent >= config.image_high_percent)
+    reader.Error("imageGcLowPercent",
+                 std::to_string(config.image_low_percent) + " is not between 0 and imageGcHighPercent");
   constexpr std::uint64_t kLeastLogBytes = 64 * 1024;
   if (config.log_max_bytes < kLeastLogBytes) reader.Error("logMaxBytes", "is less than 65536");
   if (!SetLogLevel(config.log_level)) {

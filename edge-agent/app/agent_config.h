@@ -36,6 +36,9 @@ struct AgentConfig {
   int max_pods = 110;
   std::uint64_t log_max_bytes = 10 * 1024 * 1024;
   int log_max_files = 5;
+  /// In percent of the images' file system: above `high` unused images are removed, down to `low`.
+  int image_high_percent = 85;
+  int image_low_percent = 80;
   HostPolicy policy;
 };
 

@@ -50,12 +50,13 @@ TEST_F(AgentConfigTest, ReadsWhatTheOwnerDecides) {
 }
 
 TEST_F(AgentConfigTest, NamesEveryBadFieldAndItsValue) {
-  const auto config = ReadAgentConfig(Write(R"({"root": "var", "logLevel": "loud", "polizy": {}, "maxPods": 0,
+  const auto config = ReadAgentConfig(
+      Write(R"({"root": "var", "logLevel": "loud", "polizy": {}, "maxPods": 0, "imageGcLowPercent": 90,
                                                 "policy": {"hostPathPrefixes": ["srv"]}})"),
-                                      false);
+      false);
   const std::string message(config.status().message());
-  for (const auto* part :
-       {"file.json", "root", "\"var\"", "\"loud\"", "polizy", "maxPods", "hostPathPrefixes", "\"srv\""}) {
+  for (const auto* part : {"file.json", "root", "\"var\"", "\"loud\"", "polizy", "maxPods",
+                           "imageGcLowPercent", "hostPathPrefixes", "\"srv\""}) {
     EXPECT_THAT(message, HasSubstr(part));
   }
 }

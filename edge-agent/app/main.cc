@@ -68,6 +68,8 @@ HostAgent::Options MakeOptions(const HostCredentials& host, const AgentConfig& c
       kStartsPerCore * static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   options.pods.log_max_bytes = config.log_max_bytes;
   options.pods.log_max_files = config.log_max_files;
+  options.images.high_percent = config.image_high_percent;
+  options.images.low_percent = config.image_low_percent;
   options.agent_version = SLICELET_VERSION;
   options.boot_id = FirstLine(files, config.boot_id_file);
   options.tags = config.tags;

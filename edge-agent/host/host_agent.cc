@@ -48,6 +48,7 @@ struct HostAgent::Impl {
         conditions(d.files, d.clock, options.pods.root),
         pods(options.pods, {d.loop, d.clock, d.random, d.files, d.store, d.runtime, d.opener, d.prober}),
         runner(pods),
+        images(d.loop, d.files, d.runtime, options.images, [this] { return pods.ImageNames(); }),
         session({.hub_id = options.pods.hub_id,
                  .host = options.pods.host,
                  .agent_version = options.agent_version,
@@ -80,7 +81,8 @@ struct HostAgent::Impl {
     d.runtime.GetInfo(lifetime.Guard([this](const absl::StatusOr<RuntimeInfo>& info) {
       facts.clear_conditions();
       bool well = info.ok();
-      for (auto& condition : conditions.Observe(info)) {
+      for (auto& condition : conditions.Observe(info, images.root())) {
+        if (condition.type() == "DiskPressure" && condition.status()) images.Hurry();
         if (condition.type() == "RuntimeReady" || condition.type() == "NetworkReady")
           well = well && condition.status();
         *facts.add_conditions() = std::move(condition);
@@ -96,6 +98,7 @@ struct HostAgent::Impl {
   NodeConditions conditions;
   PodSupervisor pods;
   SupervisedRunner runner;
+  ImageCollector images;
   HubSession session;
   Timer look;
   Lifetime lifetime;
@@ -107,6 +110,7 @@ HostAgent::~HostAgent() = default;
 
 void HostAgent::Start() {
   impl_->pods.Start();
+  impl_->images.Start();
   impl_->Look();
   impl_->session.Start();
 }

@@ -11,6 +11,7 @@
 #include "common/loop/loop.h"
 #include "common/stream/frame_stream.h"
 #include "common/stream/message_pipe.h"
+#include "edge-agent/images/image_collector.h"
 #include "edge-agent/pod/pod_supervisor.h"
 #include "edge-agent/probes/prober.h"
 #include "edge-agent/runtime/container_runtime.h"
@@ -27,6 +28,7 @@ class HostAgent {
 
   struct Options {
     PodSupervisor::Options pods;
+    ImageCollector::Options images;
     std::string agent_version;
     std::string boot_id;
     std::map<std::string, std::string> tags;

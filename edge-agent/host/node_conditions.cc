@@ -10,6 +10,7 @@ namespace {
 constexpr std::uint64_t kProcLimit = 64 * 1024;
 /// The kubelet's default hard eviction thresholds.
 constexpr std::uint64_t kLeastDiskPercent = 10;
+constexpr std::uint64_t kLeastImagePercent = 15;
 constexpr std::uint64_t kLeastMemoryKiB = 100 * 1024;
 constexpr std::uint64_t kMostPidsPercent = 90;
 
@@ -53,13 +54,24 @@ v1::Condition NodeConditions::Make(const std::string& type, bool status, const s
   return condition;
 }
 
-std::vector<v1::Condition> NodeConditions::Observe(const absl::StatusOr<RuntimeInfo>& runtime) {
+std::string NodeConditions::Shortage(const std::string& path, std::uint64_t percent, bool* measured) {
+  const auto space = files_.FreeSpace(path);
+  if (!space.ok() || space->total == 0) return "";
+  *measured = true;
+  if (space->available >= space->total / 100 * percent) return "";
+  return "less than " + std::to_string(percent) + "% of the disk of " + path + " is free";
+}
+
+std::vector<v1::Condition> NodeConditions::Observe(const absl::StatusOr<RuntimeInfo>& runtime,
+                                                   const std::string& image_root) {
   std::vector<v1::Condition> conditions;
-  if (const auto space = files_.FreeSpace(root_); space.ok() && space->total > 0) {
-    const bool pressure = space->available < space->total / 100 * kLeastDiskPercent;
+  bool measured = false;
+  std::string shortage = Shortage(root_, kLeastDiskPercent, &measured);
+  if (shortage.empty() && !image_root.empty()) shortage = Shortage(image_root, kLeastImagePercent, &measured);
+  if (measured) {
+    const bool pressure = !shortage.empty();
     conditions.push_back(Make("DiskPressure", pressure,
-                              pressure ? "KubeletHasDiskPressure" : "KubeletHasNoDiskPressure",
-                              pressure ? "less than 10% of the disk of " + root_ + " is free" : ""));
+                              pressure ? "KubeletHasDiskPressure" : "KubeletHasNoDiskPressure", shortage));
   }
   if (const auto available = MemoryAvailable(files_)) {
     const bool pressure = *available < kLeastMemoryKiB;

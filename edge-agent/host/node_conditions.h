@@ -18,10 +18,14 @@ class NodeConditions {
   NodeConditions(FileSystem& files, const Clock& clock, std::string root)
       : files_(files), clock_(clock), root_(std::move(root)) {}
 
-  /// Looks again. What can not be measured on this machine has no condition.
-  [[nodiscard]] std::vector<v1::Condition> Observe(const absl::StatusOr<RuntimeInfo>& runtime);
+  /// Looks again. What can not be measured on this machine has no condition. `image_root` is on the file
+  /// system of images, "" while that is unknown.
+  [[nodiscard]] std::vector<v1::Condition> Observe(const absl::StatusOr<RuntimeInfo>& runtime,
+                                                   const std::string& image_root = "");
 
  private:
+  /// What is said about a file system with less than `percent` free; "" while there is enough.
+  [[nodiscard]] std::string Shortage(const std::string& path, std::uint64_t percent, bool* measured);
   v1::Condition Make(const std::string& type, bool status, const std::string& reason,
                      const std::string& message);
 

@@ -48,7 +48,9 @@ struct PodSupervisor::Impl {
 
   void Start() {
     const absl::Status mounted = PodVolumes::MountRoots(dependencies.files, options.root);
-    if (!mounted.ok()) LogError("volume roots are not mounted", {{"error", Describe(mounted)}});
+    if (!mounted.ok())
+      LogError("volume roots are not mounted: volumes with secrets, config maps or tokens are refused",
+               {{"error", Describe(mounted)}});
     const AgentStore::Loaded& loaded = dependencies.store.loaded();
     blobs.insert(loaded.blobs.begin(), loaded.blobs.end());
     for (const auto& credential : loaded.credentials) {
@@ -335,6 +337,13 @@ absl::StatusOr<PodSupervisor::ContainerLocation> PodSupervisor::Locate(const Pod
   const auto worker = impl_->workers.find(uid);
   if (worker == impl_->workers.end()) return absl::NotFoundError("no pod " + uid.value() + " on this host");
   return worker->second->Locate(container);
+}
+
+std::optional<std::set<std::string>> PodSupervisor::ImageNames() const {
+  if (!impl_->has_manifest) return std::nullopt;
+  std::set<std::string> names;
+  for (const auto& [uid, worker] : impl_->workers) worker->AddImageNames(names);
+  return names;
 }
 
 std::vector<Digest> PodSupervisor::LiveBlobs() const {

@@ -2,6 +2,8 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -106,6 +108,9 @@ class PodSupervisor {
 
   /// Blobs that the manifest or a running pod still needs; others may be dropped from the store.
   [[nodiscard]] std::vector<Digest> LiveBlobs() const;
+  /// The images that the manifest's pods name, whether they run now or not. nullopt while no manifest says
+  /// what is wanted.
+  [[nodiscard]] std::optional<std::set<std::string>> ImageNames() const;
 
  private:
   struct Impl;

@@ -180,6 +180,12 @@ std::vector<Digest> PodWorker::LiveBlobs() const {
   return live;
 }
 
+void PodWorker::AddImageNames(std::set<std::string>& names) const {
+  if (gone_) return;
+  for (const auto& container : model_.workload.init_containers()) names.insert(container.image());
+  for (const auto& container : model_.workload.containers()) names.insert(container.image());
+}
+
 std::vector<std::string> PodWorker::MissingCredentials() const {
   std::vector<std::string> missing;
   if (model_.stop || gone_) return missing;

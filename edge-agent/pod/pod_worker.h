@@ -57,6 +57,7 @@ class PodWorker {
   [[nodiscard]] std::vector<Digest> MissingBlobs() const;
   [[nodiscard]] std::vector<Digest> LiveBlobs() const;
   [[nodiscard]] std::vector<std::string> MissingCredentials() const;
+  void AddImageNames(std::set<std::string>& names) const;
 
   // ---- What is observed
 
