@@ -36,7 +36,10 @@ std::optional<std::int64_t> RetryAfterSeconds(const absl::Status& status) {
 }
 
 void SetRetryAfterSeconds(absl::Status& status, std::int64_t seconds) {
-  status.SetPayload(kRetryAfter, absl::Cord(std::to_string(seconds)));
+  // By way of a view: the constructor for strings is a template whose name GCC, which built the library,
+  // spells otherwise than clang.
+  const std::string text = std::to_string(seconds);
+  status.SetPayload(kRetryAfter, absl::Cord(absl::string_view(text)));
 }
 
 std::string ApiVersion(const Resource& resource) {

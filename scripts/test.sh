@@ -2,20 +2,20 @@
 # Installs what is missing, builds, runs every tier and ends with one line: N passed, N failed, N skipped.
 #
 # Usage: scripts/test.sh [--tier T] [--long] [--list]
-#   --tier T   only this tier: format, tidy, unit, sim, integration, e2e, faults
+#   --tier T   only this tier: format, tidy, unit, sim, integration, e2e, faults, sanitizers
 #   --long     also what is too slow for every change (see --list)
 #   --list     say what each tier runs, and stop
 #
 # Examples:
 #   scripts/test.sh                  everything CI runs: at most 45 minutes on a fresh 2-core machine, 15 on a warm one
 #   scripts/test.sh --tier unit      only the unit tests
-#   scripts/test.sh --long           with sanitizers, 100,000 simulated schedules, all kill pairs and clang-tidy on every file
+#   scripts/test.sh --long           with 100,000 simulated schedules, all kill pairs and clang-tidy on every file
 set -euo pipefail
 # shellcheck source=scripts/lib/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 cd "$root"
 
-tiers=(format tidy unit sim integration e2e faults)
+tiers=(format tidy unit sim integration e2e faults sanitizers)
 chosen=()
 long=
 while [ $# -gt 0 ]; do
@@ -29,13 +29,13 @@ while [ $# -gt 0 ]; do
       cat <<'LIST'
 format       clang-format, shellcheck and the syntax of scripts
 tidy         clang-tidy on files changed since the main branch      --long: on every file
-unit         unit tests                                             --long: again under address and undefined-behaviour
-                                                                    sanitizers, with 200 simulated schedules
+unit         unit tests
 sim          200 simulated schedules and eight planted bugs         --long: 100,000 schedules
 integration  adapters against real parts (TLS, SQLite, containerd, API server)
-                                                                    --long: again under the thread sanitizer
 e2e          all programs on a real control plane and real containerd
 faults       kill -9, link faults, restores                         --long: all pairs of kills
+sanitizers   unit tests and 200 schedules under the address and undefined-behaviour sanitizers,
+             integration tests under the thread sanitizer
 LIST
       exit 0 ;;
     -h | --help) sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
@@ -85,10 +85,10 @@ finish() {
   exit
 }
 
-# ctest_suite PRESET LABEL-REGEX JOBS
+# ctest_suite PRESET LABEL-REGEX JOBS: the preset has the sanitizers' options.
 ctest_suite() {
   mkdir -p "$results/$1-$2"
-  GTEST_OUTPUT="xml:$results/$1-$2/" ctest --test-dir "build/$1" -L "^($2)\$" -j "$3" --output-on-failure --no-tests=error
+  GTEST_OUTPUT="xml:$results/$1-$2/" ctest --preset "$1" -L "^($2)\$" -j "$3" --output-on-failure --no-tests=error
 }
 pytest_suite() {
   local name=$1
@@ -105,12 +105,11 @@ wants tidy && steps_total=$((steps_total + 1))
 wants_any unit sim integration e2e faults && steps_total=$((steps_total + 1))
 wants_any integration e2e faults && steps_total=$((steps_total + 1))
 wants unit && steps_total=$((steps_total + 1))
-[ -z "$long" ] || ! wants unit || steps_total=$((steps_total + 3))
 wants sim && steps_total=$((steps_total + 9))
 wants integration && steps_total=$((steps_total + 1))
-[ -z "$long" ] || ! wants integration || steps_total=$((steps_total + 2))
 wants e2e && steps_total=$((steps_total + 1))
 wants faults && steps_total=$((steps_total + 1))
+wants sanitizers && steps_total=$((steps_total + 5))
 
 build_kubernetes() { tests/control-plane/build.sh && tests/control-plane/build.sh helm; }
 install_everything() { install_packages "${build_packages[@]}" "${run_packages[@]}" "${test_packages[@]}" && install_go; }
@@ -126,14 +125,7 @@ if wants_any unit sim integration e2e faults; then
   prepare "build release" "cold about 20 min" build release all
 fi
 wants tidy && check "clang-tidy" "changed files" scripts/lib/check_tidy.sh "${long:+--all}"
-if wants unit; then
-  suite "unit tests" "1 min" ctest_suite release unit 2
-  if [ -n "$long" ]; then
-    prepare "build with asan and ubsan" "cold about 20 min" build asan slicelet_unit_tests slicelet-sim
-    suite "unit tests (asan, ubsan)" "2 min" ctest_suite asan unit 2
-    check "200 schedules (asan, ubsan)" "2 min" build/asan/tests/sim/slicelet-sim --schedules 200 --jobs 2
-  fi
-fi
+wants unit && suite "unit tests" "1 min" ctest_suite release unit 2
 if wants sim; then
   # Of the seeds above 200 a few still find a schedule that does not converge (docs/development.md).
   schedules=200
@@ -145,13 +137,14 @@ if wants sim; then
     check "planted: $plant" "seconds" build/release/tests/sim/slicelet-sim --plant $plant
   done
 fi
-if wants integration; then
-  suite "integration tests" "3 min" ctest_suite release integration 1
-  if [ -n "$long" ]; then
-    prepare "build with tsan" "cold about 15 min" build tsan slicelet_integration_tests
-    suite "integration tests (tsan)" "5 min" ctest_suite tsan integration 1
-  fi
-fi
+wants integration && suite "integration tests" "3 min" ctest_suite release integration 1
 wants e2e && suite "end to end" "5 min" pytest_suite e2e tests/e2e
 wants faults && suite "faults" "5 min" pytest_suite faults tests/faults
+if wants sanitizers; then
+  prepare "build with asan and ubsan" "cold about 6 min" build asan slicelet_unit_tests slicelet-sim
+  suite "unit tests (asan, ubsan)" "2 min" ctest_suite asan unit 2
+  check "200 schedules (asan, ubsan)" "3 min" build/asan/tests/sim/slicelet-sim --schedules 200 --jobs 2
+  prepare "build with tsan" "cold about 4 min" build tsan slicelet_integration_tests
+  suite "integration tests (tsan)" "3 min" ctest_suite tsan integration 1
+fi
 finish
