@@ -37,13 +37,13 @@ TEST(EdgeTolerations, DefaultedOnesLoseTheirLimit) {
 }
 
 TEST(EdgeTolerations, AutonomyIsTheLimit) {
-  EXPECT_EQ(EdgeTolerations(Pod({Toleration(kNotReady, 300)}, "2h")), Json({Toleration(kNotReady, 7200)}));
-  EXPECT_EQ(EdgeTolerations(Pod({Toleration(kNotReady, 300)}, "forever")),
-            Json({Toleration(kNotReady, std::nullopt)}));
-  EXPECT_EQ(EdgeTolerations(Pod({Toleration(kNotReady, 300)}, "5m")), std::nullopt);
+  // Not {...}: of one value in braces clang makes that value and GCC a list.
+  const Json defaulted = Json::array({Toleration(kNotReady, 300)});
+  EXPECT_EQ(EdgeTolerations(Pod(defaulted, "2h")), Json::array({Toleration(kNotReady, 7200)}));
+  EXPECT_EQ(EdgeTolerations(Pod(defaulted, "forever")), Json::array({Toleration(kNotReady, std::nullopt)}));
+  EXPECT_EQ(EdgeTolerations(Pod(defaulted, "5m")), std::nullopt);
   // Refused elsewhere, by name.
-  EXPECT_EQ(EdgeTolerations(Pod({Toleration(kNotReady, 300)}, "a while")),
-            Json({Toleration(kNotReady, std::nullopt)}));
+  EXPECT_EQ(EdgeTolerations(Pod(defaulted, "a while")), Json::array({Toleration(kNotReady, std::nullopt)}));
 }
 
 TEST(EdgeTolerations, WhatTheUserWroteStays) {

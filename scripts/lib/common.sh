@@ -20,7 +20,7 @@ build_packages=(g++ cmake ninja-build ccache lld-19 pkg-config
 # shellcheck disable=SC2034
 run_packages=(containerd runc containernetworking-plugins umoci skopeo openssl iproute2 iptables jq curl python3 ca-certificates)
 # shellcheck disable=SC2034
-test_packages=(git libgtest-dev libgmock-dev libbenchmark-dev clang-format-19 clang-tidy-19 clang-19 libclang-rt-19-dev shellcheck
+test_packages=(git libgtest-dev libgmock-dev libbenchmark-dev clang-format-19 clang-tidy-19 clang-19 libclang-rt-19-dev llvm-14 shellcheck
   python3-pytest python3-yaml python3-venv mosquitto sqlite3)
 
 # install PACKAGE...: those that are missing, from Debian.
