@@ -97,7 +97,8 @@ absl::Status RunPodHosts(const OperatorConfig& config, const std::string& ns, co
   const absl::StatusOr<v1::PodHostsReply> reply = client->PodHosts(request);
   if (!reply.ok()) return Explained(reply.status(), config);
   Json list = Json::array();
-  std::vector<Row> rows{{"HOST", "LINK", "ACCEPTED", "PHASE", "READY", "RESTARTS", "OBSERVED", "REASON"}};
+  std::vector<Row> rows{
+      {"HOST", "STATE", "LINK", "ACCEPTED", "PHASE", "READY", "RESTARTS", "OBSERVED", "REASON"}};
   for (const auto& entry : reply->entries()) {
     int ready = 0, restarts = 0;
     std::string reason = entry.status().reason();
@@ -107,7 +108,10 @@ absl::Status RunPodHosts(const OperatorConfig& config, const std::string& ns, co
       if (reason.empty() && container.state().has_waiting()) reason = container.state().waiting().reason();
     }
     if (entry.status().has_refused()) reason = entry.status().refused().reason();
+    if (!entry.message().empty()) reason = entry.message();
+    const std::string state = entry.state().empty() ? "Targeted" : entry.state();
     list.push_back({{"host", entry.host()},
+                    {"state", state},
                     {"connected", entry.connected()},
                     {"accepted", entry.accepted()},
                     {"phase", PhaseName(entry.status().phase())},
@@ -115,7 +119,7 @@ absl::Status RunPodHosts(const OperatorConfig& config, const std::string& ns, co
                     {"containers", entry.status().containers_size()},
                     {"restarts", restarts},
                     {"reason", reason}});
-    rows.push_back({entry.host(), entry.connected() ? "up" : "away", entry.accepted() ? "yes" : "no",
+    rows.push_back({entry.host(), state, entry.connected() ? "up" : "away", entry.accepted() ? "yes" : "no",
                     PhaseName(entry.status().phase()),
                     std::to_string(ready) + "/" + std::to_string(entry.status().containers_size()),
                     std::to_string(restarts), Age(entry.status().observed_at()), reason});

@@ -164,6 +164,7 @@ class Program {
     logs->add_option("--limit-bytes", logs_.limit_bytes, "at most that many bytes")
         ->check(CLI::PositiveNumber);
     logs->add_option("--since", logs_.since, "only newer than a duration such as 10m");
+    logs->add_option("--host", logs_.host, "of a fleet node's pod: the logs of this host");
     Example(logs, "  slicectl logs -f hello\n  slicectl logs hello -p --tail 20");
     OnHub(logs, [this](const OperatorConfig& config) { return RunLogs(config, logs_); });
   }
@@ -175,6 +176,7 @@ class Program {
     exec->add_option("-n,--namespace", exec_.ns, "namespace")->capture_default_str();
     exec->add_flag("-i,--stdin", exec_.stdin_open, "pass standard input on");
     exec->add_flag("-t,--tty", exec_.tty, "on a terminal");
+    exec->add_option("--host", exec_.host, "of a fleet node's pod: run it on this host");
     exec->add_option("COMMAND", exec_.command, "the command and its arguments, after --")->required();
     Example(exec, "  slicectl exec hello -- /bin/workload environ\n  slicectl exec -it hello -- sh");
     exec->callback([this] {

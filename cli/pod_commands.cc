@@ -117,6 +117,7 @@ absl::Status RunLogs(const OperatorConfig& config, const LogsOptions& options) {
     SLICELET_ASSIGN_OR_RETURN(const Duration since, ParseDuration(options.since));
     add("sinceSeconds", std::to_string(std::chrono::ceil<std::chrono::seconds>(since).count()));
   }
+  if (!options.host.empty()) add("host", options.host);
   return client->Stream(location.server,
                         KubeletPath("containerLogs", options.ns, options.pod, location.container) + query,
                         [](std::string_view data) {
@@ -136,6 +137,7 @@ absl::StatusOr<int> RunExec(const OperatorConfig& config, const ExecCommand& opt
     target += "&error=1";
   }
   if (options.stdin_open) target += "&input=1";
+  if (!options.host.empty()) target += "&host=" + EncodeQuery(options.host);
   for (const std::string& word : options.command) target += "&command=" + EncodeQuery(word);
   return client->Exec(location.server, target, {.stdin_open = options.stdin_open, .tty = options.tty});
 }

@@ -27,6 +27,7 @@ struct LogsOptions {
   bool follow = false, previous = false, timestamps = false;
   std::optional<std::int64_t> tail, limit_bytes;
   std::string since;  // a duration
+  std::string host;   // of a fleet node
 };
 absl::Status RunLogs(const OperatorConfig& config, const LogsOptions& options);
 
@@ -34,6 +35,7 @@ struct ExecCommand {
   std::string pod, container;
   std::string ns = "default";
   bool stdin_open = false, tty = false;
+  std::string host;  // of a fleet node
   std::vector<std::string> command;
 };
 /// The remote command's exit code.

@@ -159,6 +159,8 @@ void KubeletApi::Logs(const Exchange& exchange) {
   head.set_namespace_(path[1]);
   head.set_pod(path[2]);
   head.set_container(path[3]);
+  // slicectl names one host of a fleet node.
+  head.set_host(request.target.Query("host").value_or(""));
   *head.mutable_logs() = std::move(*options);
   Start<LogSession>(exchange, std::move(head));
 }
@@ -172,6 +174,8 @@ void KubeletApi::Upgrade(const Exchange& exchange) {
   head.set_pod(path[2]);
   if (path.size() == (port_forward ? 4U : 5U)) head.set_uid(path[3]);
   if (!port_forward) head.set_container(path.back());
+
+  head.set_host(request.target.Query("host").value_or(""));
 
   auto upgrade = ReadUpgrade(request);
   const auto status =

@@ -156,4 +156,18 @@ v1::FileSet ContentOf(const Referent& referent) {
 
 std::vector<Reference> CollectReferences(const Json& pod) { return Collector(pod).Take(); }
 
+std::set<ReferentKey> CollectConnectorMaps(const Json& pod) {
+  std::set<ReferentKey> keys;
+  if (TextAt(pod, {"metadata", "annotations", "isEdgeDeployment"}) != "true") return keys;
+  const auto add = [&](const std::string& name) {
+    keys.insert({ReferentKey::Kind::kConfigMap, kube::NamespaceOf(pod), name});
+  };
+  add("edgehub");
+  add("edgeagent");
+  const Json* containers = Find(pod, {"spec", "containers"});
+  if (containers == nullptr || !containers->is_array()) return keys;
+  for (const Json& container : *containers) add(TextAt(container, {"name"}));
+  return keys;
+}
+
 }  // namespace slicelet::shim

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <nlohmann/json_fwd.hpp>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -72,5 +73,9 @@ struct Reference {
 /// Every reference of env, envFrom, configMap, secret and projected volumes and imagePullSecrets, in spec
 /// order.
 std::vector<Reference> CollectReferences(const nlohmann::json& pod);
+
+/// The ConfigMaps that belong to a pod of the Azure IoT Edge connector by their names: one per container,
+/// `edgehub` and `edgeagent`. Empty for other pods. All are optional.
+std::set<ReferentKey> CollectConnectorMaps(const nlohmann::json& pod);
 
 }  // namespace slicelet::shim

@@ -23,6 +23,10 @@ PodSync::PodSync(std::string node, Options options, Dependencies dependencies)
                .events = events_,
                .refusals = deps_.refusals,
                .api_access_default = options.api_access_default,
+               // Outlives this object, as `deps_` says.
+               .connector_api =
+                   options.fleet ? std::shared_ptr<kube::KubeApi>(std::shared_ptr<void>(), &deps_.controller)
+                                 : nullptr,
                .services = [this] { return deps_.services.services(); },
                .send = [this](v1::ShimMessage message) { Send(std::move(message)); },
                .on_settled = [this] { TrySync(); }},

@@ -35,6 +35,8 @@ class PodSync {
 
   struct Options {
     bool api_access_default = false;
+    /// The node stands for many hosts.
+    bool fleet = false;
   };
   struct Dependencies {
     Loop& loop;

@@ -375,5 +375,39 @@ TEST_F(PodSyncTest, FailedWritesAreRetried) {
   EXPECT_EQ(Pod("web")["status"]["phase"], "Running");
 }
 
+TEST_F(PodSyncTest, TheConnectorsConfigMapsGoWithAFleetNodesPodByTheirNames) {
+  const auto make_map = [this](const std::string& name) {
+    Make(kube::kConfigMaps,
+         {{"metadata", {{"name", name}, {"namespace", "default"}}}, {"data", {{"k", "v"}}}});
+  };
+  const auto make_pod = [this](const std::string& name) {
+    const Json pod = Make(
+        kube::kPods,
+        {{"metadata",
+          {{"name", name}, {"namespace", "default"}, {"annotations", {{"isEdgeDeployment", "true"}}}}},
+         {"spec",
+          {{"nodeName", "edge-1"}, {"containers", Json::array({{{"name", "app"}, {"image", "a:1"}}})}}}});
+    names_[kube::UidOf(pod)] = name;
+  };
+  make_map("app");
+  make_map("edgehub");
+  make_pod("alone");
+  EXPECT_THAT(Take(), Not(Contains("referent configmap/app"))) << "host nodes know nothing of it";
+  EXPECT_THAT(last_apply_.references(), IsEmpty());
+
+  options_.fleet = true;
+  Restart();
+  make_pod("fleet");
+  const auto lines = Take();
+  EXPECT_THAT(lines, Contains("referent configmap/app"));
+  EXPECT_THAT(lines, Contains("referent configmap/edgehub"));
+  EXPECT_THAT(lines, Contains("apply fleet"));
+  EXPECT_THAT(last_apply_.references(), UnorderedElementsAre("configmap/app", "configmap/edgehub"));
+  make_map("edgeagent");
+  loop_.Advance(seconds(70));
+  EXPECT_THAT(last_apply_.references(),
+              UnorderedElementsAre("configmap/app", "configmap/edgehub", "configmap/edgeagent"));
+}
+
 }  // namespace
 }  // namespace slicelet::shim

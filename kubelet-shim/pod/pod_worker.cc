@@ -48,7 +48,11 @@ std::string ControllerOf(const Json& pod) {
 }  // namespace
 
 PodWorker::PodWorker(PodContext& context, Json pod)
-    : context_(context), pod_(std::move(pod)), uid_(kube::UidOf(pod_)), refusal_timer_(context.loop) {
+    : context_(context),
+      pod_(std::move(pod)),
+      uid_(kube::UidOf(pod_)),
+      refusal_timer_(context.loop),
+      connector_uid_(uid_.value() + "/connector") {
   writer_ = std::make_unique<StatusWriter>(
       context_.loop, context_.random, context_.api, pod_,
       StatusWriter::Handler{.patch = [this] { return MissingPatch(); },
@@ -63,6 +67,11 @@ void PodWorker::Start() {
     if (reference.use == Reference::Use::kEnvironment) fresh.insert(reference.key);
   }
   StartTokens();
+  if (context_.connector_api != nullptr) connector_maps_ = CollectConnectorMaps(pod_);
+  if (!connector_maps_.empty()) {
+    context_.referents.Need(connector_uid_, context_.connector_api, connector_maps_, connector_maps_,
+                            [this] { Sync(); });
+  }
   context_.referents.Need(uid_, context_.api, keys, fresh, [this] { Sync(); });
   LogInfo(
       "pod seen",
@@ -70,7 +79,17 @@ void PodWorker::Start() {
   Sync();
 }
 
-PodWorker::~PodWorker() { context_.referents.Release(uid_); }
+PodWorker::~PodWorker() {
+  context_.referents.Release(uid_);
+  if (!connector_maps_.empty()) context_.referents.Release(connector_uid_);
+}
+
+bool PodWorker::ConnectorMapsRead() const {
+  return std::all_of(connector_maps_.begin(), connector_maps_.end(), [this](const ReferentKey& key) {
+    const Referent* referent = context_.referents.Find(connector_uid_, key);
+    return referent != nullptr && referent->state != Referent::State::kUnread;
+  });
+}
 
 void PodWorker::OnListed(Json pod) {
   pod_ = std::move(pod);
@@ -90,7 +109,7 @@ void PodWorker::Sync() {
   if (services == nullptr) return;
   Environment environment = ResolveEnvironment(
       pod_, [this](const ReferentKey& key) { return context_.referents.Find(uid_, key); }, *services);
-  if (environment.unread && !good_) return;
+  if ((environment.unread || !ConnectorMapsRead()) && !good_) return;
   KeepFormer(environment);
   const bool finished = IsTerminalPhase(TextAt(pod_, {"status", "phase"}));
   if (!finished) Notify(environment);
@@ -131,6 +150,16 @@ void PodWorker::Apply() {
     *apply.add_environment() = std::move(container);
   }
   for (const auto& reference : good_->references) apply.add_references(reference);
+  for (const ReferentKey& key : connector_maps_) {
+    const Referent* referent = context_.referents.Find(connector_uid_, key);
+    const std::string id = ContentIdOf(key);
+    if (referent == nullptr) continue;
+    if (referent->state == Referent::State::kUnreadable && connector_complaints_.insert(id).second)
+      Record(true, "FailedToReadOptionalConfigMap", id + ": " + referent->error);
+    const bool named =
+        std::find(apply.references().begin(), apply.references().end(), id) != apply.references().end();
+    if (referent->state == Referent::State::kPresent && !named) apply.add_references(id);
+  }
   const std::string fingerprint = Fingerprint(pod_, apply);
   if (fingerprint == sent_) return;
   apply.set_pod(DumpJson(pod_));

@@ -36,6 +36,9 @@ struct PodContext {
   EventRecorder& events;
   RefusalSpacing& refusals;
   bool api_access_default = false;
+  /// Set on fleet nodes: reads the Azure connector's ConfigMaps, which a node may not because no field of the
+  /// pod names them.
+  std::shared_ptr<kube::KubeApi> connector_api = nullptr;
   /// Null until Services were listed once: no container starts before.
   std::function<const std::vector<ServiceAddress>*()> services;
   /// Sends to the provider; without a session it is dropped, because everything is sent again on the next.
@@ -83,6 +86,8 @@ class PodWorker {
   [[nodiscard]] bool HasRunningContainer() const;
 
  private:
+  /// The connector's ConfigMaps have been asked for and all answers are there.
+  [[nodiscard]] bool ConnectorMapsRead() const;
   void Apply();
   void Stop();
   void Block(const Environment& environment);
@@ -126,6 +131,10 @@ class PodWorker {
   /// Events of reports that may come again after a reconnect: time, reason, container.
   std::deque<std::string> seen_events_;
 
+  /// What the pod needs under its own uid is read with the node's credential.
+  const PodUid connector_uid_;
+  std::set<ReferentKey> connector_maps_;
+  std::set<std::string> connector_complaints_;
   std::unique_ptr<TokenSource> tokens_;
   std::unique_ptr<StatusWriter> writer_;
   Lifetime lifetime_;

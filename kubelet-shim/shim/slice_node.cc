@@ -62,7 +62,9 @@ void SliceNode::OnEndpoint(const NodeIdentity::Endpoint& endpoint) {
 void SliceNode::StartPods() {
   if (pods_) return;
   pods_ = std::make_unique<PodSync>(
-      name(), PodSync::Options{.api_access_default = shared_.options.api_access_default},
+      name(),
+      PodSync::Options{.api_access_default = shared_.options.api_access_default,
+                       .fleet = declared_.host().empty()},
       PodSync::Dependencies{.loop = shared_.loop,
                             .clock = shared_.clock,
                             .random = shared_.random,

@@ -1,6 +1,10 @@
 #include "provider/app/config.h"
 
+#include <algorithm>
+#include <map>
+
 #include "common/config/config_reader.h"
+#include "provider/fleet/target_condition.h"
 #include "provider/pods/address_pool.h"
 
 namespace slicelet::provider {
@@ -13,8 +17,39 @@ void ReadListener(ConfigReader& reader, ProviderConfig::Listener& listener) {
   reader.Required("key", &listener.tls.key_file);
 }
 
+void ReadMqtt(ConfigReader& reader, ProviderConfig::Mqtt& mqtt) {
+  reader.Required("broker", &mqtt.broker);
+  reader.Required("ca", &mqtt.ca_file);
+  reader.Required("certificate", &mqtt.certificate_file);
+  reader.Required("key", &mqtt.key_file);
+  reader.Required("envelopeKey", &mqtt.envelope_key_file);
+  reader.Required("inboxKey", &mqtt.inbox_key_file);
+  reader.Required("keyCertificates", &mqtt.key_certificate_files);
+  reader.Optional("keepalive", &mqtt.keepalive);
+  if (mqtt.keepalive < std::chrono::seconds(5)) reader.Error("keepalive", "is less than 5s");
+}
+
 void CheckPositive(ConfigReader& reader, const std::string& name, Duration value) {
   if (value <= Duration::zero()) reader.Error(name, "must be more than zero");
+}
+
+/// A node's name becomes a label, a host name and a certificate's name.
+bool IsDnsLabel(const std::string& text) {
+  const auto alphanumeric = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  return !text.empty() && text.size() <= 63 && alphanumeric(text.front()) && alphanumeric(text.back()) &&
+         std::all_of(text.begin(), text.end(), [&](char c) { return alphanumeric(c) || c == '-'; });
+}
+
+void ReadFleetNodes(ConfigReader& reader, Hub::Options& hub) {
+  std::map<std::string, std::string> conditions;
+  reader.Optional("fleetNodes", &conditions);
+  for (const auto& [name, condition] : conditions) {
+    const std::string path = "fleetNodes." + name;
+    if (!IsDnsLabel(name)) reader.Error(path, "the node's name is no DNS label");
+    const auto parsed = TargetCondition::Parse(condition);
+    if (!parsed.ok()) reader.Error(path, "is \"" + condition + "\", " + Message(parsed.status()));
+    hub.fleet_nodes.push_back({name, condition});
+  }
 }
 
 }  // namespace
@@ -26,6 +61,8 @@ absl::StatusOr<ProviderConfig> ReadProviderConfig(const nlohmann::json& json) {
   reader.Optional("namespace", &config.hub.ns);
   reader.Optional("slice", &config.hub.slice);
   reader.Optional("taintKey", &config.hub.taint_key);
+  reader.Optional("hostNodes", &config.hub.host_nodes);
+  ReadFleetNodes(reader, config.hub);
   reader.Optional("podCidr", &config.hub.pod_cidr);
   reader.Optional("heartbeat", &config.hub.heartbeat);
   reader.Optional("statusBatch", &config.hub.status_batch);
@@ -39,6 +76,7 @@ absl::StatusOr<ProviderConfig> ReadProviderConfig(const nlohmann::json& json) {
   if (!reader.Object("agents", agents)) reader.Error("agents", "is required");
   reader.Optional("socket", &config.socket);
   reader.Object("remote", [&](ConfigReader& nested) { ReadListener(nested, config.remote.emplace()); });
+  reader.Object("mqtt", [&](ConfigReader& nested) { ReadMqtt(nested, config.mqtt.emplace()); });
   reader.Optional("kubeconfig", &config.kubeconfig);
   reader.Optional("directory", &config.directory);
   reader.Optional("inCluster", &config.in_cluster);

@@ -34,6 +34,22 @@ TEST(ReadProviderConfig, TakesWhatHubInitWrites) {
   EXPECT_FALSE(config->remote.has_value());
 }
 
+TEST(ReadProviderConfig, ReadsFleetNodes) {
+  auto json = Good();
+  json["hostNodes"] = false;
+  json["fleetNodes"] = {{"plant", "tags.site = 'north'"}, {"all", "*"}};
+  const auto config = ReadProviderConfig(json);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_FALSE(config->hub.host_nodes);
+  ASSERT_EQ(config->hub.fleet_nodes.size(), 2U);
+  EXPECT_EQ(config->hub.fleet_nodes[1].name, "plant");
+  EXPECT_EQ(config->hub.fleet_nodes[1].condition, "tags.site = 'north'");
+  json["fleetNodes"] = {{"plant", "tags.site ="}};
+  EXPECT_THAT(ErrorOf(json), HasSubstr("fleetNodes.plant is \"tags.site =\", column 12: the end"));
+  json["fleetNodes"] = {{"No_Label", "*"}};
+  EXPECT_THAT(ErrorOf(json), HasSubstr("fleetNodes.No_Label"));
+}
+
 TEST(ReadProviderConfig, NamesWhatIsWrong) {
   auto json = Good();
   json["colour"] = "blue";

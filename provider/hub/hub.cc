@@ -1,5 +1,6 @@
 #include "provider/hub/hub.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/log/log.h"
@@ -55,7 +56,9 @@ Hub::Impl::Impl(Options the_options, Dependencies dependencies)
              .incarnation = incarnation,
              .highest_incarnation = HighestShimIncarnation(d.store)},
             d.loop, d.shims, *this),
-      save_statuses(d.loop) {
+      save_statuses(d.loop),
+      summarize(d.loop),
+      report_fleets(d.loop) {
   Load();
 }
 
@@ -65,17 +68,24 @@ void Hub::Impl::Load() {
   const HubStore::Loaded& loaded = d.store.loaded();
   for (const auto& [host, record] : loaded.hosts) EnsureHost(host);
   for (const auto& [node, record] : loaded.nodes) {
-    if (record.retired() && HostOf(node) == nullptr) retiring.insert(node);
+    if (record.retired() && FindHost(HostId(node.value())) == nullptr) retiring.insert(node);
   }
+  LoadFleets();
   for (const auto& [key, record] : loaded.statuses) {
     // What was pending is not worth remembering: Kubernetes shows that, or something newer.
     if (record.status().phase() == v1::PHASE_PENDING) continue;
     Pod* pod = book.Find(key.first);
-    if (pod != nullptr && pod->node.value() == key.second.value()) PodBook::SetStatus(*pod, record.status());
+    if (pod == nullptr) continue;
+    const auto instance = pod->instances.find(key.second);
+    if (instance != pod->instances.end())
+      PodBook::SetStatus(instance->second, record.status());
+    else if (pod->node.value() == key.second.value())
+      PodBook::SetStatus(*pod, record.status());
   }
 }
 
 void Hub::Impl::Start() {
+  started = d.loop.Now();
   if (settings.store_id().empty()) settings.set_store_id(d.random.Uuid());
   settings.set_incarnation(settings.incarnation() + 1);
   HubStore::Batch batch;
@@ -106,23 +116,50 @@ Hub::Impl::HostState& Hub::Impl::EnsureHost(const HostId& host) {
       HostManifest::Callbacks{
           [this, &made](ManifestDraft& draft) { return Draft(made, draft); },
           [this, &made](const std::map<Digest, std::string>& fresh) { Deliver(made, fresh); }});
-  for (const auto& [uid, deployment] : made.manifest->deployments()) book.Learn(made.node, deployment);
-
-  v1::NodeRecord node;
-  const auto stored = loaded.nodes.find(made.node);
-  if (stored != loaded.nodes.end()) node = stored->second;
-  node.set_node(made.node.value());
-  // It is wanted again.
-  node.set_retired(false);
-  retiring.erase(made.node);
-  std::map<PodUid, v1::OrphanRecord> orphans;
-  for (const auto& [uid, orphan] : loaded.orphans) {
-    if (orphan.node() == made.node.value()) orphans.emplace(uid, orphan);
-  }
-  made.judge = std::make_unique<OrphanJudge>(OrphanJudge::Options{.confirm = options.orphan_confirm},
-                                             std::move(node), std::move(orphans));
+  EnsureNode(made.node, host);
+  LearnDeployments(made);
   links.Add(host, made.manifest->record().highest_session());
   return made;
+}
+
+Hub::Impl::NodeState& Hub::Impl::EnsureNode(const NodeName& name, const HostId& host) {
+  std::unique_ptr<NodeState>& state = nodes[name];
+  if (state) return *state;
+  state = std::make_unique<NodeState>(name, host, d.loop);
+  static const HubStore::Loaded kNothing;
+  const HubStore::Loaded& loaded =
+      decommissioned.count(HostId(name.value())) != 0 ? kNothing : d.store.loaded();
+  v1::NodeRecord node;
+  const auto stored = loaded.nodes.find(name);
+  if (stored != loaded.nodes.end()) node = stored->second;
+  node.set_node(name.value());
+  const auto configured = [&name](const FleetNode& fleet) { return fleet.name == name.value(); };
+  if (!host.empty() || std::any_of(options.fleet_nodes.begin(), options.fleet_nodes.end(), configured)) {
+    // It is wanted again.
+    node.set_retired(false);
+    retiring.erase(name);
+  }
+  std::map<PodUid, v1::OrphanRecord> orphans;
+  for (const auto& [uid, orphan] : loaded.orphans) {
+    if (orphan.node() == name.value()) orphans.emplace(uid, orphan);
+  }
+  state->judge = std::make_unique<OrphanJudge>(OrphanJudge::Options{.confirm = options.orphan_confirm},
+                                               std::move(node), std::move(orphans));
+  return *state;
+}
+
+Hub::Impl::NodeState* Hub::Impl::FindNode(const NodeName& name) {
+  const auto it = nodes.find(name);
+  return it == nodes.end() ? nullptr : it->second.get();
+}
+
+bool Hub::Impl::Knows(const NodeState& node) const {
+  return std::all_of(hosts.begin(), hosts.end(), [&](const auto& entry) {
+    const HostState& host = *entry.second;
+    if (!node.fleet() && node.host != host.id) return true;
+    if (host.verified && !host.amnesiac) return true;
+    return node.fleet() && links.Find(host.id)->reach() == Reach::kUnreachable;
+  });
 }
 
 Hub::Impl::HostState* Hub::Impl::FindHost(const HostId& host) {
@@ -137,13 +174,13 @@ const Hub::Impl::HostState* Hub::Impl::FindHost(const HostId& host) const {
 
 void Hub::Impl::OnRegistryChanged(const std::set<HostId>& changed) {
   for (const HostId& id : changed) {
-    const absl::Status may = registry.MayConnect(id);
+    const absl::Status may = Admit(id);
     const bool known = FindHost(id) != nullptr;
     if (!known && !may.ok()) continue;
     HostState& host = EnsureHost(id);
     if (!known && declared) {
-      DeclareNode(host);
-      ReportNode(host);
+      DeclareNode(*FindNode(host.node));
+      ReportNodeOf(host);
     }
     if (!may.ok()) {
       const EdgeHost* object = registry.Find(id);
@@ -157,17 +194,19 @@ void Hub::Impl::OnRegistryChanged(const std::set<HostId>& changed) {
   }
   if (shims.connected() && !declared) DeclareNodes();
   links.Readmit();
+  RetargetLater();
+  ReportFleetsLater();
 }
 
 void Hub::Impl::DeclareNodes() {
   if (!registry.listed()) return;
   declared = true;
-  for (const auto& [id, host] : hosts) DeclareNode(*host);
+  for (const auto& [name, node] : nodes) DeclareNode(*node);
   RetireNodes();
   v1::ProviderMessage done;
   done.mutable_nodes_synced();
   shims.Send(std::move(done));
-  for (const auto& [id, host] : hosts) ReportNode(*host);
+  for (const auto& [name, node] : nodes) ReportNode(*node);
 }
 
 void Hub::Impl::RetireNodes() {
@@ -178,11 +217,16 @@ void Hub::Impl::RetireNodes() {
   }
 }
 
-void Hub::Impl::DeclareNode(const HostState& host) {
+bool Hub::Impl::Declares(const NodeState& node) const {
+  return node.fleet() ? node.selection.has_value() : options.host_nodes;
+}
+
+void Hub::Impl::DeclareNode(const NodeState& declared_node) {
+  if (!Declares(declared_node)) return;
   v1::ProviderMessage message;
   v1::NodeDeclare& node = *message.mutable_node_declare();
-  node.set_name(host.node.value());
-  node.set_host(host.id.value());
+  node.set_name(declared_node.name.value());
+  node.set_host(declared_node.host.value());
   node.set_slice(options.slice);
   auto& labels = *node.mutable_labels();
   labels["slicelet.io/hub"] = options.hub_id;
@@ -196,8 +240,15 @@ void Hub::Impl::DeclareNode(const HostState& host) {
   shims.Send(std::move(message));
 }
 
-void Hub::Impl::ReportNode(const HostState& host) {
-  if (!declared) return;
+void Hub::Impl::ReportNodeOf(const HostState& host) {
+  if (const NodeState* node = FindNode(host.node)) ReportNode(*node);
+  ReportFleetsLater();
+}
+
+void Hub::Impl::ReportNode(const NodeState& node) {
+  if (!declared || !Declares(node)) return;
+  if (node.fleet()) return ReportFleet(node);
+  const HostState& host = *FindHost(node.host);
   const HostSession& session = *links.Find(host.id);
   const std::optional<v1::Condition> link = session.link();
   // The hub has just started: what the node object says is better than what we know.
@@ -209,7 +260,7 @@ void Hub::Impl::ReportNode(const HostState& host) {
   report.set_boot_id(host.manifest->record().boot_id());
   report.set_agent_version(host.agent_version);
   *report.mutable_link() = *link;
-  *report.mutable_held() = host.judge->held();
+  *report.mutable_held() = node.judge->held();
   if (!host.takes.type().empty()) *report.add_conditions() = host.takes;
   report.set_last_seen(session.last_seen() != 0 ? session.last_seen() : host.manifest->record().last_seen());
   shims.Send(std::move(message));

@@ -27,11 +27,22 @@ class Hub {
   using HostAcceptor = Acceptor<v1::HubMessage, v1::HostMessage>;
   using ShimAcceptor = Acceptor<v1::ProviderMessage, v1::ShimMessage>;
 
+  /// A virtual node that stands for many hosts.
+  struct FleetNode {
+    /// Not the id of a host.
+    std::string name;
+    /// A target condition: which of the approved hosts belong to it.
+    std::string condition = "*";
+  };
+
   struct Options {
     std::string hub_id;
     /// Where EdgeHost objects live.
     std::string ns = "slicelet";
     std::string slice = "default";
+    std::vector<FleetNode> fleet_nodes;
+    /// Whether every host has a node of its own.
+    bool host_nodes = true;
     std::string taint_key = "slicelet.io/slice-node";
     /// The part of 198.18.0.0/15 that pods of this hub are shown under, as CIDR.
     std::string pod_cidr = "198.18.0.0/16";

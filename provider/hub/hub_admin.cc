@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "common/log/log.h"
+#include "provider/hub/announced_stream.h"
 #include "provider/hub/hub_impl.h"
 #include "provider/manifest/generation.h"
 
@@ -44,6 +45,11 @@ absl::StatusOr<v1::PodHostsReply> Hub::Impl::PodHosts(const v1::PodHostsRequest&
                                " is on no host");
   }
   v1::PodHostsReply reply;
+  const NodeState* node = FindNode(pod->node);
+  if (node != nullptr && node->fleet()) {
+    AddFleetEntries(*pod, reply);
+    return reply;
+  }
   const HostState* host = FindHost(HostId(pod->node.value()));
   if (host == nullptr || !host->manifest->Holds(pod->uid)) return reply;
   v1::PodHostsReply::Entry& entry = *reply.add_entries();
@@ -56,16 +62,16 @@ absl::StatusOr<v1::PodHostsReply> Hub::Impl::PodHosts(const v1::PodHostsRequest&
 
 v1::ListOrphansReply Hub::Impl::ListOrphans() const {
   v1::ListOrphansReply reply;
-  for (const auto& [id, host] : hosts) {
-    for (const v1::OrphanRecord& record : host->judge->Orphans()) {
+  for (const auto& [name, node] : nodes) {
+    for (const v1::OrphanRecord& record : node->judge->Orphans()) {
       v1::ListOrphansReply::Orphan& orphan = *reply.add_orphans();
       orphan.set_uid(record.uid());
       orphan.set_namespace_(record.namespace_());
       orphan.set_name(record.name());
       orphan.set_node(record.node());
-      orphan.set_host(id.value());
+      orphan.set_host(node->host.value());
       orphan.set_state(record.kept() ? "Kept" : record.held() ? "Held" : "Orphaned");
-      orphan.set_why(record.held() ? host->judge->node().held_message()
+      orphan.set_why(record.held() ? node->judge->node().held_message()
                                    : "it is missing from the API server's list without having been deleted");
       orphan.set_since(record.since());
     }
@@ -80,19 +86,19 @@ absl::StatusOr<v1::DecideOrphansReply> Hub::Impl::DecideOrphans(const v1::Decide
   if (request.uids().empty() == request.node().empty()) {
     return absl::InvalidArgumentError("uids, node: want one of them");
   }
-  if (!request.node().empty() && FindHost(HostId(request.node())) == nullptr) {
+  if (!request.node().empty() && nodes.count(NodeName(request.node())) == 0) {
     return absl::NotFoundError("node " + request.node() + " is none of this hub's");
   }
   const std::set<std::string> uids(request.uids().begin(), request.uids().end());
   const bool keep = request.decision() == v1::DecideOrphansRequest::KEEP;
   v1::DecideOrphansReply reply;
-  for (const auto& [id, host] : hosts) {
-    if (!request.node().empty() && host->node.value() != request.node()) continue;
-    for (const v1::OrphanRecord& record : host->judge->Orphans()) {
+  for (const auto& [name, node] : nodes) {
+    if (!request.node().empty() && name.value() != request.node()) continue;
+    for (const v1::OrphanRecord& record : node->judge->Orphans()) {
       if (!uids.empty() && uids.count(record.uid()) == 0) continue;
       LogInfo("operator decided about a missing pod",
-              {{"node", host->node}, {"uid", record.uid()}, {"decision", keep ? "keep" : "remove"}});
-      Run(*host, host->judge->Decide(PodUid(record.uid()), keep));
+              {{"node", name}, {"uid", record.uid()}, {"decision", keep ? "keep" : "remove"}});
+      Run(*node, node->judge->Decide(PodUid(record.uid()), keep));
       reply.set_decided(reply.decided() + 1);
     }
   }
@@ -104,6 +110,8 @@ absl::StatusOr<v1::DecideOrphansReply> Hub::Impl::DecideOrphans(const v1::Decide
 
 absl::Status Hub::Impl::DecommissionNode(const v1::DecommissionNodeRequest& request) {
   const HostId id(request.node());
+  const NodeState* node = FindNode(NodeName(request.node()));
+  if (node != nullptr && node->fleet()) return DecommissionFleet(*node, request.force());
   HostState* host = FindHost(id);
   if (host == nullptr) return absl::NotFoundError("node " + request.node() + " is none of this hub's");
   const EdgeHost* object = registry.Find(id);
@@ -124,19 +132,21 @@ absl::Status Hub::Impl::DecommissionNode(const v1::DecommissionNodeRequest& requ
   record.set_node(request.node());
   record.set_retired(true);
   record.set_shim_incarnation(shims.highest_incarnation());
-  for (const v1::OrphanRecord& record : host->judge->Orphans())
+  for (const v1::OrphanRecord& record : node->judge->Orphans())
     batch.orphans[PodUid(record.uid())] = std::nullopt;
   for (const Pod* pod : book.OnNode(host->node)) {
     batch.statuses[{pod->uid, id}] = std::nullopt;
-    unsaved_statuses.erase(pod->uid);
+    unsaved_statuses.erase({pod->uid, id});
     book.Forget(PodUid(pod->uid));
   }
+  DropHost(id, batch);
   Commit(std::move(batch));
   streams.Close(id, absl::UnavailableError("node " + request.node() + " was decommissioned"));
   decommissioned.insert(id);
   retiring.insert(host->node);
   if (declared) RetireNodes();
   links.Remove(id);
+  nodes.erase(NodeName(request.node()));
   hosts.erase(id);
   return absl::OkStatus();
 }
@@ -146,14 +156,17 @@ void Hub::Impl::OnStream(const v1::StreamHead& head, std::shared_ptr<FrameStream
   const Pod* pod = head.uid().empty() ? book.FindByName(NodeName(head.node()), head.namespace_(), head.pod())
                                       : book.Find(PodUid(head.uid()));
   if (pod == nullptr) return StreamJoiner::Refuse(stream, absl::NotFoundError("no host has pod " + name));
-  const HostId host(pod->node.value());
-  if (!head.host().empty() && head.host() != host.value()) {
-    return StreamJoiner::Refuse(stream,
-                                absl::NotFoundError("pod " + name + " is not on host " + head.host()));
-  }
+  const absl::StatusOr<HostId> chosen = HostForStream(*pod, head.host());
+  if (!chosen.ok()) return StreamJoiner::Refuse(stream, chosen.status());
+  const HostId& host = *chosen;
   HostSession* session = links.Find(host);
   if (session == nullptr || !session->connected()) {
     return StreamJoiner::Refuse(stream, absl::UnavailableError("host " + host.value() + " is not connected"));
+  }
+  if (head.has_logs() && head.host().empty() && pod->instances.size() > 1) {
+    stream = Announce(std::move(stream), "slicelet: these are the logs of host " + host.value() +
+                                             ", one of " + std::to_string(pod->instances.size()) +
+                                             " that have this pod; slicectl logs --host shows another\n");
   }
   v1::StreamHead asked = head;
   asked.set_uid(pod->uid.value());

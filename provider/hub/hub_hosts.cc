@@ -37,7 +37,22 @@ const char* ReasonOf(v1::Rejected::Code code) {
 
 }  // namespace
 
-absl::Status Hub::Impl::Admit(const HostId& host) { return registry.MayConnect(host); }
+absl::Status Hub::Impl::Admit(const HostId& host) {
+  const auto node = nodes.find(NodeName(host.value()));
+  if (node != nodes.end() && node->second->fleet()) {
+    return absl::FailedPreconditionError("EdgeHost " + host.value() +
+                                         " has the name of a fleet node: add it under another name");
+  }
+  return registry.MayConnect(host);
+}
+
+void Hub::Impl::LearnDeployments(HostState& host) {
+  for (const auto& [uid, deployment] : host.manifest->deployments()) {
+    const NodeName name = deployment.node().empty() ? host.node : NodeName(deployment.node());
+    const NodeState& node = EnsureNode(name, name == host.node ? host.id : HostId());
+    book.Learn(name, deployment, node.fleet() ? host.id : HostId());
+  }
+}
 
 bool Hub::Impl::OnBirth(const HostId& id, const v1::Birth& birth, std::uint64_t session) {
   HostState& host = EnsureHost(id);
@@ -49,6 +64,7 @@ bool Hub::Impl::OnBirth(const HostId& id, const v1::Birth& birth, std::uint64_t 
   record.set_last_seen(ToUnixNanos(d.clock.Now()));
   host.facts = birth.node();
   host.has_facts = true;
+  host.tags = {birth.tags().begin(), birth.tags().end()};
   host.agent_version = birth.agent_version();
   host.amnesiac = birth.amnesiac();
   host.awaiting_proof = false;
@@ -92,9 +108,10 @@ void Hub::Impl::OnWelcomed(const HostId& id, const v1::Birth& birth) {
     Deliver(host);
   }
   host.manifest->Touch();
-  ReportNode(host);
+  ReportNodeOf(host);
   WriteHostStatus(host);
   SendTokens(host);
+  OnHostChanged(host);
   SettleStops(host);
   PurgeTombstones(host);
   SettleUnknownStops();
@@ -147,7 +164,7 @@ void Hub::Impl::OnProof(HostState& host, const v1::SignedManifest& claimed) {
     LogWarning("host proved a manifest that the hub had forgotten, opening a new epoch",
                {{"host", host.id}, {"proved", generation}, {"gen", host.manifest->generation()}});
     host.manifest->Relearn(*proved);
-    for (const auto& [uid, deployment] : host.manifest->deployments()) book.Learn(host.node, deployment);
+    LearnDeployments(host);
     // What an older store held and the host does not any more is over.
     for (const Pod* pod : book.OnNode(host.node)) {
       if (!pod->workload && !pod->stop && !host.manifest->Holds(pod->uid)) ForgetPod(PodUid(pod->uid));
@@ -162,26 +179,41 @@ void Hub::Impl::OnProof(HostState& host, const v1::SignedManifest& claimed) {
   host.manifest->Touch();
   SettleUnknownStops();
   SettleStops(host);
-  Run(host, host.judge->OnKnown(KnownPods(host), d.loop.Now(), d.clock.Now()));
+  for (const auto& [name, node] : nodes) {
+    if (node->fleet() || node->host == host.id)
+      Run(*node, node->judge->OnKnown(KnownPods(*node), d.loop.Now(), d.clock.Now()));
+  }
+  RetargetLater();
 }
 
 bool Hub::Impl::Draft(HostState& host, ManifestDraft& draft) {
   if (!host.verified) return false;
-  if (!host.judge->synced()) {
-    // What the manifest of a host that lost its store does not hold ends there, and what was stored here may
-    // be older than what runs there.
-    if (host.amnesiac) return false;
-    // Nothing is known but what was: a host that holds nothing gets nothing on that ground.
-    if (draft.base.empty() && !host.manifest->has_manifest()) return false;
-    for (const auto& [uid, deployment] : draft.base) {
-#ifdef SLICELET_PLANTS
-      if (sim::Planted(sim::Plant::kIgnoreSynced) && !(book.Find(uid) != nullptr && book.Find(uid)->workload))
-        continue;
-#endif
-      draft.deployments.emplace(uid, deployment);
-    }
-    return true;
+  // What a host that forgot everything still runs must be in the first manifest it gets.
+  if (retarget_posted && host.amnesiac) Retarget();
+  bool synced = false;
+  bool all_synced = true;
+  for (const auto& [name, node] : nodes) {
+    if (!Declares(*node) || (!node->fleet() && node->host != host.id)) continue;
+    synced = synced || node->judge->synced();
+    all_synced = all_synced && node->judge->synced();
   }
+  // What the manifest of a host that lost its store does not hold ends there, and what was stored here may be
+  // older than what runs there.
+  if (host.amnesiac && !all_synced) return false;
+  // Nothing is known but what was: a host that holds nothing gets nothing on that ground.
+  if (!synced && draft.base.empty() && !host.manifest->has_manifest()) return false;
+  for (const auto& [uid, deployment] : draft.base) {
+    const Pod* pod = book.Find(uid);
+    const NodeState* node = pod == nullptr ? nullptr : FindNode(pod->node);
+    // What the shim has listed is made anew below; whatever the host holds and nobody has spoken of yet
+    // stays.
+    if (node != nullptr && node->judge->synced()) continue;
+#ifdef SLICELET_PLANTS
+    if (!synced && sim::Planted(sim::Plant::kIgnoreSynced) && !(pod != nullptr && pod->workload)) continue;
+#endif
+    draft.deployments.emplace(uid, deployment);
+  }
+  if (!synced) return true;
   const v1::HostRecord& record = host.manifest->record();
   const DeploymentBuilder builder{sealer,
                                   book.referents(),
@@ -190,12 +222,26 @@ bool Hub::Impl::Draft(HostState& host, ManifestDraft& draft) {
                                   host.lost};
   const EdgeHost* object = registry.Find(host.id);
   const bool frozen = object == nullptr || object->maintenance || !object->approved || object->revoked;
+  for (const auto& [name, node] : nodes) {
+    if (!node->judge->synced()) continue;
+    if (node->fleet()) {
+      if (!DraftFleet(host, *node, builder, frozen, draft)) return false;
+    } else if (node->host == host.id) {
+      if (!DraftOwn(host, builder, frozen, draft)) return false;
+    }
+  }
+  host.manifest->record().set_relearnt(false);
+  return true;
+}
+
+bool Hub::Impl::DraftOwn(HostState& host, const DeploymentBuilder& builder, bool frozen,
+                         ManifestDraft& draft) {
   for (const Pod* pod : book.OnNode(host.node)) {
     const auto former = draft.base.find(pod->uid);
     const v1::Deployment* held = former == draft.base.end() ? nullptr : &former->second;
     if (pod->gone || (host.amnesiac && pod->finished)) continue;
     std::optional<v1::Deployment> next;
-    if (held != nullptr || !frozen) next = builder.Build(*pod, held, draft.blobs);
+    if (held != nullptr || !frozen) next = builder.Build(*pod, Here(*pod), held, draft.blobs);
     if (!next && host.amnesiac) {
       // It may run there, started by a manifest that both sides have lost.
       if (pod->stop)
@@ -205,11 +251,40 @@ bool Hub::Impl::Draft(HostState& host, ManifestDraft& draft) {
     }
     if (next) draft.deployments.emplace(pod->uid, *std::move(next));
   }
-  // Whatever the host holds and nobody has spoken of yet stays.
-  for (const auto& [uid, deployment] : draft.base) {
-    if (book.Find(uid) == nullptr) draft.deployments.emplace(uid, deployment);
+  return true;
+}
+
+bool Hub::Impl::DraftFleet(HostState& host, const NodeState& node, const DeploymentBuilder& builder,
+                           bool frozen, ManifestDraft& draft) {
+  for (Pod* pod : book.OnNode(node.name)) {
+    const auto former = draft.base.find(pod->uid);
+    const v1::Deployment* held = former == draft.base.end() ? nullptr : &former->second;
+    auto it = pod->instances.find(host.id);
+    // What nobody wants there may run there all the same: the manifest holds it, or both sides have lost it.
+    const bool stray = held != nullptr || (host.amnesiac && pod->stop && !pod->gone);
+    if (it == pod->instances.end() && !stray) continue;
+    if (it == pod->instances.end()) {
+      it = pod->instances.emplace(host.id, Instance()).first;
+      it->second.stop = GraceOf(*pod);
+    }
+    const Instance& instance = it->second;
+    const bool leaves = instance.stop || pod->stop;
+    const bool wanted = instance.targeted && instance.superseded.empty() && !leaves;
+    if (instance.gone || (host.amnesiac && (pod->finished || instance.finished))) continue;
+    std::optional<v1::Deployment> next;
+    if (held != nullptr || (wanted && !frozen && !WaitsForPlace(host, *pod)))
+      next = builder.Build(*pod, Here(*pod, instance), held, draft.blobs);
+    if (!next && host.amnesiac) {
+      if (leaves) {
+        next = StopEntry(*pod);
+        next->set_node(node.name.value());
+        next->mutable_stop()->set_grace_seconds(Here(*pod, instance).stop.value_or(0));
+      } else if (wanted && pod->workload && (frozen || host.content.armed())) {
+        return false;
+      }
+    }
+    if (next) draft.deployments.emplace(pod->uid, *std::move(next));
   }
-  host.manifest->record().set_relearnt(false);
   return true;
 }
 
@@ -247,6 +322,7 @@ void Hub::Impl::OnHolds(HostState& host, const Generation& generation) {
   PurgeTombstones(host);
   SettleStops(host);
   SettleUnknownStops();
+  OnHostChanged(host);
   WriteHostStatusLater(host);
 }
 
@@ -275,11 +351,13 @@ void Hub::Impl::OnStatus(const HostId& id, const v1::StatusReport& report) {
   const Generation observed = FromProto(report.observed());
   // Says the same as an Accepted that was lost.
   if (observed == host.manifest->generation() && !host.amnesiac && host.verified) OnHolds(host, observed);
+  host.reported = true;
   for (const v1::WorkloadStatus& status : report.workloads()) OnWorkloadStatus(host, status);
   if (!report.has_node() || report.node().SerializeAsString() == host.facts.SerializeAsString()) return;
   host.facts = report.node();
   host.has_facts = true;
-  ReportNode(host);
+  ReportNodeOf(host);
+  RetargetLater();
   WriteHostStatusLater(host);
 }
 
@@ -292,7 +370,10 @@ void Hub::Impl::OnReachChanged(const HostId& id) {
   if (session.reach() != Reach::kUnreachable) return;
   streams.Close(
       id, absl::UnavailableError("host " + id.value() + " is not reachable: " + session.link()->message()));
-  ReportNode(*host);
+  ReportNodeOf(*host);
+  OnHostChanged(*host);
+  SettleFleetStops();
+  SettleUnknownStops();
   WriteHostStatus(*host);
 }
 
@@ -309,14 +390,15 @@ absl::StatusOr<std::string> Hub::Impl::ReadBlob(const HostId& id, const Digest& 
 
 void Hub::Impl::OnCredentialRequest(const HostId& id, const v1::CredentialRequest& request) {
   const Pod* pod = book.Find(PodUid(request.uid()));
-  if (pod == nullptr || pod->node.value() != id.value()) return;
+  if (pod == nullptr || (pod->node.value() != id.value() && pod->instances.count(id) == 0)) return;
   const auto token = pod->tokens.find(request.name());
   if (token != pod->tokens.end()) SendToken(*FindHost(id), *pod, token->second);
 }
 
 void Hub::Impl::SendTokens(HostState& host) {
-  for (const Pod* pod : book.OnNode(host.node)) {
-    for (const auto& [name, token] : pod->tokens) SendToken(host, *pod, token);
+  for (const auto& [uid, pod] : book.pods()) {
+    if (pod.tokens.empty() || (pod.node != host.node && pod.instances.count(host.id) == 0)) continue;
+    for (const auto& [name, token] : pod.tokens) SendToken(host, pod, token);
   }
 }
 

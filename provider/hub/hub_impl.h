@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "provider/api/shim_server.h"
+#include "provider/fleet/fleet_terms.h"
 #include "provider/fleet/host_registry.h"
+#include "provider/fleet/targeting.h"
 #include "provider/hub/hub.h"
 #include "provider/hub/stream_joiner.h"
 #include "provider/link/host_links.h"
@@ -16,13 +18,15 @@
 #include "provider/manifest/content_sealer.h"
 #include "provider/manifest/host_manifest.h"
 #include "provider/manifest/manifest_proof.h"
+#include "provider/pods/deployment_builder.h"
 #include "provider/pods/orphan_judge.h"
 #include "provider/pods/pod_book.h"
 
 namespace slicelet::provider {
 
 /// How the hub's parts meet: pods from the shim (hub_shim.cc) become manifests for hosts (hub_hosts.cc),
-/// whose reports become pod reports (hub_pods.cc).
+/// whose reports become pod reports (hub_pods.cc). What is different for nodes that stand for many hosts is
+/// in hub_fleet.cc.
 struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   /// Between the last word of a workload and the manifest without it, so that those of many are dropped
   /// together.
@@ -43,22 +47,47 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   /// Pods that are gone for good, so that a late word about them is answered at once.
   static constexpr std::size_t kMaxPurged = 4'096;
 
-  /// A host and the node that stands for it.
+  /// Reports of many hosts about one pod become one report this much later.
+  static constexpr Duration kFleetReport = std::chrono::milliseconds(50);
+  /// After a start of the hub the API's last word about a fleet's pod stands until its hosts have answered,
+  /// or this long.
+  static constexpr Duration kFleetSilence = std::chrono::seconds(60);
+  /// Until a fleet's pods are looked at again that wait for that.
+  static constexpr Duration kFleetRetry = std::chrono::seconds(1);
+  /// A fleet node's size and link change with each of its hosts; told together.
+  static constexpr Duration kFleetNodeReport = std::chrono::milliseconds(500);
+
+  /// A slice node: the evidence about its pods, and whom it stands for.
+  struct NodeState {
+    NodeState(NodeName the_name, HostId the_host, Loop& loop)
+        : name(std::move(the_name)), host(std::move(the_host)), judging(loop), evidence(loop) {}
+
+    const NodeName name;
+    /// Empty for a fleet node.
+    const HostId host;
+    /// Of a fleet node: its hosts. None for one that manifests name and the configuration does not know.
+    std::optional<TargetCondition> selection;
+    std::unique_ptr<OrphanJudge> judge;
+    std::map<PodUid, v1::Evidence> deferred;
+    Timer judging;
+    Timer evidence;
+
+    [[nodiscard]] bool fleet() const { return host.empty(); }
+  };
+
+  /// A host, whether or not a node stands for it alone.
   struct HostState {
     HostState(HostId the_id, Loop& loop)
         : id(std::move(the_id)),
           node(id.value()),
           tombstones(loop),
           status_later(loop),
-          judging(loop),
-          evidence(loop),
           proof(loop),
           content(loop) {}
 
     const HostId id;
     const NodeName node;
     std::unique_ptr<HostManifest> manifest;
-    std::unique_ptr<OrphanJudge> judge;
 
     /// What the host holds is known in this process life: nothing is numbered anew before.
     bool verified = false;
@@ -70,13 +99,14 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
     /// slicelet.io/ManifestAccepted: whether the host takes what it is given. Without a type: not known yet.
     v1::Condition takes;
     std::string agent_version;
+    /// Its own tags, from its Birth.
+    std::map<std::string, std::string> tags;
+    /// It has said in this process life what its pods do.
+    bool reported = false;
     std::set<Digest> lost;
-    std::map<PodUid, v1::Evidence> deferred;
 
     Timer tombstones;
     Timer status_later;
-    Timer judging;
-    Timer evidence;
     Timer proof;
     /// While armed, the host is spared a first manifest that lacks a pod for want of content.
     Timer content;
@@ -91,11 +121,16 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   HostState& EnsureHost(const HostId& host);
   HostState* FindHost(const HostId& host);
   [[nodiscard]] const HostState* FindHost(const HostId& host) const;
-  HostState* HostOf(const NodeName& node) { return FindHost(HostId(node.value())); }
+  NodeState& EnsureNode(const NodeName& name, const HostId& host);
+  NodeState* FindNode(const NodeName& name);
+  /// The hub knows what every host of the node holds, as far as they can be reached.
+  [[nodiscard]] bool Knows(const NodeState& node) const;
   void OnRegistryChanged(const std::set<HostId>& changed);
   void DeclareNodes();
-  void DeclareNode(const HostState& host);
-  void ReportNode(const HostState& host);
+  [[nodiscard]] bool Declares(const NodeState& node) const;
+  void DeclareNode(const NodeState& node);
+  void ReportNode(const NodeState& node);
+  void ReportNodeOf(const HostState& host);
   void WriteHostStatus(HostState& host);
   void WriteHostStatusLater(HostState& host);
   void RetireNodes();
@@ -113,6 +148,11 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   void OnReachChanged(const HostId& host) override;
   absl::StatusOr<std::string> ReadBlob(const HostId& host, const Digest& digest) override;
   bool Draft(HostState& host, ManifestDraft& draft);
+  /// False: it can not be told yet what the host must have.
+  bool DraftOwn(HostState& host, const DeploymentBuilder& builder, bool frozen, ManifestDraft& draft);
+  bool DraftFleet(HostState& host, const NodeState& node, const DeploymentBuilder& builder, bool frozen,
+                  ManifestDraft& draft);
+  void LearnDeployments(HostState& host);
   /// `fresh`: blobs that the host can not have yet and would ask for next.
   void Deliver(HostState& host, const std::map<Digest, std::string>& fresh = {});
   void OnHolds(HostState& host, const Generation& generation);
@@ -124,8 +164,12 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   void SendToken(HostState& host, const Pod& pod, const v1::TokenApply& token);
 
   // hub_pods.cc: the life of one pod.
-  void StopPod(HostState& host, Pod& pod, std::int64_t grace_seconds);
-  [[nodiscard]] std::int64_t GraceOf(const HostState& host, const Pod& pod);
+  void StopPod(Pod& pod, std::int64_t grace_seconds);
+  [[nodiscard]] std::int64_t GraceOf(const Pod& pod);
+  /// The hosts that run it or are about to: one, or many of a fleet.
+  [[nodiscard]] std::vector<HostState*> HostsOf(const Pod& pod);
+  void TouchHostsOf(const Pod& pod);
+  [[nodiscard]] bool IsHeld(const Pod& pod);
   void SettleStops(HostState& host);
   void OnWorkloadStatus(HostState& host, const v1::WorkloadStatus& status);
   void OnGone(HostState& host, Pod& pod, const v1::WorkloadStatus& last);
@@ -137,11 +181,41 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   void SendEvent(const Pod& pod, const std::string& reason, const std::string& message);
   void PurgeTombstones(HostState& host);
   void ForgetPod(const PodUid& uid);
-  void SaveStatusLater(const PodUid& uid);
+  void SaveStatusLater(const PodUid& uid, const HostId& host);
   void SaveStatuses();
-  [[nodiscard]] std::vector<OrphanJudge::KnownPod> KnownPods(const HostState& host);
-  void Run(HostState& host, const OrphanJudge::Actions& actions);
-  void SaveNode(const HostState& host, HubStore::Batch& batch) const;
+  [[nodiscard]] std::vector<OrphanJudge::KnownPod> KnownPods(const NodeState& node);
+  void Run(NodeState& node, const OrphanJudge::Actions& actions);
+  void SaveNode(const NodeState& node, HubStore::Batch& batch) const;
+
+  // hub_fleet.cc: nodes that stand for many hosts, and their pods.
+  void LoadFleets();
+  [[nodiscard]] bool BelongsTo(const HostState& host, const NodeState& node) const;
+  [[nodiscard]] TargetFacts FactsOf(const HostState& host) const;
+  void RetargetLater();
+  void Retarget();
+  void RetargetNode(NodeState& node);
+  [[nodiscard]] std::vector<TargetHost> TargetHostsOf(const NodeState& node);
+  void ApplyTargets(Pod& pod, const std::map<HostId, TargetVerdict>& verdicts);
+  void DropInstance(Pod& pod, const HostId& host, HubStore::Batch& batch);
+  void SavePlacement(const Pod& pod);
+  [[nodiscard]] bool WaitsForPlace(const HostState& host, const Pod& pod);
+  void OnInstanceStatus(HostState& host, Pod& pod, const v1::WorkloadStatus& status);
+  void OnInstanceGone(HostState& host, Pod& pod, Instance& instance, const v1::WorkloadStatus& last);
+  void SettleFleetStop(Pod& pod);
+  void SettleFleetStops();
+  void PurgeInstances(HostState& host);
+  void OnHostChanged(const HostState& host);
+  void SummarizeLater(const PodUid& uid);
+  void SummarizeFleets();
+  [[nodiscard]] bool IsHeard(const Pod& pod);
+  void Summarize(Pod& pod);
+  void ReportFleetsLater();
+  void ReportFleet(const NodeState& node);
+  void ShowRefusal(Pod& pod);
+  void DropHost(const HostId& host, HubStore::Batch& batch);
+  absl::Status DecommissionFleet(const NodeState& node, bool force);
+  [[nodiscard]] absl::StatusOr<HostId> HostForStream(const Pod& pod, const std::string& wanted);
+  void AddFleetEntries(const Pod& pod, v1::PodHostsReply& reply);
 
   // hub_shim.cc: ShimServer::Listener.
   void OnShimHello() override;
@@ -152,10 +226,10 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   void OnPodForget(const v1::PodForget& forget);
   void OnSynced(const v1::Synced& synced);
   void OnTokenApply(const v1::TokenApply& token);
-  void KeepToken(HostState& host, Pod& pod, const v1::TokenApply& token);
-  void JudgeDeferred(HostState& host);
+  void KeepToken(Pod& pod, const v1::TokenApply& token);
+  void JudgeDeferred(NodeState& node);
   void OnUnknownStop(const PodUid& uid, std::int64_t grace_seconds);
-  void StopUnknown(HostState& host, const PodUid& uid, std::int64_t grace_seconds);
+  bool StopUnknown(const NodeState& node, const PodUid& uid, std::int64_t grace_seconds);
   void SettleUnknownStops();
   void OnNodeRetired(const NodeName& node);
 
@@ -180,6 +254,7 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   HostLinks links;
   ShimServer shims;
   std::map<HostId, std::unique_ptr<HostState>> hosts;
+  std::map<NodeName, std::unique_ptr<NodeState>> nodes;
   /// Removed in this process life: what the store held of them when it was opened counts no more.
   std::set<HostId> decommissioned;
   /// Nodes that were given up, until the shim says that their objects are gone.
@@ -191,8 +266,16 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   /// Tokens of pods that the shim has not applied yet, because they wait for something else.
   std::map<PodUid, std::map<std::string, v1::TokenApply>> early_tokens;
   std::deque<std::pair<PodUid, NodeName>> purged;
-  std::set<PodUid> unsaved_statuses;
+  std::set<HubStore::StatusKey> unsaved_statuses;
   Timer save_statuses;
+  MonotonicTime started{};
+  bool retarget_posted = false;
+  /// Pods of fleet nodes whose report may differ from the last one.
+  std::set<PodUid> unsummarized;
+  Timer summarize;
+  Timer report_fleets;
+  /// Hosts that were chosen for pods, also before they are known again.
+  std::map<PodUid, std::set<HostId>> placements;
   Lifetime lifetime;
 };
 

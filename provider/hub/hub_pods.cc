@@ -1,4 +1,5 @@
 // The life of one pod between shim and host: stops, reports, tombstones, and what the orphan judge says.
+#include <algorithm>
 #include <utility>
 
 #include "common/log/log.h"
@@ -11,27 +12,60 @@ constexpr std::int64_t kDefaultGraceSeconds = 30;
 
 }  // namespace
 
-void Hub::Impl::StopPod(HostState& host, Pod& pod, std::int64_t grace_seconds) {
+void Hub::Impl::StopPod(Pod& pod, std::int64_t grace_seconds) {
   if (PodBook::Stop(pod, grace_seconds)) {
-    LogInfo("pod stopping", {{"node", host.node}, {"uid", pod.uid}, {"grace_seconds", grace_seconds}});
+    LogInfo("pod stopping", {{"node", pod.node}, {"uid", pod.uid}, {"grace_seconds", grace_seconds}});
   }
-  host.manifest->Touch();
-  SettleStops(host);
+  TouchHostsOf(pod);
+  const NodeState* node = FindNode(pod.node);
+  if (node == nullptr) return;
+  if (node->fleet()) {
+    RetargetLater();
+    return SettleFleetStop(pod);
+  }
+  if (HostState* host = FindHost(node->host)) SettleStops(*host);
 }
 
-std::int64_t Hub::Impl::GraceOf(const HostState& host, const Pod& pod) {
+std::int64_t Hub::Impl::GraceOf(const Pod& pod) {
   if (pod.workload) return pod.grace_seconds;
-  const auto deployment = host.manifest->deployments().find(pod.uid);
-  if (deployment == host.manifest->deployments().end()) return kDefaultGraceSeconds;
-  const absl::StatusOr<std::string> bytes = shelf.Read(Digest(deployment->second.digest()));
-  v1::Workload workload;
-  if (!bytes.ok() || !workload.ParseFromString(*bytes)) return kDefaultGraceSeconds;
-  return workload.termination_grace_seconds();
+  for (const HostState* host : HostsOf(pod)) {
+    const auto deployment = host->manifest->deployments().find(pod.uid);
+    if (deployment == host->manifest->deployments().end()) continue;
+    const absl::StatusOr<std::string> bytes = shelf.Read(Digest(deployment->second.digest()));
+    v1::Workload workload;
+    if (bytes.ok() && workload.ParseFromString(*bytes)) return workload.termination_grace_seconds();
+  }
+  return kDefaultGraceSeconds;
+}
+
+std::vector<Hub::Impl::HostState*> Hub::Impl::HostsOf(const Pod& pod) {
+  std::vector<HostState*> found;
+  const NodeState* node = FindNode(pod.node);
+  if (node == nullptr) return found;
+  if (!node->fleet()) {
+    if (HostState* host = FindHost(node->host)) found.push_back(host);
+    return found;
+  }
+  for (const auto& [id, instance] : pod.instances) {
+    if (HostState* host = FindHost(id)) found.push_back(host);
+  }
+  return found;
+}
+
+void Hub::Impl::TouchHostsOf(const Pod& pod) {
+  for (HostState* host : HostsOf(pod)) host->manifest->Touch();
+}
+
+bool Hub::Impl::IsHeld(const Pod& pod) {
+  const std::vector<HostState*> concerned = HostsOf(pod);
+  return std::any_of(concerned.begin(), concerned.end(),
+                     [&pod](const HostState* host) { return host->manifest->Holds(pod.uid); });
 }
 
 void Hub::Impl::SettleStops(HostState& host) {
   // Whether a host runs it is known only once the host has said what it holds, or took a manifest made anew.
   if (!host.verified || host.amnesiac) return;
+  SettleFleetStops();
   for (const Pod* pod : book.OnNode(host.node)) {
     if (!pod->stop || pod->gone || host.manifest->Holds(pod->uid)) continue;
     LogInfo("pod gone, no host ever had it", {{"node", host.node}, {"uid", pod->uid}});
@@ -42,6 +76,8 @@ void Hub::Impl::SettleStops(HostState& host) {
 
 void Hub::Impl::OnWorkloadStatus(HostState& host, const v1::WorkloadStatus& status) {
   Pod* pod = book.Find(PodUid(status.uid()));
+  const NodeState* node = pod == nullptr ? nullptr : FindNode(pod->node);
+  if (node != nullptr && node->fleet()) return OnInstanceStatus(host, *pod, status);
   if (pod == nullptr || pod->node != host.node) {
     LogDebug("status of an unknown pod", {{"host", host.id}, {"uid", status.uid()}});
     return;
@@ -51,7 +87,7 @@ void Hub::Impl::OnWorkloadStatus(HostState& host, const v1::WorkloadStatus& stat
     return;
   }
   const bool changed = PodBook::SetStatus(*pod, status);
-  if (changed) SaveStatusLater(pod->uid);
+  if (changed) SaveStatusLater(pod->uid, host.id);
   if (changed || status.events_size() > 0) SendReport(*pod, &status);
 }
 
@@ -93,7 +129,7 @@ void Hub::Impl::SendReport(Pod& pod, const v1::WorkloadStatus* with_events) {
 }
 
 std::optional<v1::Condition> Hub::Impl::NotPlaced(const Pod& pod) {
-  const HostState* host = HostOf(pod.node);
+  const HostState* host = FindHost(HostId(pod.node.value()));
   if (host == nullptr || pod.status || pod.refusal || pod.stop || !registry.listed()) return std::nullopt;
   v1::Condition condition;
   condition.set_type("slicelet.io/Placed");
@@ -140,6 +176,7 @@ void Hub::Impl::SendEvent(const Pod& pod, const std::string& reason, const std::
 
 void Hub::Impl::PurgeTombstones(HostState& host) {
   if (host.amnesiac || host.accepted < host.manifest->generation()) return;
+  PurgeInstances(host);
   for (const Pod* pod : book.OnNode(host.node)) {
     if (!pod->gone || host.manifest->Holds(pod->uid)) continue;
     purged.emplace_back(pod->uid, host.node);
@@ -151,56 +188,62 @@ void Hub::Impl::PurgeTombstones(HostState& host) {
 void Hub::Impl::ForgetPod(const PodUid& uid) {
   const Pod* pod = book.Find(uid);
   if (pod == nullptr) return;
+  HubStore::Batch batch;
+  std::vector<HostId> ids;
+  for (const auto& [id, instance] : pod->instances) ids.push_back(id);
+  for (const HostId& id : ids) DropInstance(*book.Find(uid), id, batch);
   const HostId host(pod->node.value());
-  unsaved_statuses.erase(uid);
-  if (pod->status) {
-    HubStore::Batch batch;
-    batch.statuses[{uid, host}] = std::nullopt;
-    Commit(std::move(batch));
-  }
-  if (HostState* state = FindHost(host)) Run(*state, state->judge->Forget(uid));
+  unsaved_statuses.erase({uid, host});
+  if (pod->status && !pod->terms) batch.statuses[{uid, host}] = std::nullopt;
+  if (placements.erase(uid) != 0) batch.placements[uid] = std::nullopt;
+  unsummarized.erase(uid);
+  Commit(std::move(batch));
+  if (NodeState* node = FindNode(pod->node)) Run(*node, node->judge->Forget(uid));
   book.Forget(uid);
 }
 
-void Hub::Impl::SaveStatusLater(const PodUid& uid) {
-  unsaved_statuses.insert(uid);
+void Hub::Impl::SaveStatusLater(const PodUid& uid, const HostId& host) {
+  unsaved_statuses.insert({uid, host});
   if (!save_statuses.armed()) save_statuses.Set(kSaveStatuses, [this] { SaveStatuses(); });
 }
 
 void Hub::Impl::SaveStatuses() {
   HubStore::Batch batch;
-  for (const PodUid& uid : std::exchange(unsaved_statuses, {})) {
-    const Pod* pod = book.Find(uid);
-    if (pod == nullptr || !pod->status) continue;
-    v1::StatusRecord& record = batch.statuses[{uid, HostId(pod->node.value())}].emplace();
-    record.set_host(pod->node.value());
-    *record.mutable_status() = *pod->status;
+  for (const HubStore::StatusKey& key : std::exchange(unsaved_statuses, {})) {
+    const Pod* pod = book.Find(key.first);
+    if (pod == nullptr) continue;
+    const auto instance = pod->instances.find(key.second);
+    const auto& status = instance != pod->instances.end() ? instance->second.status : pod->status;
+    if (!status) continue;
+    v1::StatusRecord& record = batch.statuses[key].emplace();
+    record.set_host(key.second.value());
+    *record.mutable_status() = *status;
   }
   Commit(std::move(batch));
 }
 
-std::vector<OrphanJudge::KnownPod> Hub::Impl::KnownPods(const HostState& host) {
+std::vector<OrphanJudge::KnownPod> Hub::Impl::KnownPods(const NodeState& node) {
   std::vector<OrphanJudge::KnownPod> known;
-  for (const Pod* pod : book.OnNode(host.node)) {
-    if (!pod->stop && host.manifest->Holds(pod->uid)) known.push_back({pod->uid, pod->ns, pod->name});
+  for (const Pod* pod : book.OnNode(node.name)) {
+    if (!pod->stop && IsHeld(*pod)) known.push_back({pod->uid, pod->ns, pod->name});
   }
   return known;
 }
 
-void Hub::Impl::SaveNode(const HostState& host, HubStore::Batch& batch) const {
-  v1::NodeRecord& record = batch.nodes[host.node].emplace(host.judge->node());
+void Hub::Impl::SaveNode(const NodeState& node, HubStore::Batch& batch) const {
+  v1::NodeRecord& record = batch.nodes[node.name].emplace(node.judge->node());
   record.set_shim_incarnation(shims.highest_incarnation());
 }
 
-void Hub::Impl::Run(HostState& host, const OrphanJudge::Actions& actions) {
+void Hub::Impl::Run(NodeState& node, const OrphanJudge::Actions& actions) {
   HubStore::Batch batch;
-  if (actions.node_changed) SaveNode(host, batch);
+  if (actions.node_changed) SaveNode(node, batch);
   for (const auto& [uid, record] : actions.orphans) {
     if (record) {
       LogWarning(record->kept()   ? "missing pod kept"
                  : record->held() ? "missing pod held until an operator decides"
                                   : "pod is missing from the API server and keeps running",
-                 {{"node", host.node}, {"uid", uid}, {"reason", host.judge->node().held_reason()}});
+                 {{"node", node.name}, {"uid", uid}, {"reason", node.judge->node().held_reason()}});
     }
     batch.orphans[uid] = record;
   }
@@ -214,13 +257,13 @@ void Hub::Impl::Run(HostState& host, const OrphanJudge::Actions& actions) {
     Pod* pod = book.Find(uid);
     if (pod == nullptr) continue;
     LogInfo("missing pod removed",
-            {{"node", host.node}, {"uid", uid}, {"evidence", v1::Evidence_Name(evidence)}});
-    StopPod(host, *pod, GraceOf(host, *pod));
+            {{"node", node.name}, {"uid", uid}, {"evidence", v1::Evidence_Name(evidence)}});
+    StopPod(*pod, GraceOf(*pod));
   }
-  if (actions.node_changed) ReportNode(host);
-  const std::optional<MonotonicTime> due = host.judge->NextDue();
-  if (!due) return host.judging.Cancel();
-  host.judging.Set(*due - d.loop.Now(), [this, &host] { Run(host, host.judge->OnTime(d.loop.Now())); });
+  if (actions.node_changed) ReportNode(node);
+  const std::optional<MonotonicTime> due = node.judge->NextDue();
+  if (!due) return node.judging.Cancel();
+  node.judging.Set(*due - d.loop.Now(), [this, &node] { Run(node, node.judge->OnTime(d.loop.Now())); });
 }
 
 }  // namespace slicelet::provider

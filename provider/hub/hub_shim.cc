@@ -22,11 +22,11 @@ void Hub::Impl::OnShimGone() {
   declared = false;
   early_tokens.clear();
   book.ForgetShown();
-  for (auto& [id, host] : hosts) {
-    host->judge->OnShimGone();
-    host->deferred.clear();
-    host->evidence.Cancel();
-    host->judging.Cancel();
+  for (auto& [name, node] : nodes) {
+    node->judge->OnShimGone();
+    node->deferred.clear();
+    node->evidence.Cancel();
+    node->judging.Cancel();
   }
 }
 
@@ -34,7 +34,16 @@ void Hub::Impl::OnShimMessage(const v1::ShimMessage& message) {
   switch (message.message_case()) {
     case v1::ShimMessage::kReferentApply:
       for (const NodeName& node : book.ApplyReferent(message.referent_apply())) {
-        if (HostState* host = HostOf(node)) host->manifest->Touch();
+        const NodeState* changed = FindNode(node);
+        const bool fleet = changed != nullptr && changed->fleet();
+        if (fleet) RetargetLater();
+        for (Pod* pod : book.OnNode(node)) {
+          TouchHostsOf(*pod);
+          if (!fleet || !pod->last_apply) continue;
+          ShowRefusal(*pod);
+          if (pod->refusal) SendReport(*pod, nullptr);
+          SummarizeLater(pod->uid);
+        }
       }
       break;
     case v1::ShimMessage::kReferentDelete:
@@ -54,9 +63,9 @@ void Hub::Impl::OnShimMessage(const v1::ShimMessage& message) {
       break;
     case v1::ShimMessage::kPodConfirmed: {
       const Pod* pod = book.Find(PodUid(message.pod_confirmed().uid()));
-      HostState* host = pod == nullptr ? nullptr : HostOf(pod->node);
-      if (host == nullptr) break;
-      Run(*host, host->judge->OnConfirmed(message.pod_confirmed(), d.loop.Now(), d.clock.Now()));
+      NodeState* node = pod == nullptr ? nullptr : FindNode(pod->node);
+      if (node == nullptr) break;
+      Run(*node, node->judge->OnConfirmed(message.pod_confirmed(), d.loop.Now(), d.clock.Now()));
       break;
     }
     case v1::ShimMessage::kTokenApply:
@@ -72,12 +81,12 @@ void Hub::Impl::OnShimMessage(const v1::ShimMessage& message) {
 }
 
 void Hub::Impl::OnPodApply(const v1::PodApply& apply) {
-  HostState* host = HostOf(NodeName(apply.node()));
-  if (host == nullptr) {
+  NodeState* node = FindNode(NodeName(apply.node()));
+  if (node == nullptr) {
     LogWarning("pod of an unknown node ignored", {{"node", apply.node()}});
     return;
   }
-  absl::StatusOr<PodBook::Applied> applied = book.Apply(apply);
+  absl::StatusOr<PodBook::Applied> applied = book.Apply(apply, node->fleet());
   if (!applied.ok()) {
     LogError("pod not understood", {{"node", apply.node()}, {"why", Message(applied.status())}});
     return;
@@ -90,10 +99,11 @@ void Hub::Impl::OnPodApply(const v1::PodApply& apply) {
     unknown_stops.erase(unknown);
   }
   if (const auto early = early_tokens.extract(pod.uid)) {
-    for (const auto& [name, token] : early.mapped()) KeepToken(*host, pod, token);
+    for (const auto& [name, token] : early.mapped()) KeepToken(pod, token);
   }
-  Run(*host, host->judge->OnApplied(pod.uid));
+  Run(*node, node->judge->OnApplied(pod.uid));
   const bool first = !std::exchange(pod.shown, true);
+  if (node->fleet()) ShowRefusal(pod);
   if (first || (applied->changed && pod.refusal)) SendReport(pod, nullptr);
   if (!applied->ignored.empty()) {
     std::string fields;
@@ -101,25 +111,30 @@ void Hub::Impl::OnPodApply(const v1::PodApply& apply) {
     SendEvent(pod, "FieldsIgnored", "not honoured on edge hosts: " + fields);
   }
   if (!applied->changed) return;
-  LogInfo("pod applied", {{"node", host->node},
+  LogInfo("pod applied", {{"node", node->name},
                           {"pod", pod.ns + "/" + pod.name},
                           {"uid", pod.uid},
                           {"pod_generation", pod.pod_generation},
                           {"refused", pod.refusal ? pod.refusal->reason() : ""}});
-  host->manifest->Touch();
+  if (node->fleet()) {
+    if (pod.rejected_change) SendEvent(pod, pod.rejected_change->reason(), pod.rejected_change->message());
+    RetargetLater();
+    SummarizeLater(pod.uid);
+  }
+  TouchHostsOf(pod);
 }
 
 void Hub::Impl::OnPodStop(const v1::PodStop& stop) {
   const PodUid uid(stop.uid());
   Pod* pod = book.Find(uid);
   if (pod == nullptr) return OnUnknownStop(uid, stop.grace_seconds());
-  HostState* host = HostOf(pod->node);
-  if (host == nullptr) return;
+  NodeState* node = FindNode(pod->node);
+  if (node == nullptr) return;
   const bool first = !std::exchange(pod->shown, true);
   if (pod->gone) return SendGone(*pod, pod->status ? &*pod->status : nullptr);
   if (first) SendReport(*pod, nullptr);
-  Run(*host, host->judge->OnApplied(uid));
-  StopPod(*host, *pod, stop.grace_seconds());
+  Run(*node, node->judge->OnApplied(uid));
+  StopPod(*pod, stop.grace_seconds());
 }
 
 void Hub::Impl::OnPodForget(const v1::PodForget& forget) {
@@ -131,90 +146,93 @@ void Hub::Impl::OnPodForget(const v1::PodForget& forget) {
   Pod* pod = book.Find(uid);
   early_tokens.erase(uid);
   if (pod == nullptr) return OnUnknownStop(uid, kDefaultGraceSeconds);
-  HostState* host = HostOf(pod->node);
-  if (host == nullptr) return;
+  NodeState* node = FindNode(pod->node);
+  if (node == nullptr) return;
   if (pod->gone) return SendGone(*pod, nullptr);
-  if (pod->stop && !host->manifest->Holds(uid)) return SettleStops(*host);
+  if (pod->stop && !IsHeld(*pod)) {
+    if (node->fleet()) return SettleFleetStop(*pod);
+    return SettleStops(*FindHost(node->host));
+  }
   if (forget.evidence() == v1::ANOTHER_UID) {
-    host->deferred[uid] = forget.evidence();
-    if (!host->evidence.armed()) {
-      host->evidence.Set(kDeferredEvidence, [this, host] { JudgeDeferred(*host); });
+    node->deferred[uid] = forget.evidence();
+    if (!node->evidence.armed()) {
+      node->evidence.Set(kDeferredEvidence, [this, node] { JudgeDeferred(*node); });
     }
     return;
   }
-  if (forget.evidence() != v1::OPERATOR && !host->judge->Counts(uid)) {
+  if (forget.evidence() != v1::OPERATOR && !node->judge->Counts(uid)) {
     LogWarning("removal of a held pod ignored until an operator decides",
-               {{"node", host->node}, {"uid", uid}, {"evidence", v1::Evidence_Name(forget.evidence())}});
+               {{"node", node->name}, {"uid", uid}, {"evidence", v1::Evidence_Name(forget.evidence())}});
     return;
   }
   LogInfo("pod deleted",
-          {{"node", host->node}, {"uid", uid}, {"evidence", v1::Evidence_Name(forget.evidence())}});
-  const std::int64_t grace = GraceOf(*host, *pod);
-  Run(*host, host->judge->Forget(uid));
-  StopPod(*host, *pod, grace);
+          {{"node", node->name}, {"uid", uid}, {"evidence", v1::Evidence_Name(forget.evidence())}});
+  const std::int64_t grace = GraceOf(*pod);
+  Run(*node, node->judge->Forget(uid));
+  StopPod(*pod, grace);
 }
 
-void Hub::Impl::JudgeDeferred(HostState& host) {
+void Hub::Impl::JudgeDeferred(NodeState& node) {
   // Without a list of this session nothing tells a healthy cluster from a restored one.
-  if (!host.judge->synced()) {
-    host.evidence.Set(kDeferredEvidence, [this, &host] { JudgeDeferred(host); });
+  if (!node.judge->synced()) {
+    node.evidence.Set(kDeferredEvidence, [this, &node] { JudgeDeferred(node); });
     return;
   }
-  for (const auto& [uid, evidence] : std::exchange(host.deferred, {})) {
+  for (const auto& [uid, evidence] : std::exchange(node.deferred, {})) {
     Pod* pod = book.Find(uid);
-    if (pod == nullptr || !host.judge->Counts(uid)) continue;
-    const std::int64_t grace = GraceOf(host, *pod);
-    Run(host, host.judge->Forget(uid));
-    StopPod(host, *pod, grace);
+    if (pod == nullptr || !node.judge->Counts(uid)) continue;
+    const std::int64_t grace = GraceOf(*pod);
+    Run(node, node.judge->Forget(uid));
+    StopPod(*pod, grace);
   }
 }
 
 void Hub::Impl::OnSynced(const v1::Synced& synced) {
-  HostState* host = HostOf(NodeName(synced.node()));
-  if (host == nullptr) {
+  NodeState* node = FindNode(NodeName(synced.node()));
+  if (node == nullptr) {
     LogWarning("list of an unknown node ignored", {{"node", synced.node()}});
     return;
   }
-  LogInfo("node synced", {{"node", host->node},
+  LogInfo("node synced", {{"node", node->name},
                           {"pods", synced.uids_size()},
                           {"list", synced.list_resource_version()},
                           {"cluster", synced.cluster_uid()}});
-  const std::map<PodUid, v1::Evidence> evidence = std::exchange(host->deferred, {});
-  host->evidence.Cancel();
-  Run(*host, host->judge->OnSynced(synced, KnownPods(*host), evidence, d.loop.Now(), d.clock.Now()));
+  const std::map<PodUid, v1::Evidence> evidence = std::exchange(node->deferred, {});
+  node->evidence.Cancel();
+  Run(*node, node->judge->OnSynced(synced, KnownPods(*node), evidence, d.loop.Now(), d.clock.Now()));
   HubStore::Batch batch;
-  const auto stored = d.store.loaded().nodes.find(host->node);
+  const auto stored = d.store.loaded().nodes.find(node->name);
   if (stored == d.store.loaded().nodes.end() ||
       stored->second.shim_incarnation() != shims.highest_incarnation()) {
-    SaveNode(*host, batch);
+    SaveNode(*node, batch);
   }
   Commit(std::move(batch));
 
   // What no manifest holds and Kubernetes no longer shows leaves nothing behind.
   std::set<PodUid> listed;
   for (const std::string& uid : synced.uids()) listed.insert(PodUid(uid));
-  for (Pod* pod : book.OnNode(host->node)) {
+  const bool known = node->fleet() ? Knows(*node) : FindHost(node->host)->verified;
+  for (Pod* pod : book.OnNode(node->name)) {
     // The shim has forgotten it too: should it show it again, it has to be told its status again.
     if (listed.count(pod->uid) == 0) pod->shown = false;
     // It waits for something else to be applied, and runs meanwhile.
     if (listed.count(pod->uid) != 0 && !std::exchange(pod->shown, true)) SendReport(*pod, nullptr);
-    if (host->verified && listed.count(pod->uid) == 0 && !pod->stop && !host->manifest->Holds(pod->uid)) {
-      ForgetPod(PodUid(pod->uid));
-    }
+    if (known && listed.count(pod->uid) == 0 && !pod->stop && !IsHeld(*pod)) ForgetPod(PodUid(pod->uid));
   }
-  host->manifest->Touch();
+  if (node->fleet()) Retarget();
+  for (const auto& [id, host] : hosts) {
+    if (node->fleet() || node->host == id) host->manifest->Touch();
+  }
   SettleUnknownStops();
-  for (const auto& [id, other] : hosts) {
-    if (!other->judge->synced()) return;
+  for (const auto& [name, other] : nodes) {
+    if (Declares(*other) && !other->judge->synced()) return;
   }
   book.DropUnusedReferents();
 }
 
 void Hub::Impl::OnTokenApply(const v1::TokenApply& token) {
   const PodUid uid(token.uid());
-  Pod* pod = book.Find(uid);
-  HostState* host = pod == nullptr ? nullptr : HostOf(pod->node);
-  if (host != nullptr) return KeepToken(*host, *pod, token);
+  if (Pod* pod = book.Find(uid)) return KeepToken(*pod, token);
   if (early_tokens.size() >= kMaxEarlyTokens) {
     LogWarning("too many tokens of pods that were not applied, one dropped", {{"uid", uid}});
     return;
@@ -222,11 +240,11 @@ void Hub::Impl::OnTokenApply(const v1::TokenApply& token) {
   early_tokens[uid][token.name()] = token;
 }
 
-void Hub::Impl::KeepToken(HostState& host, Pod& pod, const v1::TokenApply& token) {
+void Hub::Impl::KeepToken(Pod& pod, const v1::TokenApply& token) {
   v1::TokenApply& held = pod.tokens[token.name()];
   if (held.token() == token.token() && held.expires() == token.expires()) return;
   held = token;
-  SendToken(host, pod, token);
+  for (HostState* host : HostsOf(pod)) SendToken(*host, pod, token);
 }
 
 void Hub::Impl::OnNodeRetired(const NodeName& node) {
@@ -255,12 +273,19 @@ void Hub::Impl::OnUnknownStop(const PodUid& uid, std::int64_t grace_seconds) {
   SettleUnknownStops();
 }
 
-void Hub::Impl::StopUnknown(HostState& host, const PodUid& uid, std::int64_t grace_seconds) {
-  Pod pod;
-  pod.uid = uid;
-  pod.stop = grace_seconds;
-  book.Learn(host.node, StopEntry(pod));
-  host.manifest->Touch();
+bool Hub::Impl::StopUnknown(const NodeState& node, const PodUid& uid, std::int64_t grace_seconds) {
+  bool told = false;
+  for (const auto& [id, host] : hosts) {
+    if (!host->amnesiac || (!node.fleet() && node.host != id)) continue;
+    // It may run it, and is told to stop it.
+    Pod pod;
+    pod.uid = uid;
+    pod.stop = grace_seconds;
+    PodBook::Stop(book.Learn(node.name, StopEntry(pod), node.fleet() ? id : HostId()), grace_seconds);
+    host->manifest->Touch();
+    told = true;
+  }
+  return told;
 }
 
 void Hub::Impl::SettleUnknownStops() {
@@ -272,27 +297,24 @@ void Hub::Impl::SettleUnknownStops() {
     const PodUid& uid = it->first;
     if (Pod* pod = book.Find(uid)) {
       // A host has proved that it holds it.
-      HostState* host = HostOf(pod->node);
       const std::int64_t grace = it->second;
       it = unknown_stops.erase(it);
-      if (host != nullptr) StopPod(*host, *pod, grace);
+      StopPod(*pod, grace);
       continue;
     }
     bool answered = false;
-    for (const auto& [id, host] : hosts) {
+    for (const auto& [name, node] : nodes) {
       // The node that showed it answers for it; where none did, all hosts have to be known.
-      const bool shown = host->judge->Presents(uid);
-      if (shown && host->amnesiac) {
-        // It may run it, and is told to stop it.
-        StopUnknown(*host, uid, it->second);
+      const bool shown = node->judge->Presents(uid);
+      if (shown && StopUnknown(*node, uid, it->second)) {
         answered = true;
         continue;
       }
-      if (!known(*host) || (!shown && !all_known)) continue;
+      if (!Knows(*node) || (!shown && !all_known)) continue;
       answered = true;
       Pod nobody;
       nobody.uid = uid;
-      nobody.node = host->node;
+      nobody.node = node->name;
       SendGone(nobody, nullptr);
     }
     it = answered ? unknown_stops.erase(it) : std::next(it);

@@ -1,5 +1,6 @@
 #include "provider/pods/deployment_builder.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/base/encoding.h"
@@ -30,18 +31,26 @@ v1::Deployment StopEntry(const Pod& pod) {
   return deployment;
 }
 
-std::optional<v1::Deployment> DeploymentBuilder::Build(const Pod& pod, const v1::Deployment* former,
+OnHost Here(const Pod& pod) { return {pod.gone, pod.stop, pod.finished, {}}; }
+
+OnHost Here(const Pod& pod, const Instance& instance) {
+  OnHost here{instance.gone, instance.stop, pod.finished || instance.finished, pod.node};
+  if (pod.stop) here.stop = here.stop ? std::min(*here.stop, *pod.stop) : *pod.stop;
+  return here;
+}
+
+std::optional<v1::Deployment> DeploymentBuilder::Build(const Pod& pod, const OnHost& here,
+                                                       const v1::Deployment* former,
                                                        std::map<Digest, std::string>& blobs) const {
-  if (pod.gone) return std::nullopt;
+  if (here.gone) return std::nullopt;
   std::optional<v1::Deployment> kept;
   if (former != nullptr) kept = *former;
-  if (pod.stop) {
-    if (kept) kept->mutable_stop()->set_grace_seconds(*pod.stop);
+  if (here.stop) {
+    if (kept) kept->mutable_stop()->set_grace_seconds(*here.stop);
     return kept;
   }
   if (!pod.workload) return kept;
-  // What finished elsewhere, or before this host forgot it, is not run again.
-  if (pod.finished && former == nullptr) return std::nullopt;
+  if (here.finished && former == nullptr) return std::nullopt;
 
   v1::Deployment deployment;
   deployment.set_uid(pod.uid.value());
@@ -51,6 +60,7 @@ std::optional<v1::Deployment> DeploymentBuilder::Build(const Pod& pod, const v1:
   deployment.set_role(pod.workload->role);
   deployment.set_digest(pod.workload->digest.value());
   deployment.set_priority(pod.workload->priority);
+  deployment.set_node(here.fleet_node.value());
   deployment.set_autonomy(pod.workload->autonomy.count());
   const absl::Status status = AddContents(pod, former, deployment, blobs);
   if (!status.ok()) {

@@ -12,6 +12,20 @@
 
 namespace slicelet::provider {
 
+/// What decides about a pod's entry in one host's manifest, beside its content.
+struct OnHost {
+  bool gone = false;
+  std::optional<std::int64_t> stop;
+  /// What finished elsewhere, or before this host forgot it, is not run again.
+  bool finished = false;
+  /// Empty for the host's own node.
+  NodeName fleet_node;
+};
+/// Of a host node's pod.
+OnHost Here(const Pod& pod);
+/// Of a fleet node's pod.
+OnHost Here(const Pod& pod, const Instance& instance);
+
 /// The entry that ends a pod of which no manifest tells any more: it says nothing but whose end it is.
 [[nodiscard]] v1::Deployment StopEntry(const Pod& pod);
 
@@ -27,7 +41,8 @@ struct DeploymentBuilder {
   /// The pod's entry in the next manifest, or nullopt if it has none. `former` is its entry in the last one
   /// (may be null), and stays as it is where the shim has not (yet) said enough to replace it. New blobs go
   /// to `blobs`.
-  [[nodiscard]] std::optional<v1::Deployment> Build(const Pod& pod, const v1::Deployment* former,
+  [[nodiscard]] std::optional<v1::Deployment> Build(const Pod& pod, const OnHost& here,
+                                                    const v1::Deployment* former,
                                                     std::map<Digest, std::string>& blobs) const;
 
  private:

@@ -9,6 +9,8 @@
 
 #include "common/base/ids.h"
 #include "common/base/time.h"
+#include "provider/fleet/fleet_terms.h"
+#include "provider/fleet/targeting.h"
 #include "slicelet/v1/manifest.pb.h"
 #include "slicelet/v1/provider.pb.h"
 #include "slicelet/v1/workload.pb.h"
@@ -25,6 +27,22 @@ struct PlacedWorkload {
   std::vector<ContentId> contents;
 };
 
+/// A fleet node's pod on one of its hosts.
+struct Instance {
+  /// It is to run there, unless somebody else has its place.
+  bool targeted = false;
+  /// Who has it; empty: nobody.
+  std::string superseded;
+  PodUid winner;
+  /// Set while it is taken from the host although the pod goes on; only gets smaller.
+  std::optional<std::int64_t> stop;
+  /// The host says that nothing of it is left; dropped when no manifest of the host holds it any more.
+  bool gone = false;
+  /// It ended for good: never started anew there.
+  bool finished = false;
+  std::optional<v1::WorkloadStatus> status;
+};
+
 /// What the provider knows of one pod uid: from the shim, from its host's manifest, from its host's reports.
 struct Pod {
   PodUid uid;
@@ -39,6 +57,9 @@ struct Pod {
   /// Contents that exist and that the shim has sent or is about to send.
   std::set<ContentId> references;
   bool host_network = false;
+  /// Unix nanoseconds.
+  std::int64_t created = 0;
+  HostClaim claim;
   std::int64_t grace_seconds = 30;
   /// Kubernetes, or the host's last report, says that it is over: never started anew on a host that forgot
   /// it.
@@ -52,7 +73,22 @@ struct Pod {
   /// The host says that nothing of it is left; the entry goes when no manifest holds it any more.
   bool gone = false;
 
+  /// As its host reported it; of a fleet node's pod what is made of its hosts' reports.
   std::optional<v1::WorkloadStatus> status;
+
+  /// Pods of fleet nodes only.
+  std::optional<FleetTerms> terms;
+  std::map<HostId, Instance> instances;
+  /// slicelet.io/Fleet, slicelet.io/Placed.
+  std::vector<v1::Condition> conditions;
+  /// Routes of the Azure connector's edgehub, which nothing follows.
+  std::vector<std::string> ignored_routes;
+  /// Kept where ConfigMaps decide about the workload, which may change any time.
+  std::optional<v1::PodApply> last_apply;
+  /// What Kubernetes showed when the shim applied it: the phase never goes back.
+  v1::Phase shown_phase = v1::PHASE_PENDING;
+  /// A change that was not understood; the pod goes on as it was.
+  std::optional<v1::Refusal> rejected_change;
 };
 
 }  // namespace slicelet::provider

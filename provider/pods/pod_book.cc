@@ -24,6 +24,38 @@ bool SameWorkload(const std::optional<PlacedWorkload>& a, const std::optional<Pl
                 a->autonomy == b->autonomy && a->contents == b->contents);
 }
 
+/// What a host can give only once.
+HostClaim ClaimOf(const v1::Workload& workload) {
+  HostClaim claim;
+  const auto add = [&claim](const v1::Container& container) {
+    for (const v1::Port& port : container.ports()) {
+      if (port.host_port() != 0) claim.ports.insert({port.protocol(), port.host_port()});
+    }
+    claim.cpu_milli += container.requests().cpu_milli();
+    claim.memory_bytes += container.requests().memory_bytes();
+  };
+  for (const v1::Container& container : workload.containers()) add(container);
+  for (const v1::Container& container : workload.init_containers()) {
+    if (container.sidecar()) add(container);
+  }
+  return claim;
+}
+
+/// Takes `status` unless it says the same as `held`, as of another moment.
+bool Take(std::optional<v1::WorkloadStatus>& held, const v1::WorkloadStatus& status) {
+  v1::WorkloadStatus next = status;
+  next.clear_events();
+  if (held) {
+    // Compared as of the same moment.
+    const std::int64_t observed = next.observed_at();
+    next.set_observed_at(held->observed_at());
+    if (next.SerializeAsString() == held->SerializeAsString()) return false;
+    next.set_observed_at(observed);
+  }
+  held = std::move(next);
+  return true;
+}
+
 bool SameRefusal(const std::optional<v1::Refusal>& a, const std::optional<v1::Refusal>& b) {
   if (a.has_value() != b.has_value()) return false;
   return !a || a->SerializeAsString() == b->SerializeAsString();
@@ -58,7 +90,7 @@ std::vector<Pod*> PodBook::OnNode(const NodeName& node) {
   return found;
 }
 
-Pod& PodBook::Learn(const NodeName& node, const v1::Deployment& deployment) {
+Pod& PodBook::Learn(const NodeName& node, const v1::Deployment& deployment, const HostId& host) {
   const auto [it, inserted] = pods_.try_emplace(PodUid(deployment.uid()));
   Pod& pod = it->second;
   if (inserted) {
@@ -68,11 +100,18 @@ Pod& PodBook::Learn(const NodeName& node, const v1::Deployment& deployment) {
     pod.name = deployment.name();
     pod.pod_generation = deployment.pod_generation();
   }
+  if (!host.empty()) {
+    // A stop on one host says nothing about the pod.
+    Instance& instance = pod.instances[host];
+    instance.targeted = !deployment.has_stop();
+    if (deployment.has_stop()) instance.stop = deployment.stop().grace_seconds();
+    return pod;
+  }
   if (deployment.has_stop()) Stop(pod, deployment.stop().grace_seconds());
   return pod;
 }
 
-absl::StatusOr<PodBook::Applied> PodBook::Apply(const v1::PodApply& apply) {
+absl::StatusOr<PodBook::Applied> PodBook::Apply(const v1::PodApply& apply, bool fleet) {
   const Json object = Json::parse(apply.pod(), nullptr, false);
   if (!object.is_object()) return absl::InvalidArgumentError("PodApply.pod: not a JSON object");
   const PodUid uid(kube::UidOf(object));
@@ -96,13 +135,29 @@ absl::StatusOr<PodBook::Applied> PodBook::Apply(const v1::PodApply& apply) {
   pod.finished = pod.finished || IsTerminal(kube::TextAt(object, {"status", "phase"}));
   if (!pod.host_network) addresses_.Learn(uid, kube::TextAt(object, {"status", "podIP"}));
 
+  const auto created = ParseTime(kube::TextAt(object, {"metadata", "creationTimestamp"}));
+  pod.created = created.ok() ? ToUnixNanos(*created) : 0;
+
   const std::int64_t generation = kube::IntegerAt(object, {"metadata", "generation"}, 0);
   std::set<ContentId> references;
   for (const std::string& id : apply.references()) references.insert(ContentId(id));
   std::optional<PlacedWorkload> workload;
   std::optional<v1::Refusal> refusal;
+  std::optional<FleetTerms> terms;
   Applied applied{&pod, false, {}};
-  auto translated = Translate(object, {apply.environment().begin(), apply.environment().end()}, translate_);
+  TranslateOptions options = translate_;
+  options.fleet = fleet;
+  std::optional<ConnectorMaps> maps;
+  pod.last_apply.reset();
+  if (fleet && kube::TextAt(object, {"metadata", "annotations", "isEdgeDeployment"}) == "true") {
+    pod.last_apply = apply;
+    maps = ConnectorMapsOf(pod.ns, references);
+    pod.references = references;
+    // Made when they have arrived.
+    if (!maps) return applied;
+    options.connector = &*maps;
+  }
+  auto translated = Translate(object, {apply.environment().begin(), apply.environment().end()}, options);
   if (auto* translation = std::get_if<Translation>(&translated)) {
     workload.emplace();
     workload->bytes = SerializeWorkload(translation->workload);
@@ -111,16 +166,43 @@ absl::StatusOr<PodBook::Applied> PodBook::Apply(const v1::PodApply& apply) {
     workload->priority = translation->priority;
     workload->autonomy = translation->autonomy;
     workload->contents = std::move(translation->contents);
+    terms = std::move(translation->fleet);
+    pod.ignored_routes = std::move(translation->connector.ignored_routes);
+    if (!translation->connector.docker_config.empty()) {
+      v1::ReferentApply registry;
+      registry.set_kind("Secret");
+      registry.set_namespace_(pod.ns);
+      registry.set_name(std::string(kConnectorRegistry).substr(std::string("secret/").size()));
+      v1::FileSet::File& file = *registry.mutable_content()->add_files();
+      file.set_key(".dockerconfigjson");
+      file.set_data(translation->connector.docker_config);
+      referents_.Apply(registry);
+    }
+    pod.claim = ClaimOf(translation->workload);
     if (first) applied.ignored = std::move(translation->ignored);
   } else {
     refusal = std::get<v1::Refusal>(std::move(translated));
   }
-  applied.changed = inserted || generation != pod.pod_generation || references != pod.references ||
-                    !SameWorkload(workload, pod.workload) || !SameRefusal(refusal, pod.refusal);
+  if (fleet && refusal && pod.workload) {
+    // It goes on as it was on all its hosts; only the change is refused.
+    applied.changed = !SameRefusal(refusal, pod.rejected_change);
+    pod.rejected_change = std::move(refusal);
+    return applied;
+  }
+  const bool accepted = pod.rejected_change.has_value();
+  pod.rejected_change.reset();
+  applied.changed = inserted || accepted || terms != pod.terms || generation != pod.pod_generation ||
+                    references != pod.references || !SameWorkload(workload, pod.workload) ||
+                    !SameRefusal(refusal, pod.refusal);
   pod.pod_generation = generation;
   pod.references = std::move(references);
   pod.workload = std::move(workload);
   pod.refusal = std::move(refusal);
+  pod.terms = std::move(terms);
+  if (fleet && pod.shown_phase < v1::PHASE_RUNNING) {
+    const std::string phase = kube::TextAt(object, {"status", "phase"});
+    if (phase == "Running") pod.shown_phase = v1::PHASE_RUNNING;
+  }
   return applied;
 }
 
@@ -136,7 +218,34 @@ std::set<NodeName> PodBook::NodesReferringTo(const std::string& ns, const Conten
 
 std::set<NodeName> PodBook::ApplyReferent(const v1::ReferentApply& referent) {
   if (!referents_.Apply(referent)) return {};
-  return NodesReferringTo(referent.namespace_(), ContentIdOf(referent.kind(), referent.name()));
+  const ContentId id = ContentIdOf(referent.kind(), referent.name());
+  std::vector<v1::PodApply> again;
+  for (const auto& [uid, pod] : pods_) {
+    if (pod.last_apply && pod.ns == referent.namespace_() && pod.references.count(id) != 0)
+      again.push_back(*pod.last_apply);
+  }
+  std::set<NodeName> nodes = NodesReferringTo(referent.namespace_(), id);
+  for (const v1::PodApply& apply : again) {
+    // It was understood before.
+    if (Apply(apply, /*fleet=*/true).ok()) nodes.insert(NodeName(apply.node()));
+  }
+  return nodes;
+}
+
+std::optional<ConnectorMaps> PodBook::ConnectorMapsOf(const std::string& ns,
+                                                      const std::set<ContentId>& references) const {
+  static const std::string kPrefix = "configmap/";
+  ConnectorMaps maps;
+  for (const ContentId& id : references) {
+    if (!id.value().starts_with(kPrefix)) continue;
+    const Referents::Referent* referent = referents_.Find(ns, id);
+    if (referent == nullptr) return std::nullopt;
+    v1::FileSet files;
+    if (!files.ParseFromString(referent->content)) continue;
+    std::map<std::string, std::string>& data = maps[id.value().substr(kPrefix.size())];
+    for (const v1::FileSet::File& file : files.files()) data[file.key()] = file.data();
+  }
+  return maps;
 }
 
 void PodBook::DropUnusedReferents() {
@@ -157,18 +266,14 @@ bool PodBook::Stop(Pod& pod, std::int64_t grace_seconds) {
 }
 
 bool PodBook::SetStatus(Pod& pod, const v1::WorkloadStatus& status) {
-  v1::WorkloadStatus next = status;
-  next.clear_events();
-  pod.finished = pod.finished || IsTerminal(next.phase());
-  if (pod.status) {
-    // Compared as of the same moment.
-    const std::int64_t observed = next.observed_at();
-    next.set_observed_at(pod.status->observed_at());
-    if (next.SerializeAsString() == pod.status->SerializeAsString()) return false;
-    next.set_observed_at(observed);
-  }
-  pod.status = std::move(next);
-  return true;
+  pod.finished = pod.finished || IsTerminal(status.phase());
+  return Take(pod.status, status);
+}
+
+bool PodBook::SetStatus(Instance& instance, const v1::WorkloadStatus& status) {
+  // A host that refuses may think better of it.
+  instance.finished = instance.finished || (IsTerminal(status.phase()) && !status.has_refused());
+  return Take(instance.status, status);
 }
 
 void PodBook::Forget(const PodUid& uid) {
@@ -188,7 +293,11 @@ v1::PodReport PodBook::ReportOf(const Pod& pod) {
   report.set_name(pod.name);
   if (pod.status) {
     *report.mutable_status() = *pod.status;
-    if (pod.host_network) {
+    if (pod.terms) {
+      // One address for all hosts: none of them has it.
+      if (pod.status->pod_ips_size() > 0) report.set_api_pod_ip(addresses_.AddressOf(pod.uid));
+      report.mutable_status()->clear_pod_ips();
+    } else if (pod.host_network) {
       report.set_api_pod_ip(pod.status->host_ip());
     } else if (pod.status->pod_ips_size() > 0) {
       report.set_api_pod_ip(addresses_.AddressOf(pod.uid));
@@ -202,6 +311,7 @@ v1::PodReport PodBook::ReportOf(const Pod& pod) {
     status.set_message(pod.refusal->message());
     *status.mutable_refused() = *pod.refusal;
   }
+  for (const v1::Condition& condition : pod.conditions) *report.add_conditions() = condition;
   return report;
 }
 

@@ -30,8 +30,8 @@ class PodBook {
   [[nodiscard]] std::vector<Pod*> OnNode(const NodeName& node);
   [[nodiscard]] const std::map<PodUid, Pod>& pods() const { return pods_; }
 
-  /// A pod that is known from its host's manifest.
-  Pod& Learn(const NodeName& node, const v1::Deployment& deployment);
+  /// A pod that is known from a host's manifest. `host` is set where that host is one of several.
+  Pod& Learn(const NodeName& node, const v1::Deployment& deployment, const HostId& host = {});
 
   struct Applied {
     Pod* pod = nullptr;
@@ -41,9 +41,9 @@ class PodBook {
     std::vector<std::string> ignored;
   };
   /// InvalidArgument when the bytes are not a Pod of this node.
-  absl::StatusOr<Applied> Apply(const v1::PodApply& apply);
+  absl::StatusOr<Applied> Apply(const v1::PodApply& apply, bool fleet = false);
 
-  /// Nodes whose pods refer to it; empty when nothing changed.
+  /// Nodes whose pods refer to it, or are made of it; empty when nothing changed.
   std::set<NodeName> ApplyReferent(const v1::ReferentApply& referent);
   void DeleteReferent(const v1::ReferentDelete& referent) { referents_.Delete(referent); }
   /// Forgets content that no pod refers to.
@@ -54,6 +54,8 @@ class PodBook {
   static bool Stop(Pod& pod, std::int64_t grace_seconds);
   /// True when it differs from the last one in more than the time of observation and events.
   static bool SetStatus(Pod& pod, const v1::WorkloadStatus& status);
+  /// The same for one host of a fleet node's pod.
+  static bool SetStatus(Instance& instance, const v1::WorkloadStatus& status);
   void Forget(const PodUid& uid);
 
   /// The next shim session begins with nothing shown.
@@ -63,6 +65,9 @@ class PodBook {
   [[nodiscard]] v1::PodReport ReportOf(const Pod& pod);
 
  private:
+  // What has arrived of the ConfigMaps that the connector's pods are read with; nullopt: not all yet.
+  [[nodiscard]] std::optional<ConnectorMaps> ConnectorMapsOf(const std::string& ns,
+                                                             const std::set<ContentId>& references) const;
   [[nodiscard]] std::set<NodeName> NodesReferringTo(const std::string& ns, const ContentId& content) const;
 
   TranslateOptions translate_;

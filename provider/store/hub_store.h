@@ -24,6 +24,7 @@ class HubStore {
     std::map<NodeName, v1::NodeRecord> nodes;
     std::map<PodUid, v1::OrphanRecord> orphans;
     std::map<StatusKey, v1::StatusRecord> statuses;
+    std::map<PodUid, v1::PlacementRecord> placements;
     std::vector<Digest> blobs;
   };
 
@@ -33,11 +34,12 @@ class HubStore {
     std::map<NodeName, std::optional<v1::NodeRecord>> nodes;
     std::map<PodUid, std::optional<v1::OrphanRecord>> orphans;
     std::map<StatusKey, std::optional<v1::StatusRecord>> statuses;
+    std::map<PodUid, std::optional<v1::PlacementRecord>> placements;
     std::map<Digest, std::optional<std::string>> blobs;
 
     [[nodiscard]] bool empty() const {
       return !settings && hosts.empty() && nodes.empty() && orphans.empty() && statuses.empty() &&
-             blobs.empty();
+             placements.empty() && blobs.empty();
     }
   };
 

@@ -20,6 +20,7 @@ HubStore::Batch Example() {
   batch.nodes[NodeName("gw-1")].emplace().set_cluster_uid("c");
   batch.orphans[PodUid("u1")].emplace().set_held(true);
   batch.statuses[{PodUid("u1"), HostId("gw-1")}].emplace().set_host("gw-1");
+  batch.placements[PodUid("u1")].emplace().add_hosts("gw-1");
   batch.blobs[Digest("d1")] = "content";
   batch.blobs[Digest("d2")] = "";
   return batch;
@@ -31,6 +32,7 @@ void ExpectExample(HubStore& store) {
   EXPECT_EQ(loaded.hosts.at(HostId("gw-1")).generation().number(), 7U);
   EXPECT_EQ(loaded.nodes.at(NodeName("gw-1")).cluster_uid(), "c");
   EXPECT_TRUE(loaded.orphans.at(PodUid("u1")).held());
+  EXPECT_EQ(loaded.placements.at(PodUid("u1")).hosts(0), "gw-1");
   EXPECT_EQ(loaded.statuses.size(), 1U);
   EXPECT_EQ(loaded.blobs, (std::vector<Digest>{Digest("d1"), Digest("d2")}));
   EXPECT_EQ(*store.ReadBlob(Digest("d1")), "content");

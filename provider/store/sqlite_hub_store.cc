@@ -19,6 +19,9 @@ const std::vector<std::string>& Migrations() {
     CREATE TABLE orphans (uid TEXT PRIMARY KEY, record BLOB NOT NULL) STRICT;
     CREATE TABLE statuses (uid TEXT, host TEXT, record BLOB NOT NULL, PRIMARY KEY (uid, host)) STRICT;
     CREATE TABLE blobs (digest BLOB PRIMARY KEY, data BLOB NOT NULL) STRICT
+  )",
+                                                     R"(
+    CREATE TABLE placements (uid TEXT PRIMARY KEY, record BLOB NOT NULL) STRICT
   )"};
   return migrations;
 }
@@ -49,6 +52,7 @@ absl::Status Load(Database& database, HubStore::Loaded& loaded) {
   SLICELET_RETURN_IF_ERROR(LoadTable(database, "hosts", "host", loaded.hosts));
   SLICELET_RETURN_IF_ERROR(LoadTable(database, "nodes", "node", loaded.nodes));
   SLICELET_RETURN_IF_ERROR(LoadTable(database, "orphans", "uid", loaded.orphans));
+  SLICELET_RETURN_IF_ERROR(LoadTable(database, "placements", "uid", loaded.placements));
   SLICELET_ASSIGN_OR_RETURN(Statement statuses, database.Prepare("SELECT uid, host, record FROM statuses"));
   while (true) {
     SLICELET_ASSIGN_OR_RETURN(const bool row, statuses.Step());
@@ -119,6 +123,7 @@ absl::Status WriteBatch(Database& database, const HubStore::Batch& batch) {
   SLICELET_RETURN_IF_ERROR(WriteTable(database, "hosts", "host", batch.hosts));
   SLICELET_RETURN_IF_ERROR(WriteTable(database, "nodes", "node", batch.nodes));
   SLICELET_RETURN_IF_ERROR(WriteTable(database, "orphans", "uid", batch.orphans));
+  SLICELET_RETURN_IF_ERROR(WriteTable(database, "placements", "uid", batch.placements));
   SLICELET_RETURN_IF_ERROR(WriteStatuses(database, batch));
   return WriteBlobs(database, batch);
 }

@@ -55,6 +55,14 @@ void ReadRole(FieldReader labels, Translation& out) {
   labels.AcceptAll();
 }
 
+void ReadFleet(FieldReader& annotations, const std::map<std::string, std::string>& values, Translation& out) {
+  out.fleet.emplace();
+  for (const AnnotationError& error : ReadFleetTerms(values, *out.fleet))
+    annotations.Refuse(error.key, error.message, kInvalidAnnotation);
+  for (const std::string& key : FleetAnnotationKeys()) annotations.Accept(key);
+  if (out.fleet->priority) out.priority = *out.fleet->priority;
+}
+
 }  // namespace
 
 void TranslateAnnotations(FieldReader& metadata, const TranslateOptions& options, Translation& out,
@@ -67,6 +75,7 @@ void TranslateAnnotations(FieldReader& metadata, const TranslateOptions& options
     if (key != kHostPodIp) (*out.workload.mutable_annotations())[key] = value;
   }
   FieldReader annotations = metadata.Object("annotations");
+  if (options.fleet) ReadFleet(annotations, metadata.StringMap("annotations"), out);
   if (annotations.Has("slicelet.io/priority")) ReadPriority(annotations, out);
   if (annotations.Has("slicelet.io/autonomy")) ReadAutonomy(annotations, out);
   if (annotations.Has("slicelet.io/api-access")) ReadApiAccess(annotations, api_access);

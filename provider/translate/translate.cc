@@ -215,7 +215,17 @@ std::variant<Translation, v1::Refusal> Translate(const nlohmann::json& pod,
     out.credentials.assign(parts.credentials.begin(), parts.credentials.end());
   }
   if (diagnosis.refusal()) return *diagnosis.refusal();
+  if (out.fleet && out.fleet->azure && options.connector != nullptr) {
+    if (auto refusal = ApplyConnectorMaps(*options.connector, out.workload, out.connector))
+      return *std::move(refusal);
+    if (!out.connector.docker_config.empty()) {
+      out.workload.add_pull_secrets(kConnectorRegistry);
+      out.contents.emplace_back(kConnectorRegistry);
+      std::sort(out.contents.begin(), out.contents.end());
+    }
+  }
   out.ignored = diagnosis.ignored();
+  out.ignored.insert(out.ignored.end(), out.connector.ignored.begin(), out.connector.ignored.end());
   return out;
 }
 

@@ -1,12 +1,15 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "common/base/ids.h"
 #include "common/base/time.h"
+#include "provider/fleet/fleet_terms.h"
+#include "provider/translate/connector.h"
 #include "slicelet/v1/manifest.pb.h"
 #include "slicelet/v1/provider.pb.h"
 #include "slicelet/v1/workload.pb.h"
@@ -26,6 +29,10 @@ struct Translation {
   std::vector<std::string> credentials;
   /// What was in the spec and is not honoured, for one event: field paths, sorted.
   std::vector<std::string> ignored;
+  /// On fleet nodes: which hosts.
+  std::optional<FleetTerms> fleet;
+  /// Of the Azure connector's ConfigMaps, where the pod asks for them.
+  ConnectorResult connector;
 };
 
 struct TranslateOptions {
@@ -33,7 +40,14 @@ struct TranslateOptions {
   std::string taint_key = "slicelet.io/slice-node";
   /// Whether pods that do not say `slicelet.io/api-access` get the automatic service account token.
   bool api_access_default = false;
+  /// The pod is on a fleet node: its annotations may choose hosts.
+  bool fleet = false;
+  /// What a pod with isEdgeDeployment may read; null: nothing.
+  const ConnectorMaps* connector = nullptr;
 };
+
+/// The content id under which edgeagent's registry credentials travel.
+inline constexpr char kConnectorRegistry[] = "secret/edgeagent.connector.slicelet.io";
 
 /// Turns a Pod into a Workload, or says which field it can not honour. Pure: no I/O, no clock, the same input
 /// gives the same bytes. Follows docs/compatibility.md, which the tests read. `environment` is the shim's

@@ -291,5 +291,31 @@ TEST(Translate, CutsALongPodNameToAHostname) {
   EXPECT_EQ(Translated(With("/metadata/name", name)).workload.hostname(), std::string(62, 'a'));
 }
 
+TEST(Translate, ReadsWhatAFleetNodesPodSaysAboutItsHosts) {
+  const TranslateOptions fleet{.fleet = true};
+  const Json pod = With("/metadata/annotations", {{"isEdgeDeployment", "true"},
+                                                  {"targetCondition", "tags.building='b43'"},
+                                                  {"priority", "15"},
+                                                  {"slicelet.io/min-ready", "50%"}});
+  const Translation translation = Translated(pod, fleet);
+  ASSERT_TRUE(translation.fleet.has_value());
+  EXPECT_EQ(translation.fleet->condition.text(), "tags.building='b43'");
+  EXPECT_EQ(translation.priority, 15);
+  EXPECT_THAT(translation.ignored, ElementsAre());
+
+  const Translation elsewhere = Translated(pod);
+  EXPECT_FALSE(elsewhere.fleet.has_value());
+  EXPECT_EQ(elsewhere.priority, 0);
+  EXPECT_THAT(elsewhere.ignored, ElementsAre("metadata.annotations[slicelet.io/min-ready]"));
+}
+
+TEST(Translate, RefusesABadFleetAnnotationByKeyAndValue) {
+  const v1::Refusal refusal = Refused(
+      With("/metadata/annotations", {{"slicelet.io/target-condition", "tags.site == 'x'"}}), {.fleet = true});
+  EXPECT_EQ(refusal.reason(), "InvalidAnnotation");
+  EXPECT_EQ(refusal.field(), "metadata.annotations[slicelet.io/target-condition]");
+  EXPECT_THAT(refusal.message(), HasSubstr("is \"tags.site == 'x'\", column 12: "));
+}
+
 }  // namespace
 }  // namespace slicelet::provider

@@ -148,16 +148,18 @@ class Edge:
             settings.update(changes)
             path.write_text(yaml.safe_dump(settings))
 
-    def _agent_configuration(self):
-        shutil.copy(self.hub_directory / "hosts" / f"{self.host}.slicelet", self.agent_directory / "host.json")
-        (self.agent_directory / "boot_id").write_text("boot-1\n")
-        (self.agent_directory / "agent.json").write_text(json.dumps({
-            "runtimeSocket": str(self.containerd_directory / "containerd.sock"),
-            "root": str(self.agent_directory / "state"),
-            "logRoot": str(self.agent_directory / "pods"),
+    def _agent_configuration(self, host=None, directory=None, containerd=None, cgroup=""):
+        """What an agent needs: the first host's, or another one's on the same machine."""
+        directory = directory or self.agent_directory
+        shutil.copy(self.hub_directory / "hosts" / f"{host or self.host}.slicelet", directory / "host.json")
+        (directory / "boot_id").write_text("boot-1\n")
+        (directory / "agent.json").write_text(json.dumps({
+            "runtimeSocket": str((containerd or self.containerd_directory) / "containerd.sock"),
+            "root": str(directory / "state"),
+            "logRoot": str(directory / "pods"),
             "logLevel": self.log_level,
-            "cgroupParent": f"/slicelet-{os.getpid()}",
-            "bootIdFile": str(self.agent_directory / "boot_id"),
+            "cgroupParent": f"/slicelet-{os.getpid()}{cgroup}",
+            "bootIdFile": str(directory / "boot_id"),
             "policy": {"hostPathPrefixes": [str(self.shared)], "hostNetwork": True}}, indent=2))
 
     # ---- faults

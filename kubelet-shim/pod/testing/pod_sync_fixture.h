@@ -49,7 +49,7 @@ class PodSyncTest : public testing::Test {
     referents_ = std::make_unique<ReferentCache>(loop_, random_, ReferentCache::Options{}, handler);
     services_ = std::make_unique<ServiceCache>(loop_, random_, [this] { pods_->OnServices(); });
     pods_ = std::make_unique<PodSync>(
-        "edge-1", PodSync::Options{},
+        "edge-1", options_,
         PodSync::Dependencies{.loop = loop_,
                               .clock = clock_,
                               .random = random_,
@@ -195,6 +195,7 @@ class PodSyncTest : public testing::Test {
     return "";
   }
 
+  PodSync::Options options_{};
   SimLoop loop_;
   FakeClock clock_{loop_};
   SeededRandom random_{1};

@@ -70,6 +70,14 @@ class ScriptedHost {
     status.add_containers()->set_name("main");
     Report(status);
   }
+  /// A full report of a host that runs nothing, or has nothing to add.
+  void ReportNothing() {
+    v1::HostMessage message;
+    v1::StatusReport& report = *message.mutable_status();
+    report.set_sequence(++sequence_);
+    *report.mutable_observed() = manifest.generation();
+    Send(std::move(message));
+  }
   void ReportGone(const std::string& uid) {
     v1::WorkloadStatus status;
     status.set_uid(uid);
@@ -231,11 +239,10 @@ class HubFixture : public testing::Test {
 
   void StartHub() {
     acceptors_ = {host_link_.MakeAcceptor(), shim_link_.MakeAcceptor()};
-    Hub::Options options;
-    options.hub_id = "hub-1";
-    options.tag_key = "tag key";
-    hub_ = std::make_unique<Hub>(options, Hub::Dependencies{loop_, clock_, random_, store_, *signer_, *api_,
-                                                            *acceptors_.first, *acceptors_.second});
+    options_.hub_id = "hub-1";
+    options_.tag_key = "tag key";
+    hub_ = std::make_unique<Hub>(options_, Hub::Dependencies{loop_, clock_, random_, store_, *signer_, *api_,
+                                                             *acceptors_.first, *acceptors_.second});
     hub_->Start();
     Settle();
   }
@@ -287,10 +294,11 @@ class HubFixture : public testing::Test {
     return message;
   }
   void Apply(const std::string& uid) { Say(ApplyOf(PodJson(uid))); }
-  void Synced(const std::vector<std::string>& uids, std::uint64_t version = 100) {
+  void Synced(const std::vector<std::string>& uids, std::uint64_t version = 100,
+              const std::string& node = "gw-1") {
     v1::ShimMessage message;
     v1::Synced& synced = *message.mutable_synced();
-    synced.set_node("gw-1");
+    synced.set_node(node);
     synced.set_cluster_uid("cluster");
     synced.set_list_resource_version(version);
     for (const std::string& uid : uids) synced.add_uids(uid);
@@ -351,6 +359,7 @@ class HubFixture : public testing::Test {
   MemoryHubStore store_;
   std::unique_ptr<Signer> signer_;
   std::pair<std::unique_ptr<Hub::HostAcceptor>, std::unique_ptr<Hub::ShimAcceptor>> acceptors_;
+  Hub::Options options_;
   std::unique_ptr<Hub> hub_;
   ScriptedHost host_;
   std::unique_ptr<Connector<v1::ShimMessage, v1::ProviderMessage>> shim_connector_;

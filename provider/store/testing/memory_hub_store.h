@@ -124,6 +124,7 @@ class MemoryHubStore : public HubStore {
     WriteInto(disk_.loaded.nodes, batch.nodes);
     WriteInto(disk_.loaded.orphans, batch.orphans);
     WriteInto(disk_.loaded.statuses, batch.statuses);
+    WriteInto(disk_.loaded.placements, batch.placements);
     WriteInto(disk_.blobs, batch.blobs);
     return absl::OkStatus();
   }

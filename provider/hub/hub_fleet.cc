@@ -1,0 +1,281 @@
+// Nodes that stand for many hosts: which hosts they have, and which of them each pod is for.
+#include <algorithm>
+#include <utility>
+
+#include "common/log/log.h"
+#include "provider/hub/hub_impl.h"
+
+namespace slicelet::provider {
+namespace {
+
+/// A thousand hosts that come back together lead to one look at all of them.
+constexpr Duration kRetargetDelay = std::chrono::milliseconds(20);
+
+}  // namespace
+
+void Hub::Impl::LoadFleets() {
+  for (const FleetNode& fleet : options.fleet_nodes) {
+    const NodeName name(fleet.name);
+    if (FindHost(HostId(fleet.name)) != nullptr) {
+      LogError("fleet node has the name of a host, it is left out", {{"node", name}});
+      continue;
+    }
+    absl::StatusOr<TargetCondition> condition = TargetCondition::Parse(fleet.condition);
+    if (!condition.ok()) {
+      // The configuration is checked before it comes here.
+      LogError("fleet node has a bad condition, it is left out",
+               {{"node", name}, {"why", Message(condition.status())}});
+      continue;
+    }
+    EnsureNode(name, HostId()).selection = *std::move(condition);
+  }
+  for (const auto& [uid, record] : d.store.loaded().placements) {
+    for (const std::string& host : record.hosts()) placements[uid].insert(HostId(host));
+  }
+}
+
+TargetFacts Hub::Impl::FactsOf(const HostState& host) const {
+  TargetFacts facts;
+  facts.host = host.id.value();
+  if (const EdgeHost* object = registry.Find(host.id)) facts.tags = object->tags;
+  if (!host.has_facts) return facts;
+  facts.reported = host.tags;
+  const v1::NodeFacts& node = host.facts;
+  facts.reported["architecture"] = node.architecture();
+  facts.reported["operatingSystem"] = node.operating_system();
+  facts.reported["osImage"] = node.os_image();
+  facts.reported["kernelVersion"] = node.kernel_version();
+  facts.reported["containerRuntimeVersion"] = node.container_runtime_version();
+  facts.reported["agentVersion"] = host.agent_version;
+  facts.reported["cpuMilli"] = std::to_string(node.cpu_milli());
+  facts.reported["memoryBytes"] = std::to_string(node.memory_bytes());
+  return facts;
+}
+
+bool Hub::Impl::BelongsTo(const HostState& host, const NodeState& node) const {
+  if (!node.fleet() || !node.selection) return false;
+  const EdgeHost* object = registry.Find(host.id);
+  if (object == nullptr || !object->approved || object->revoked) return false;
+  return node.selection->Matches(FactsOf(host));
+}
+
+void Hub::Impl::RetargetLater() {
+  if (retarget_posted) return;
+  retarget_posted = true;
+  d.loop.RunAfter(kRetargetDelay, lifetime.Guard([this] {
+    retarget_posted = false;
+    Retarget();
+  }));
+}
+
+void Hub::Impl::Retarget() {
+  // Without the EdgeHosts every host looks as if it had been removed.
+  if (!registry.listed()) return;
+  for (const auto& [name, node] : nodes) {
+    if (node->fleet() && node->selection && node->judge->synced()) RetargetNode(*node);
+  }
+}
+
+std::vector<TargetHost> Hub::Impl::TargetHostsOf(const NodeState& node) {
+  std::vector<TargetHost> found;
+  for (const auto& [id, host] : hosts) {
+    const EdgeHost* object = registry.Find(id);
+    if (object == nullptr || !object->approved || object->revoked) continue;
+    TargetHost target;
+    target.id = id;
+    target.heard = host->has_facts;
+    target.facts = FactsOf(*host);
+    const bool undecided = !target.heard && node.selection->AsksTheHost();
+    if (!undecided && !node.selection->Matches(target.facts)) continue;
+    target.takes_new = !object->maintenance && !undecided;
+    target.reachable = links.Find(id)->reach() != Reach::kUnreachable;
+    target.allocatable_cpu_milli = host->facts.allocatable_cpu_milli();
+    target.allocatable_memory_bytes = host->facts.allocatable_memory_bytes();
+    found.push_back(std::move(target));
+  }
+  // What others have on these hosts.
+  std::map<HostId, HostClaim*> taken;
+  for (TargetHost& target : found) taken[target.id] = &target.taken;
+  const auto take = [&taken](const HostId& host, const HostClaim& claim) {
+    const auto it = taken.find(host);
+    if (it == taken.end()) return;
+    it->second->ports.insert(claim.ports.begin(), claim.ports.end());
+    it->second->cpu_milli += claim.cpu_milli;
+    it->second->memory_bytes += claim.memory_bytes;
+  };
+  for (const auto& [uid, pod] : book.pods()) {
+    if (pod.node == node.name || pod.finished || pod.gone || pod.refusal) continue;
+    const NodeState* other = FindNode(pod.node);
+    if (other != nullptr && !other->fleet()) take(other->host, pod.claim);
+    for (const auto& [host, instance] : pod.instances) {
+      if (instance.targeted && instance.superseded.empty() && !instance.finished) take(host, pod.claim);
+    }
+  }
+  return found;
+}
+
+void Hub::Impl::RetargetNode(NodeState& node) {
+  std::vector<TargetPod> targets;
+  for (Pod* pod : book.OnNode(node.name)) {
+    if (!pod->workload || !pod->terms || pod->stop) continue;
+    TargetPod& target = targets.emplace_back();
+    target.uid = pod->uid;
+    target.name = pod->ns + "/" + pod->name;
+    target.terms = &*pod->terms;
+    target.priority = pod->workload->priority;
+    target.created = pod->created;
+    target.claim = pod->claim;
+    target.frozen = pod->finished;
+    for (const auto& [host, instance] : pod->instances) {
+      if (instance.targeted) target.current.insert(host);
+      if (instance.finished) target.finished.insert(host);
+    }
+    const auto chosen = placements.find(pod->uid);
+    if (chosen != placements.end()) target.current.insert(chosen->second.begin(), chosen->second.end());
+  }
+  const Targets selected = SelectTargets(targets, TargetHostsOf(node));
+  for (const TargetPod& target : targets) {
+    Pod* pod = book.Find(target.uid);
+    if (pod != nullptr) ApplyTargets(*pod, selected.at(target.uid));
+  }
+}
+
+void Hub::Impl::ApplyTargets(Pod& pod, const std::map<HostId, TargetVerdict>& verdicts) {
+  HubStore::Batch batch;
+  std::set<HostId> changed;
+  for (const auto& [id, verdict] : verdicts) {
+    const auto [it, inserted] = pod.instances.try_emplace(id);
+    Instance& instance = it->second;
+    if (inserted || !instance.targeted || instance.superseded != verdict.superseded) changed.insert(id);
+    instance.targeted = true;
+    instance.superseded = verdict.superseded;
+    instance.winner = verdict.winner;
+    const HostState* host = FindHost(id);
+    if (!verdict.superseded.empty() && !instance.stop && host != nullptr && host->manifest->Holds(pod.uid))
+      instance.stop = GraceOf(pod);
+  }
+  std::vector<HostId> dropped;
+  for (auto& [id, instance] : pod.instances) {
+    if (verdicts.count(id) != 0) continue;
+    const HostState* host = FindHost(id);
+    if (host == nullptr || !host->manifest->Holds(pod.uid)) {
+      dropped.push_back(id);
+      continue;
+    }
+    if (instance.targeted || !instance.stop) changed.insert(id);
+    instance.targeted = false;
+    instance.superseded.clear();
+    if (!instance.stop) instance.stop = GraceOf(pod);
+  }
+  for (const HostId& id : dropped) DropInstance(pod, id, batch);
+  Commit(std::move(batch));
+  if (changed.empty() && dropped.empty()) return;
+  LogInfo("pod targeted", {{"node", pod.node},
+                           {"uid", pod.uid},
+                           {"hosts", static_cast<std::uint64_t>(verdicts.size())},
+                           {"changed", static_cast<std::uint64_t>(changed.size() + dropped.size())}});
+  for (const HostId& id : changed) {
+    if (HostState* host = FindHost(id)) host->manifest->Touch();
+  }
+  SavePlacement(pod);
+  SummarizeLater(pod.uid);
+}
+
+void Hub::Impl::SavePlacement(const Pod& pod) {
+  // A pod for all hosts is found again from the hosts themselves.
+  std::set<HostId> chosen;
+  if (pod.terms && pod.terms->placement != FleetTerms::Placement::kAll) {
+    for (const auto& [id, instance] : pod.instances) {
+      if (instance.targeted) chosen.insert(id);
+    }
+  }
+  const auto held = placements.find(pod.uid);
+  if (held == placements.end() ? chosen.empty() : held->second == chosen) return;
+  HubStore::Batch batch;
+  std::optional<v1::PlacementRecord>& record = batch.placements[pod.uid];
+  if (chosen.empty()) {
+    placements.erase(pod.uid);
+  } else {
+    record.emplace();
+    record->set_uid(pod.uid.value());
+    record->set_node(pod.node.value());
+    for (const HostId& id : chosen) record->add_hosts(id.value());
+    placements[pod.uid] = std::move(chosen);
+  }
+  Commit(std::move(batch));
+}
+
+void Hub::Impl::ReportFleetsLater() {
+  if (report_fleets.armed()) return;
+  report_fleets.Set(kFleetNodeReport, [this] {
+    for (const auto& [name, node] : nodes) {
+      if (node->fleet()) ReportNode(*node);
+    }
+  });
+}
+
+void Hub::Impl::ReportFleet(const NodeState& node) {
+  v1::ProviderMessage message;
+  v1::NodeReport& report = *message.mutable_node_report();
+  v1::NodeFacts& sum = *report.mutable_facts();
+  std::size_t members = 0;
+  std::size_t connected = 0;
+  std::set<std::string> architectures;
+  for (const auto& [id, host] : hosts) {
+    if (!BelongsTo(*host, node)) continue;
+    const Reach reach = links.Find(id)->reach();
+    // The hub has just started: what the node object says is better than what we know.
+    if (reach == Reach::kUnknown && d.loop.Now() - started < kFleetSilence) return ReportFleetsLater();
+    ++members;
+    connected += reach == Reach::kConnected || reach == Reach::kResuming ? 1 : 0;
+    const v1::NodeFacts& facts = host->facts;
+    sum.set_cpu_milli(sum.cpu_milli() + facts.cpu_milli());
+    sum.set_memory_bytes(sum.memory_bytes() + facts.memory_bytes());
+    sum.set_ephemeral_storage_bytes(sum.ephemeral_storage_bytes() + facts.ephemeral_storage_bytes());
+    sum.set_pods(sum.pods() + facts.pods());
+    sum.set_allocatable_cpu_milli(sum.allocatable_cpu_milli() + facts.allocatable_cpu_milli());
+    sum.set_allocatable_memory_bytes(sum.allocatable_memory_bytes() + facts.allocatable_memory_bytes());
+    sum.set_allocatable_ephemeral_storage_bytes(sum.allocatable_ephemeral_storage_bytes() +
+                                                facts.allocatable_ephemeral_storage_bytes());
+    if (host->has_facts && !facts.architecture().empty()) architectures.insert(facts.architecture());
+    report.set_last_seen(std::max(report.last_seen(), links.Find(id)->last_seen()));
+  }
+  sum.set_operating_system("linux");
+  // Of several kinds of hosts none is the node's.
+  if (architectures.size() == 1) sum.set_architecture(*architectures.begin());
+  sum.set_os_image(std::to_string(members) + " edge hosts");
+  report.set_name(node.name.value());
+  v1::Condition& link = *report.mutable_link();
+  link.set_type("slicelet.io/LinkReady");
+  link.set_status(connected > 0 || members == 0);
+  link.set_reason(members == 0 ? "NoHosts" : connected > 0 ? "HostsConnected" : "NoHostConnected");
+  link.set_message(std::to_string(connected) + " of " + std::to_string(members) + " hosts are connected");
+  *report.mutable_held() = node.judge->held();
+  shims.Send(std::move(message));
+}
+
+absl::Status Hub::Impl::DecommissionFleet(const NodeState& node, bool force) {
+  if (node.selection) {
+    return absl::FailedPreconditionError(
+        "node " + node.name.value() + " is in the provider's configuration: remove it from fleetNodes first");
+  }
+  const std::vector<Pod*> pods = book.OnNode(node.name);
+  if (!pods.empty() && !force) {
+    return absl::FailedPreconditionError("node " + node.name.value() + " has " + std::to_string(pods.size()) +
+                                         " pods on its hosts: delete them first, or use --force");
+  }
+  LogWarning("node decommissioned",
+             {{"node", node.name}, {"workloads", static_cast<std::uint64_t>(pods.size())}});
+  HubStore::Batch batch;
+  v1::NodeRecord& record = batch.nodes[node.name].emplace();
+  record.set_node(node.name.value());
+  record.set_retired(true);
+  record.set_shim_incarnation(shims.highest_incarnation());
+  Commit(std::move(batch));
+  retiring.insert(node.name);
+  if (declared) RetireNodes();
+  for (Pod* pod : pods) StopPod(*pod, GraceOf(*pod));
+  return absl::OkStatus();
+}
+
+}  // namespace slicelet::provider

@@ -1,0 +1,500 @@
+// Nodes that stand for many hosts.
+#include <gmock/gmock.h>
+
+#include "provider/hub/testing/hub_fixture.h"
+
+namespace slicelet::provider {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+using testing::HasSubstr;
+
+/// gw-1, gw-2 and gw-3 behind one fleet node.
+class FleetTest : public HubFixture {
+ protected:
+  FleetTest() : second_(loop_, host_link_, "gw-2"), third_(loop_, host_link_, "gw-3") {
+    for (const char* name : {"gw-2", "gw-3"}) {
+      api_->Create({kube::kEdgeHosts, "slicelet", name, ""},
+                   {{"apiVersion", "slicelet.io/v1alpha1"},
+                    {"kind", "EdgeHost"},
+                    {"metadata", {{"name", name}, {"namespace", "slicelet"}}},
+                    {"spec", {{"approved", true}}}},
+                   [](const absl::StatusOr<kube::Json>& result) { EXPECT_TRUE(result.ok()); });
+    }
+    options_.fleet_nodes = {{"fleet", "*"}};
+    options_.host_nodes = false;
+    RestartHub();
+  }
+
+  void ConnectFleet() {
+    for (ScriptedHost* host : {&host_, &second_, &third_}) ConnectHost(*host);
+    ConnectShim();
+    SyncFleet({});
+  }
+  /// As an agent does: everything it knows after the Welcome.
+  void ConnectHost(ScriptedHost& host) {
+    host.Connect();
+    Settle();
+    host.ReportNothing();
+    Settle();
+  }
+  void SyncFleet(const std::vector<std::string>& uids) { Synced(uids, 100, "fleet"); }
+  v1::ShimMessage FleetApply(const std::string& uid, const kube::Json& annotations = kube::Json::object(),
+                             const kube::Json& extra = kube::Json::object()) {
+    kube::Json pod = PodJson(uid, extra);
+    pod["spec"]["nodeName"] = "fleet";
+    if (!annotations.empty()) pod["metadata"]["annotations"] = annotations;
+    v1::ShimMessage message = ApplyOf(pod);
+    message.mutable_pod_apply()->set_node("fleet");
+    return message;
+  }
+  void ApplyFleet(const std::string& uid, const kube::Json& annotations = kube::Json::object(),
+                  const kube::Json& extra = kube::Json::object()) {
+    Say(FleetApply(uid, annotations, extra));
+    Wait();
+  }
+  void PatchHost(const std::string& name, const kube::Json& spec) {
+    api_->Patch({kube::kEdgeHosts, "slicelet", name, ""}, kube::PatchType::kMerge, {{"spec", spec}},
+                [](const absl::StatusOr<kube::Json>& result) { EXPECT_TRUE(result.ok()); });
+    Wait();
+  }
+  void Tag(const std::string& name, const std::string& site) {
+    PatchHost(name, {{"tags", {{"site", site}}}});
+  }
+  /// As the agent reports a container that runs and is ready.
+  void Ready(ScriptedHost& host, const std::string& uid) {
+    v1::WorkloadStatus status;
+    status.set_uid(uid);
+    status.set_pod_generation(1);
+    status.set_phase(v1::PHASE_RUNNING);
+    status.add_pod_ips("10.88.0.2");
+    auto& container = *status.add_containers();
+    container.set_name("main");
+    container.set_ready(true);
+    container.mutable_state()->mutable_running()->set_started_at(1);
+    auto& condition = *status.add_conditions();
+    condition.set_type("ContainersReady");
+    condition.set_status(true);
+    host.Report(status);
+    Wait();
+  }
+  void Ended(ScriptedHost& host, const std::string& uid, v1::Phase phase) {
+    v1::WorkloadStatus status;
+    status.set_uid(uid);
+    status.set_phase(phase);
+    auto& container = *status.add_containers();
+    container.set_name("main");
+    container.mutable_state()->mutable_terminated()->set_exit_code(phase == v1::PHASE_FAILED ? 1 : 0);
+    host.Report(status);
+    Wait();
+  }
+  void Gone(ScriptedHost& host, const std::string& uid) {
+    host.ReportGone(uid);
+    loop_.Advance(seconds(1));
+  }
+  void Wait() { loop_.Advance(milliseconds(200)); }
+  const v1::Condition* ConditionOf(const std::string& uid, const std::string& type) {
+    const v1::PodReport* report = ReportOf(uid);
+    if (report == nullptr) return nullptr;
+    for (const auto& condition : report->conditions()) {
+      if (condition.type() == "slicelet.io/" + type) return &condition;
+    }
+    return nullptr;
+  }
+  /// Of the last report.
+  std::string Fleet(const std::string& uid) {
+    const v1::Condition* condition = ConditionOf(uid, "Fleet");
+    return condition == nullptr ? "" : condition->message();
+  }
+  std::string Has(const std::string& uid) {
+    std::string names;
+    for (const auto& [name, host] : {std::pair{"1", &host_}, {"2", &second_}, {"3", &third_}}) {
+      const v1::Deployment* deployment = host->Find(uid);
+      if (deployment != nullptr) names += std::string(name) + (deployment->has_stop() ? "x" : "");
+    }
+    return names;
+  }
+  static kube::Json Condition(const std::string& text) { return {{"slicelet.io/target-condition", text}}; }
+  static kube::Json HostPort(int port) {
+    return {{"spec",
+             {{"containers", kube::Json::array({{{"name", "main"},
+                                                 {"image", "docker.io/library/app:1"},
+                                                 {"ports", kube::Json::array({{{"containerPort", port},
+                                                                               {"hostPort", port},
+                                                                               {"protocol", "TCP"}}})}}})}}}};
+  }
+
+  ScriptedHost second_;
+  ScriptedHost third_;
+};
+
+TEST_F(FleetTest, TheNodeIsDeclaredWithTheSumOfItsHosts) {
+  ConnectFleet();
+  loop_.Advance(seconds(1));
+  const auto* declared = Received([](const auto& m) { return m.has_node_declare(); });
+  ASSERT_NE(declared, nullptr);
+  EXPECT_EQ(declared->node_declare().name(), "fleet");
+  EXPECT_EQ(declared->node_declare().host(), "");
+  ASSERT_NE(NodeReport(), nullptr);
+  EXPECT_EQ(NodeReport()->name(), "fleet");
+  EXPECT_TRUE(NodeReport()->link().status());
+  EXPECT_EQ(NodeReport()->link().message(), "3 of 3 hosts are connected");
+  EXPECT_TRUE(NodeReport()->has_facts());
+  for (ScriptedHost* host : {&host_, &second_, &third_}) host->Disconnect();
+  loop_.Advance(seconds(40));
+  EXPECT_FALSE(NodeReport()->link().status());
+  EXPECT_EQ(NodeReport()->link().reason(), "NoHostConnected");
+}
+
+TEST_F(FleetTest, APodRunsOnEveryHostThatMatchesAndMovesWithItsTags) {
+  Tag("gw-1", "north");
+  Tag("gw-2", "south");
+  ConnectFleet();
+  ApplyFleet("all");
+  ApplyFleet("u1", Condition("tags.site = 'north'"));
+  EXPECT_EQ(Has("all"), "123");
+  EXPECT_EQ(Has("u1"), "1");
+  EXPECT_EQ(host_.Find("u1")->node(), "fleet");
+  Ready(host_, "u1");
+  ASSERT_NE(ReportOf("u1"), nullptr);
+  EXPECT_EQ(ReportOf("u1")->status().phase(), v1::PHASE_RUNNING);
+  EXPECT_EQ(ReportOf("u1")->api_pod_ip().substr(0, 7), "198.18.");
+  EXPECT_EQ(Fleet("u1"), "targeted 1, applied 1, ready 1, failed 0, unreachable 0");
+  EXPECT_TRUE(ConditionOf("u1", "Fleet")->status());
+
+  Tag("gw-2", "north");
+  EXPECT_EQ(Has("u1"), "12");
+  EXPECT_EQ(Fleet("u1"), "targeted 2, applied 2, ready 1, failed 0, unreachable 0");
+  Tag("gw-1", "south");
+  EXPECT_EQ(Has("u1"), "1x2");
+  EXPECT_EQ(host_.Find("u1")->stop().grace_seconds(), 7);
+  Gone(host_, "u1");
+  EXPECT_EQ(Has("u1"), "2");
+  EXPECT_EQ(ReportOf("u1")->status().phase(), v1::PHASE_RUNNING) << "never back to Pending";
+  EXPECT_FALSE(ToldGone("u1"));
+  Tag("gw-1", "north");
+  EXPECT_EQ(Has("u1"), "12") << "and back again";
+}
+
+TEST_F(FleetTest, AHostThatIsMovedBackWhileItsInstanceStopsGetsANewOne) {
+  Tag("gw-1", "north");
+  ConnectFleet();
+  ApplyFleet("u1", Condition("tags.site = 'north'"));
+  Ready(host_, "u1");
+  Tag("gw-1", "south");
+  Tag("gw-1", "north");
+  EXPECT_EQ(Has("u1"), "1x") << "a stop is never taken back";
+  Gone(host_, "u1");
+  EXPECT_EQ(Has("u1"), "1");
+}
+
+TEST_F(FleetTest, NoMatchIsPendingWithTheReason) {
+  ConnectFleet();
+  ApplyFleet("u1", Condition("tags.site = 'moon'"));
+  EXPECT_EQ(Has("u1"), "");
+  ASSERT_NE(ConditionOf("u1", "Placed"), nullptr);
+  EXPECT_FALSE(ConditionOf("u1", "Placed")->status());
+  EXPECT_EQ(ConditionOf("u1", "Placed")->reason(), "NoHostMatches");
+  EXPECT_EQ(ReportOf("u1")->status().phase(), v1::PHASE_PENDING);
+  EXPECT_FALSE(ReportOf("u1")->status().has_refused());
+}
+
+TEST_F(FleetTest, ABadAnnotationIsRefusedWithKeyAndValue) {
+  ConnectFleet();
+  ApplyFleet("u1", Condition("tags.site == 'x'"));
+  ASSERT_NE(ReportOf("u1"), nullptr);
+  EXPECT_EQ(ReportOf("u1")->status().phase(), v1::PHASE_FAILED);
+  const std::string& why = ReportOf("u1")->status().refused().message();
+  EXPECT_THAT(why, HasSubstr("slicelet.io/target-condition"));
+  EXPECT_THAT(why, HasSubstr("is \"tags.site == 'x'\", column 12"));
+  ASSERT_NE(ConditionOf("u1", "Placed"), nullptr);
+  EXPECT_EQ(ConditionOf("u1", "Placed")->reason(), "InvalidAnnotation");
+  EXPECT_EQ(Has("u1"), "");
+}
+
+TEST_F(FleetTest, ABadChangeLeavesThePodAsItWasAndSaysSo) {
+  ConnectFleet();
+  ApplyFleet("u1", Condition("deviceId = 'gw-1'"));
+  Ready(host_, "u1");
+  ApplyFleet("u1", Condition("deviceId ="));
+  EXPECT_EQ(Has("u1"), "1");
+  EXPECT_EQ(ReportOf("u1")->status().phase(), v1::PHASE_RUNNING);
+  ASSERT_NE(ConditionOf("u1", "ChangeAccepted"), nullptr);
+  EXPECT_FALSE(ConditionOf("u1", "ChangeAccepted")->status());
+  EXPECT_THAT(ConditionOf("u1", "ChangeAccepted")->message(), HasSubstr("is \"deviceId =\", column 11"));
+  EXPECT_NE(Received([](const auto& m) {
+              return m.has_event() && m.event().event().reason() == "InvalidAnnotation";
+            }),
+            nullptr);
+  ApplyFleet("u1", Condition("deviceId = 'gw-2'"));
+  EXPECT_EQ(Has("u1"), "1x2");
+  EXPECT_TRUE(ConditionOf("u1", "ChangeAccepted")->status());
+}
+
+TEST_F(FleetTest, DeletionWaitsForTheHostsInReachAndTombstonesDoTheRest) {
+  ConnectFleet();
+  ApplyFleet("u1");
+  for (ScriptedHost* host : {&host_, &second_, &third_}) Ready(*host, "u1");
+  third_.Disconnect();
+  Stop("u1", 5);
+  EXPECT_EQ(Has("u1"), "1x2x3") << "the third has not heard of it";
+  Gone(host_, "u1");
+  Gone(second_, "u1");
+  EXPECT_FALSE(ToldGone("u1")) << "the third may come back any moment";
+  loop_.Advance(seconds(31));
+  EXPECT_TRUE(ToldGone("u1"));
+  RestartHub();
+  ConnectFleet();
+  EXPECT_EQ(Has("u1"), "3x") << "the tombstone survives the hub";
+  Gone(third_, "u1");
+  loop_.Advance(seconds(2));
+  EXPECT_EQ(Has("u1"), "");
+  EXPECT_TRUE(store_.CopyState().loaded.statuses.empty());
+}
+
+TEST_F(FleetTest, AHostOutOfReachIsTargetedAndGetsItWhenItComes) {
+  ConnectFleet();
+  third_.Disconnect();
+  loop_.Advance(seconds(31));
+  ApplyFleet("u1");
+  Ready(host_, "u1");
+  Ready(second_, "u1");
+  EXPECT_EQ(Fleet("u1"), "targeted 3, applied 2, ready 2, failed 0, unreachable 1");
+  EXPECT_TRUE(ConditionOf("u1", "Fleet")->status()) << "all in reach are ready";
+  ConnectHost(third_);
+  Wait();
+  EXPECT_EQ(Has("u1"), "123");
+  EXPECT_FALSE(ConditionOf("u1", "Fleet")->status());
+}
+
+TEST_F(FleetTest, TheHigherBaseDeploymentHasTheHostAndTheOtherComesBack) {
+  ConnectFleet();
+  const auto azure = [](const std::string& priority) {
+    return kube::Json{
+        {"isEdgeDeployment", "true"}, {"targetCondition", "deviceId = 'gw-1'"}, {"priority", priority}};
+  };
+  ApplyFleet("low", azure("5"));
+  Ready(host_, "low");
+  ApplyFleet("high", azure("15"));
+  EXPECT_EQ(Has("low"), "1x");
+  EXPECT_EQ(Has("high"), "") << "it waits for the place";
+  EXPECT_THAT(ConditionOf("low", "Placed")->message(),
+              HasSubstr("pod ns/pod-high has the host's base deployment"));
+  Gone(host_, "low");
+  EXPECT_EQ(Has("low"), "");
+  EXPECT_EQ(Has("high"), "1");
+  Stop("high", 1);
+  Wait();
+  EXPECT_EQ(Has("low"), "") << "not before the other has left";
+  Gone(host_, "high");
+  Wait();
+  EXPECT_EQ(Has("low"), "1");
+}
+
+TEST_F(FleetTest, AHostPortIsGivenOnceOnEveryHost) {
+  ConnectFleet();
+  ApplyFleet("first", Condition("deviceId IN ['gw-1', 'gw-2']"), HostPort(8'080));
+  ApplyFleet("second", kube::Json::object(), HostPort(8'080));
+  EXPECT_EQ(Has("first"), "12");
+  EXPECT_EQ(Has("second"), "3");
+  EXPECT_THAT(Fleet("second"), HasSubstr("2/3 hosts: Superseded (gw-1, gw-2)"));
+  Stop("first", 1);
+  Gone(host_, "first");
+  Gone(second_, "first");
+  Wait();
+  EXPECT_EQ(Has("second"), "123");
+}
+
+TEST_F(FleetTest, AJobIsOverWhenAllItsHostsAreAndKeepsThem) {
+  ConnectFleet();
+  ApplyFleet("job", Condition("NOT tags.site = 'south' OR deviceId != 'gw-3'"),
+             {{"spec", {{"restartPolicy", "Never"}}}});
+  EXPECT_EQ(Has("job"), "12");
+  Ended(host_, "job", v1::PHASE_SUCCEEDED);
+  EXPECT_EQ(ReportOf("job")->status().phase(), v1::PHASE_RUNNING);
+  EXPECT_FALSE(ReportOf("job")->status().containers(0).state().has_terminated());
+  Ended(second_, "job", v1::PHASE_SUCCEEDED);
+  EXPECT_EQ(ReportOf("job")->status().phase(), v1::PHASE_SUCCEEDED);
+  Tag("gw-3", "north");
+  EXPECT_EQ(Has("job"), "12") << "targets of what is over are frozen";
+}
+
+TEST_F(FleetTest, ChosenHostsStayChosenAlsoByTheNextHub) {
+  ConnectFleet();
+  ApplyFleet("u1", {{"slicelet.io/placement", "worst-fit"}, {"slicelet.io/hosts", "2"}});
+  EXPECT_EQ(Has("u1"), "12");
+  EXPECT_EQ(store_.CopyState().loaded.placements.size(), 1U);
+  PatchHost("gw-1", {{"approved", false}});
+  EXPECT_EQ(Has("u1").substr(Has("u1").size() - 1), "3");
+  PatchHost("gw-1", {{"approved", true}});
+  RestartHub();
+  ConnectFleet();
+  ApplyFleet("u1", {{"slicelet.io/placement", "worst-fit"}, {"slicelet.io/hosts", "2"}});
+  SyncFleet({"u1"});
+  Wait();
+  EXPECT_EQ(Has("u1"), "1x23");
+  Stop("u1", 1);
+  for (ScriptedHost* host : {&host_, &second_, &third_}) Gone(*host, "u1");
+  EXPECT_TRUE(store_.CopyState().loaded.placements.empty());
+}
+
+TEST_F(FleetTest, ARevokedHostIsNoTargetAnyMore) {
+  ConnectFleet();
+  ApplyFleet("u1");
+  PatchHost("gw-2", {{"revoked", true}});
+  EXPECT_EQ(Fleet("u1"), "targeted 2, applied 2, ready 0, failed 0, unreachable 0");
+  PatchHost("gw-3", {{"maintenance", true}});
+  ApplyFleet("u2");
+  EXPECT_EQ(Has("u1").find('3') != std::string::npos, true) << "maintenance keeps what there is";
+  EXPECT_EQ(Has("u2"), "1");
+}
+
+TEST_F(FleetTest, NothingRestartsWhenTheHubForgetsEverything) {
+  ConnectFleet();
+  ApplyFleet("u1", Condition("deviceId != 'gw-3'"));
+  Ready(host_, "u1");
+  Ready(second_, "u1");
+  hub_.reset();
+  store_.Lose();
+  RestartHub();
+  for (ScriptedHost* host : {&host_, &second_, &third_}) ConnectHost(*host);
+  Wait();
+  EXPECT_EQ(Has("u1"), "12");
+  ConnectShim();
+  Say(FleetApply("u1", Condition("deviceId != 'gw-3'")));
+  SyncFleet({"u1"});
+  Wait();
+  EXPECT_EQ(Has("u1"), "12");
+  EXPECT_GE(host_.manifest.generation().epoch(), 2U);
+  EXPECT_EQ(hub_->ListOrphans().orphans_size(), 0);
+}
+
+TEST_F(FleetTest, APodThatVanishedFromTheListIsJudgedOnceForAllHosts) {
+  ConnectFleet();
+  ApplyFleet("u1");
+  SyncFleet({});
+  EXPECT_TRUE(AskedToConfirm("u1"));
+  ASSERT_EQ(hub_->ListOrphans().orphans_size(), 1);
+  EXPECT_EQ(hub_->ListOrphans().orphans(0).node(), "fleet");
+  Confirm("u1");
+  loop_.Advance(minutes(10));
+  Confirm("u1");
+  EXPECT_EQ(Has("u1"), "1x2x3x");
+}
+
+TEST_F(FleetTest, AfterARestartTheLastWordStandsUntilTheHostsHaveAnswered) {
+  ConnectFleet();
+  ApplyFleet("u1");
+  for (ScriptedHost* host : {&host_, &second_, &third_}) Ready(*host, "u1");
+  RestartHub();
+  host_.Connect();
+  Settle();
+  ConnectShim();
+  Say(FleetApply("u1", kube::Json::object(), {{"status", {{"phase", "Running"}}}}));
+  SyncFleet({"u1"});
+  Ready(host_, "u1");
+  EXPECT_EQ(ReportOf("u1"), nullptr);
+  loop_.Advance(seconds(35));
+  ASSERT_NE(ReportOf("u1"), nullptr) << "the others do not come";
+  EXPECT_EQ(ReportOf("u1")->status().phase(), v1::PHASE_RUNNING);
+  EXPECT_THAT(Fleet("u1"), HasSubstr("unreachable 2"));
+}
+
+TEST_F(FleetTest, StreamsGoToAReadyHostOrTheOneThatIsAskedFor) {
+  ConnectFleet();
+  ApplyFleet("u1", Condition("deviceId != 'gw-3'"));
+  Ready(second_, "u1");
+  const auto open = [this](const std::string& host) {
+    auto [ours, theirs] = MakeLocalFrameStreams(loop_);
+    v1::StreamHead head;
+    head.set_namespace_("ns");
+    head.set_pod("pod-u1");
+    head.set_host(host);
+    head.mutable_exec();
+    hub_->OnStream(head, std::move(theirs));
+    Settle();
+    v1::StreamFrame frame;
+    ours->Read([&frame](const absl::StatusOr<std::optional<v1::StreamFrame>>& result) {
+      if (result.ok() && *result) frame = **result;
+    });
+    Settle();
+    return frame.reply();
+  };
+  open("");
+  EXPECT_EQ(second_.commands.size(), 1U) << "the ready one";
+  open("gw-1");
+  EXPECT_EQ(host_.commands.size(), 1U);
+  EXPECT_EQ(open("gw-3").message(), "pod ns/pod-u1 is not on host gw-3");
+  host_.Disconnect();
+  second_.Disconnect();
+  Settle();
+  EXPECT_EQ(open("").message(), "no host that has pod ns/pod-u1 is connected");
+}
+
+TEST_F(FleetTest, LogsOfOneOfManyHostsSayWhichItIs) {
+  ConnectFleet();
+  ApplyFleet("u1", Condition("deviceId != 'gw-3'"));
+  Ready(second_, "u1");
+  auto [client, theirs] = MakeLocalFrameStreams(loop_);
+  v1::StreamHead head;
+  head.set_namespace_("ns");
+  head.set_pod("pod-u1");
+  head.mutable_logs();
+  hub_->OnStream(head, std::move(theirs));
+  Settle();
+  ASSERT_EQ(second_.commands.size(), 1U);
+  auto [tunnel, hub_side] = MakeLocalFrameStreams(loop_);
+  hub_->OnTunnel(HostId("gw-2"), second_.commands[0].request_id(), std::move(hub_side));
+  v1::StreamFrame reply;
+  reply.mutable_reply();
+  tunnel->Write(reply, [](const absl::Status&) {});
+  v1::StreamFrame data;
+  data.set_data("a line\n");
+  Settle();
+  tunnel->Write(data, [](const absl::Status&) {});
+  std::vector<std::string> seen;
+  for (int i = 0; i < 3; ++i) {
+    client->Read([&seen](const absl::StatusOr<std::optional<v1::StreamFrame>>& result) {
+      if (result.ok() && *result) seen.push_back((*result)->data());
+    });
+    Settle();
+  }
+  ASSERT_EQ(seen.size(), 3U);
+  EXPECT_THAT(seen[1], HasSubstr("logs of host gw-2, one of 2"));
+  EXPECT_EQ(seen[2], "a line\n");
+}
+
+TEST_F(FleetTest, TheAdminApiTellsEveryHost) {
+  ConnectFleet();
+  ApplyFleet("u1", Condition("deviceId != 'gw-3'"));
+  Ready(second_, "u1");
+  v1::PodHostsRequest request;
+  request.set_namespace_("ns");
+  request.set_name("pod-u1");
+  const auto reply = hub_->PodHosts(request);
+  ASSERT_TRUE(reply.ok()) << reply.status();
+  ASSERT_EQ(reply->entries_size(), 2);
+  EXPECT_EQ(reply->entries(0).host(), "gw-1");
+  EXPECT_EQ(reply->entries(0).state(), "Targeted");
+  EXPECT_EQ(reply->entries(1).status().phase(), v1::PHASE_RUNNING);
+}
+
+TEST_F(FleetTest, AHostMayNotHaveTheNodesName) {
+  ConnectFleet();
+  api_->Create({kube::kEdgeHosts, "slicelet", "fleet", ""},
+               {{"apiVersion", "slicelet.io/v1alpha1"},
+                {"kind", "EdgeHost"},
+                {"metadata", {{"name", "fleet"}, {"namespace", "slicelet"}}},
+                {"spec", {{"approved", true}}}},
+               [](const absl::StatusOr<kube::Json>&) {});
+  Wait();
+  ScriptedHost impostor(loop_, host_link_, "fleet");
+  impostor.Connect();
+  Wait();
+  EXPECT_FALSE(impostor.welcomed);
+}
+
+}  // namespace
+}  // namespace slicelet::provider

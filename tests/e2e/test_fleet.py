@@ -1,0 +1,173 @@
+"""One node for many hosts: target conditions, tags, aggregation, logs and exec to one host."""
+
+import pathlib
+import shutil
+import tempfile
+
+import pytest
+
+from tests.harness.fleet import FleetEdge
+from tests.harness.kubernetes import ROOT, condition, is_ready, run
+from tests.harness.pods import job, pod
+from tests.harness.waiting import wait_until
+
+REAL = ["gw-1", "gw-2"]
+
+
+@pytest.fixture(scope="module")
+def edge():
+    """A world of its own; the tests' `kubectl` fixture uses it."""
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="slf-", dir="/tmp"))
+    world = FleetEdge(directory)
+    try:
+        yield world.up()
+    finally:
+        world.down()
+        keep = pathlib.Path(__file__).resolve().parents[2] / "build" / "logs" / "fleet"
+        shutil.rmtree(keep, ignore_errors=True)
+        shutil.copytree(world.logs, keep)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def targeted(name, where, **fields):
+    return pod(name, annotations={"slicelet.io/target-condition": where, **fields.pop("annotations", {})}, **fields)
+
+
+def test_the_node_stands_for_all_hosts(edge):
+    node = wait_until("the node has the size of ten hosts", lambda: (n := edge.ready_node()) and
+                      int(n["status"]["capacity"]["pods"]) >= 10 * 100 and n)
+    assert condition(node, "slicelet.io/LinkReady")["message"] == "10 of 10 hosts are connected"
+    assert {"key": "slicelet.io/slice-node", "value": edge.hub, "effect": "NoSchedule"} in node["spec"]["taints"]
+
+
+def test_a_pod_runs_where_its_condition_says_and_follows_the_tags(edge, kubectl):
+    edge.tag("gw-1", site="north", ring="1")
+    edge.tag("gw-2", site="south", ring="2")
+    for number, name in enumerate(edge.hollow):
+        edge.tag(name, site="north" if number < 4 else "south", ring=str(number))
+    kubectl.apply(targeted("north", "tags.site = 'north' AND tags.ring <= 2", args=["print", "hello", "http", "8080"]))
+    ready = wait_until("ready on gw-1 and three hollow hosts", lambda: (p := kubectl.get("pod", "north")) and is_ready(
+        p) and "targeted 4, applied 4, ready 4, failed 0, unreachable 0" in edge.summary(p) and p)
+    assert ready["status"]["podIP"].startswith("198.18.")
+    assert ready["status"]["containerStatuses"][0]["state"]["running"]["startedAt"]
+    assert edge.where(kubectl.namespace, "north") == ["gw-1", "hollow-1", "hollow-2", "hollow-3"]
+
+    edge.tag("gw-2", site="north")
+    wait_until("gw-2 too", lambda: edge.where(kubectl.namespace, "north") == [
+        "gw-1", "gw-2", "hollow-1", "hollow-2", "hollow-3"])
+    wait_until("ready with five", lambda: is_ready(p := kubectl.get("pod", "north")) and "ready 5" in edge.summary(p))
+    edge.tag("gw-1", site="moon")
+    wait_until("no longer on gw-1", lambda: edge.running_containers(kubectl.namespace, "north") == [])
+    wait_until("and that is told", lambda: edge.where(kubectl.namespace, "north") == [
+        "gw-2", "hollow-1", "hollow-2", "hollow-3"])
+    same = kubectl.get("pod", "north")
+    assert same["metadata"]["uid"] == ready["metadata"]["uid"] and same["status"]["phase"] == "Running"
+
+    kubectl("delete", "pod", "north", "--wait=true", timeout=60)
+    assert kubectl.get("pod", "north") is None
+
+
+def test_no_host_matches(edge, kubectl):
+    kubectl.apply(targeted("nowhere", "tags.site = 'mars'", args=["wait"]))
+    placed = wait_until("says so", lambda: (p := kubectl.get("pod", "nowhere")) and condition(p, "slicelet.io/Placed"))
+    assert placed["status"] == "False" and placed["reason"] == "NoHostMatches"
+    assert kubectl.get("pod", "nowhere")["status"]["phase"] == "Pending"
+
+
+@pytest.mark.parametrize("key, value, why", [
+    ("slicelet.io/target-condition", "tags.site == 'x'", "column 12"),
+    ("slicelet.io/min-ready", "110%", "1% to 100%"),
+    ("slicelet.io/placement", "anywhere", "all, worst-fit or best-fit"),
+    ("slicelet.io/layered", "maybe", '"true" or "false"'),
+    ("slicelet.io/hosts", "3", "slicelet.io/placement"),
+    ("isEdgeDeployment", "yes", '"true" or "false"'),
+])
+def test_a_bad_annotation_is_named(edge, kubectl, key, value, why):
+    kubectl.apply(pod("bad", annotations={key: value}, args=["wait"]))
+    failed = wait_until("refused", lambda: (p := kubectl.get("pod", "bad"))["status"].get("phase") == "Failed" and p)
+    assert failed["status"]["reason"] == "InvalidAnnotation"
+    for text in (key, value, why):
+        assert text in failed["status"]["message"]
+    assert condition(failed, "slicelet.io/Placed")["reason"] == "InvalidAnnotation"
+    wait_until("event", lambda: any(e["reason"] == "InvalidAnnotation" and key in e["message"]
+                                    for e in kubectl.events("bad")))
+
+
+def test_a_job_is_over_when_it_is_over_on_both_hosts(edge, kubectl):
+    made = job("once", args=["print", "done"])
+    made["spec"]["template"]["metadata"]["annotations"] = {"slicelet.io/target-condition": "deviceId IN ['gw-1', 'gw-2']"}
+    kubectl.apply(made)
+    wait_until("complete", lambda: (j := kubectl.get("job", "once")) and j["status"].get("succeeded") == 1)
+    ran, = kubectl.get("pods", selector="app=once")
+    assert ran["status"]["phase"] == "Succeeded"
+    assert ran["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 0
+    hosts = edge.pod_hosts(kubectl.namespace, ran["metadata"]["name"])
+    assert {host: entry["phase"] for host, entry in hosts.items()} == {"gw-1": "Succeeded", "gw-2": "Succeeded"}
+
+
+def test_logs_and_exec_reach_one_host_that_is_ready(edge, kubectl):
+    kubectl.apply(targeted("both", "deviceId IN ['gw-1', 'gw-2']", args=["print", "hello", "http", "8080"]))
+    wait_until("ready", lambda: is_ready(p := kubectl.get("pod", "both")) and "ready 2" in edge.summary(p))
+    logs = kubectl("logs", "both")
+    assert "these are the logs of host gw-1, one of 2" in logs and "hello" in logs
+    assert "PATH=" in kubectl("exec", "both", "--", "/bin/workload", "environ")
+
+
+def test_a_broken_image_is_counted_with_its_hosts(edge, kubectl):
+    kubectl.apply(targeted("broken", "deviceId IN ['gw-1', 'gw-2']", args=["wait"], image="docker.io/slicelet/nothing:1"))
+    wait_until("the summary names both", lambda: "2/2 hosts: ErrImagePull (gw-1, gw-2)" in (
+        s := edge.summary(kubectl.get("pod", "broken"))) or "2/2 hosts: ImagePullBackOff (gw-1, gw-2)" in s)
+    assert kubectl.get("pod", "broken")["status"]["phase"] == "Pending"
+
+
+def test_a_host_that_is_away_gets_the_deletion_when_it_comes_back(edge, kubectl):
+    kubectl.apply(targeted("away", "deviceId IN ['gw-1', 'gw-2']", args=["wait"]))
+    wait_until("ready", lambda: is_ready(p := kubectl.get("pod", "away")) and "ready 2" in edge.summary(p))
+    edge.kill("agent-2")
+    wait_until("unreachable", lambda: "unreachable 1" in edge.summary(kubectl.get("pod", "away")), timeout=60)
+    assert is_ready(kubectl.get("pod", "away"))
+    kubectl("delete", "pod", "away", "--wait=true", timeout=60)
+    edge.start("agent-2")
+    socket = f"unix://{edge.other_containerd}/containerd.sock"
+    wait_until("gone from gw-2 too", lambda: "away" not in run(
+        [edge.plane.bin / "crictl", "--runtime-endpoint", socket, "pods"])[1], timeout=60)
+
+
+def test_the_hub_restarts_and_nothing_else_does(edge, kubectl):
+    kubectl.apply(targeted("stays", "deviceId IN ['gw-1', 'gw-2', 'hollow-1']", args=["wait"]))
+    before = wait_until("ready", lambda: is_ready(p := kubectl.get("pod", "stays")) and "ready 3" in edge.summary(p) and p)
+    ids = {c["id"] for c in edge.running_containers(kubectl.namespace, "stays")}
+    edge.kill("provider")
+    edge.lose_provider_database()
+    edge.start("provider")
+    wait_until("all are back", lambda: edge.connected() == 10, timeout=90)
+    after = wait_until("still ready", lambda: is_ready(p := kubectl.get("pod", "stays")) and "ready 3" in edge.summary(p) and p)
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert {c["id"] for c in edge.running_containers(kubectl.namespace, "stays")} == ids
+    assert after["status"]["containerStatuses"][0]["restartCount"] == 0
+
+
+def test_what_was_written_for_the_azure_connector_runs_unchanged(edge, kubectl):
+    edge.tag("gw-1", building="b43", environment="test")
+    edge.tag("gw-2", building="b43", environment="production")
+    kubectl("apply", "-f", ROOT / "samples" / "azure-connector")
+    running, = wait_until("ready on gw-1", lambda: kubectl.ready_pods("temperature", 1))
+    name = running["metadata"]["name"]
+    assert edge.where(kubectl.namespace, name) == ["gw-1"]
+    routes = condition(running, "slicelet.io/RoutesIgnored")
+    assert routes["status"] == "True" and "upstream" in routes["message"]
+    logs = kubectl("logs", name)
+    assert "MessageCount=500" in logs and 'DESIRED_PROPERTIES={"SendInterval":5}' in logs
+    wait_until("event for what is not honoured", lambda: any(
+        e["reason"] == "FieldsIgnored" and "storeAndForwardConfiguration" in e["message"] for e in kubectl.events(name)))
+    edge.tag("gw-2", environment="trial")
+    wait_until("gw-2 too", lambda: edge.where(kubectl.namespace, name) == ["gw-1", "gw-2"])
+
+
+def test_a_bad_configmap_of_the_connector_is_named(edge, kubectl):
+    kubectl.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "main"},
+                   "data": {"createOptions": '{"HostConfig": {"Privileged": "yes"}}'}},
+                  pod("bad", annotations={"isEdgeDeployment": "true", "targetCondition": "*"}, args=["wait"]))
+    failed = wait_until("refused", lambda: (p := kubectl.get("pod", "bad"))["status"].get("phase") == "Failed" and p)
+    assert failed["status"]["reason"] == "InvalidConfigMap"
+    assert 'configmap/main.createOptions.HostConfig.Privileged is "yes"' in failed["status"]["message"]
