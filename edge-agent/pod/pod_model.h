@@ -89,6 +89,8 @@ struct SandboxModel {
 /// All that decides what to do about one pod. Plain data: `PlanPod` is a function of it.
 struct PodModel {
   v1::Workload workload;
+  /// Of a pod with role gateway; its own `workload` is not set.
+  std::optional<v1::GatewayDeployment> gateway;
   v1::PodRecord record;
   std::map<std::string, ContainerModel> containers;
   SandboxModel sandbox;

@@ -88,6 +88,59 @@ class Planner {
     return Terminated(container.name()) != nullptr && !MayRestart(container, init);
   }
 
+  // ---- Start order (slicelet.io/depends-on)
+
+  [[nodiscard]] const v1::Container* SpecOf(const std::string& name, bool& init) const {
+    for (const auto& container : pod_.workload.containers()) {
+      init = false;
+      if (container.name() == name) return &container;
+    }
+    for (const auto& container : pod_.workload.init_containers()) {
+      init = true;
+      if (container.name() == name) return &container;
+    }
+    return nullptr;
+  }
+
+  enum class Dependency { kMet, kNotMet, kNever };
+
+  /// Ready, or finished with 0 for good. A name that the pod does not have holds nothing up.
+  [[nodiscard]] Dependency Check(const std::string& name, int depth = 0) const {
+    bool init = false;
+    const v1::Container* container = SpecOf(name, init);
+    if (container == nullptr) return Dependency::kMet;
+    if (init && !container->sidecar()) return InitDone(*container) ? Dependency::kMet : Dependency::kNotMet;
+    const ContainerModel* model = pod_.Find(name);
+    if (model != nullptr && model->fully_started() && model->ready_probe_passed) return Dependency::kMet;
+    if (FinishedForGood(*container, init)) {
+      return Terminated(name)->exit_code() == 0 ? Dependency::kMet : Dependency::kNever;
+    }
+    return StartsNever(*container, depth + 1) ? Dependency::kNever : Dependency::kNotMet;
+  }
+
+  /// It does not run, and what it depends on has ended for good without success.
+  [[nodiscard]] bool StartsNever(const v1::Container& container, int depth = 0) const {
+    const ContainerModel* model = pod_.Find(container.name());
+    if (model != nullptr && (model->running() || model->busy())) return false;
+    // The hub refuses circles; in one that came all the same everybody waits.
+    if (depth > pod_.workload.containers_size() + pod_.workload.init_containers_size()) return false;
+    return std::any_of(container.depends_on().begin(), container.depends_on().end(),
+                       [&](const std::string& name) { return Check(name, depth) == Dependency::kNever; });
+  }
+
+  /// What the container's start waits for; nullopt when nothing holds it up.
+  [[nodiscard]] std::optional<PodPlan::Waiting> HeldUp(const v1::Container& container) const {
+    std::string names;
+    for (const std::string& name : container.depends_on()) {
+      if (Check(name) == Dependency::kMet) continue;
+      const ContainerModel* model = pod_.Find(name);
+      names += (names.empty() ? "" : ", ") + name +
+               (model != nullptr && model->running() ? " (not ready)" : " (not running)");
+    }
+    if (names.empty()) return std::nullopt;
+    return PodPlan::Waiting{kDependencyNotReady, "waits for " + names + " (slicelet.io/depends-on)"};
+  }
+
   /// Why the pod ends, if it does.
   [[nodiscard]] std::optional<PodPlan::Terminal> End() const {
     if (pod_.record.has_terminal_phase()) {
@@ -108,7 +161,7 @@ class Planner {
     bool all_done = !pod_.workload.containers().empty();
     bool all_succeeded = true;
     for (const auto& container : pod_.workload.containers()) {
-      all_done = all_done && FinishedForGood(container, false);
+      all_done = all_done && (FinishedForGood(container, false) || StartsNever(container));
       const v1::ContainerState::Terminated* terminated = Terminated(container.name());
       all_succeeded = all_succeeded && terminated != nullptr && terminated->exit_code() == 0;
     }
@@ -301,6 +354,11 @@ class Planner {
     const bool image = ImageReady(container, model);
     const bool sandbox =
         pod_.sandbox.exists() && pod_.sandbox.ready && !pod_.sandbox.busy && pod_.sandbox.address_known;
+    // Images come, and sandbox and volumes are made, while it waits for others.
+    if (std::optional<PodPlan::Waiting> held_up = HeldUp(container)) {
+      if (image || !model.image.setback) plan_.waiting[name] = *held_up;
+      return;
+    }
     if (!image || !sandbox || pod_.volumes != PodModel::Volumes::kReady) return;
     plan_.starts.push_back(name);
   }

@@ -63,12 +63,18 @@ inline constexpr Duration kMinimumGrace = std::chrono::seconds(2);
 /// The backoff step after the container's next restart.
 int BackoffStepAfter(const v1::ContainerRecord& record);
 
+/// The waiting reason of a container that others hold up (annotation slicelet.io/depends-on).
+inline constexpr char kDependencyNotReady[] = "DependencyNotReady";
+
 /// Decides everything about one pod; has no memory of its own.
 ///
 ///     volumes  ---\                    init containers in order         all done        stopped
 ///     sandbox  ----+--> containers:    sidecars started before the  --> terminal   -->  record, sandbox
 ///     stopped images   ---/                    next, then all app containers    (or stop)       (stop:
 ///     removed)
+///
+/// A container starts, also again after a crash, only while all it depends on are Ready. One that runs is
+/// left alone whatever becomes of them.
 PodPlan PlanPod(const PodModel& pod, MonotonicTime now);
 
 }  // namespace slicelet::agent

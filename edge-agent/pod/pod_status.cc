@@ -111,6 +111,43 @@ class Conditions {
   std::int64_t now_;
 };
 
+/// What one container says about itself: its waiting reason, its last exit, or that it is not ready yet.
+std::string Complaint(const v1::ContainerStatus& container) {
+  if (container.state().has_waiting()) {
+    const auto& waiting = container.state().waiting();
+    return waiting.reason() + (waiting.message().empty() ? "" : ": " + waiting.message());
+  }
+  if (container.state().has_terminated()) {
+    return "exit code " + std::to_string(container.state().terminated().exit_code());
+  }
+  return container.started() ? "not ready" : "not started yet";
+}
+
+/// Names the services that hold a gateway or server up, and what each says; those that only wait for others
+/// are counted.
+void SetRoleCondition(Conditions& conditions, const std::string& type, const PodModel& pod,
+                      const v1::WorkloadStatus& status) {
+  std::string message;
+  int waiting = 0;
+  const auto look = [&](const v1::ContainerStatus& container) {
+    if (container.ready()) return;
+    if (container.state().waiting().reason() == kDependencyNotReady ||
+        container.state().waiting().reason() == "PodInitializing") {
+      ++waiting;
+      return;
+    }
+    message += (message.empty() ? "" : "; ") + container.name() + ": " + Complaint(container);
+  };
+  for (int i = 0; i < status.init_containers_size(); ++i) {
+    if (pod.initialized && !pod.workload.init_containers(i).sidecar()) continue;
+    look(status.init_containers(i));
+  }
+  for (const auto& container : status.containers()) look(container);
+  const bool ready = message.empty() && waiting == 0 && !pod.record.has_terminal_phase() && !pod.refused;
+  if (waiting > 0) message += " (" + std::to_string(waiting) + " more wait for others)";
+  conditions.Set(type, ready, "ServiceNotReady", message);
+}
+
 void LimitTerminationMessages(v1::WorkloadStatus& status) {
   const auto count = static_cast<std::size_t>(status.containers_size() + status.init_containers_size());
   const std::size_t limit = std::min(kOneTerminationMessage, count > 0 ? kAllTerminationMessages / count : 0);
@@ -180,6 +217,11 @@ v1::WorkloadStatus MakeStatus(const PodModel& pod, const PodPlan& plan, const st
   conditions.Set("ContainersReady", unready.empty() && !succeeded && !failed && !pod.refused,
                  succeeded ? "PodCompleted" : (failed ? "PodFailed" : "ContainersNotReady"),
                  succeeded || failed ? "" : "containers with unready status: " + Names(unready));
+  if (pod.record.in_effect().role() == v1::ROLE_GATEWAY) {
+    SetRoleCondition(conditions, "slicelet.io/Gateway", pod, status);
+  } else if (pod.record.in_effect().role() == v1::ROLE_SERVER) {
+    SetRoleCondition(conditions, "slicelet.io/Server", pod, status);
+  }
   LimitTerminationMessages(status);
   return status;
 }

@@ -6,6 +6,7 @@
 #include "common/base/encoding.h"
 #include "common/log/log.h"
 #include "edge-agent/pod/container_config.h"
+#include "edge-agent/pod/deployment_blob.h"
 #include "edge-agent/pod/host_policy_check.h"
 #include "edge-agent/pod/pod_record.h"
 #include "edge-agent/pod/pod_status.h"
@@ -107,8 +108,9 @@ void PodWorker::TakeEffect(const v1::Deployment& deployment) {
 bool PodWorker::LoadWorkload() {
   const Digest digest(model_.record.in_effect().digest());
   const absl::StatusOr<std::string> bytes = shared_.dependencies.store.ReadBlob(digest);
-  v1::Workload workload;
-  if (!bytes.ok() || !workload.ParseFromString(*bytes) || workload.uid() != uid_.value()) {
+  std::optional<DeploymentBlob> blob;
+  if (bytes.ok()) blob = ParseDeploymentBlob(model_.record.in_effect().role(), *bytes);
+  if (!blob || blob->workload.uid() != uid_.value()) {
     LogError("workload can not be read", {{"uid", uid_}, {"error", Describe(bytes.status())}});
     if (bytes.ok()) {
       v1::Refusal refusal;
@@ -120,7 +122,8 @@ bool PodWorker::LoadWorkload() {
     }
     return bytes.ok();
   }
-  model_.workload = std::move(workload);
+  model_.workload = std::move(blob->workload);
+  model_.gateway = std::move(blob->gateway);
   model_.refused = CheckHostPolicy(shared_.options.policy, model_.workload, shared_.dependencies.files);
   if (model_.refused) {
     model_.refused->set_message(model_.refused->message() + " (host " + shared_.options.host.value() +

@@ -32,8 +32,9 @@ std::int64_t Hub::Impl::GraceOf(const Pod& pod) {
     const auto deployment = host->manifest->deployments().find(pod.uid);
     if (deployment == host->manifest->deployments().end()) continue;
     const absl::StatusOr<std::string> bytes = shelf.Read(Digest(deployment->second.digest()));
-    v1::Workload workload;
-    if (bytes.ok() && workload.ParseFromString(*bytes)) return workload.termination_grace_seconds();
+    if (!bytes.ok()) continue;
+    if (const auto workload = ParseDeployment(deployment->second.role(), *bytes))
+      return workload->termination_grace_seconds();
   }
   return kDefaultGraceSeconds;
 }

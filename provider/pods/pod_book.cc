@@ -160,7 +160,7 @@ absl::StatusOr<PodBook::Applied> PodBook::Apply(const v1::PodApply& apply, bool 
   auto translated = Translate(object, {apply.environment().begin(), apply.environment().end()}, options);
   if (auto* translation = std::get_if<Translation>(&translated)) {
     workload.emplace();
-    workload->bytes = SerializeWorkload(translation->workload);
+    workload->bytes = SerializeDeployment(*translation);
     workload->digest = Sha256(workload->bytes);
     workload->role = translation->role;
     workload->priority = translation->priority;

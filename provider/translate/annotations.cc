@@ -80,6 +80,9 @@ void TranslateAnnotations(FieldReader& metadata, const TranslateOptions& options
   if (annotations.Has("slicelet.io/autonomy")) ReadAutonomy(annotations, out);
   if (annotations.Has("slicelet.io/api-access")) ReadApiAccess(annotations, api_access);
   annotations.Accept(kHostPodIp);
+  // They need the containers: start_order.cc and roles.cc.
+  annotations.Accept(kDependsOn);
+  if (out.role == v1::ROLE_GATEWAY) annotations.Accept(kIotDevices);
   // What is left under our prefix is a misspelling or newer than this version; everything else is the user's.
   for (const auto& [key, value] : out.workload.annotations()) {
     if (!key.starts_with(kPrefix)) annotations.Accept(key);

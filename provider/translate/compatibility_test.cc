@@ -89,6 +89,22 @@ std::vector<Case> MetadataCases() {
          return pod;
        }(),
        R"(token { path: "token" credential: "kube-api-access-x1z2y/token" })"},
+      {"metadata.annotations[slicelet.io/depends-on]",
+       [] {
+         Json pod = PlainPod();
+         pod["spec"]["containers"].push_back(Json::parse(R"({"name": "db", "image": "x:1"})"));
+         pod["metadata"]["annotations"]["slicelet.io/depends-on"] = "main=db";
+         return pod;
+       }(),
+       R"(depends_on: "db")"},
+      {"metadata.annotations[slicelet.io/iot-devices]",
+       [] {
+         Json pod = Volume(R"({"configMap": {"name": "sensors"}})");
+         pod["metadata"]["labels"]["slicelet.io/role"] = "gateway";
+         pod["metadata"]["annotations"]["slicelet.io/iot-devices"] = "v";
+         return pod;
+       }(),
+       R"(devices_volume: "v")"},
       {"metadata.annotations[slicelet.io/window]",
        Metadata(R"({"annotations": {"slicelet.io/window": "Mon 22:00-23:00"}})"),
        "metadata.annotations[slicelet.io/window]"},
@@ -410,8 +426,8 @@ std::vector<v1::ContainerEnvironment> Resolved() {
 }
 
 std::string Text(const Translation& translation) {
-  return translation.workload.ShortDebugString() + " role: " + v1::Role_Name(translation.role) +
-         " priority: " + std::to_string(translation.priority) +
+  return translation.workload.ShortDebugString() + " " + translation.gateway.ShortDebugString() +
+         " role: " + v1::Role_Name(translation.role) + " priority: " + std::to_string(translation.priority) +
          " autonomy: " + std::to_string(translation.autonomy.count());
 }
 

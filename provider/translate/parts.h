@@ -48,6 +48,16 @@ void TranslateContainer(FieldReader& container, bool init, PodParts& parts, v1::
 void TranslateAnnotations(FieldReader& metadata, const TranslateOptions& options, Translation& out,
                           bool& api_access);
 
+// start_order.cc
+inline constexpr char kDependsOn[] = "slicelet.io/depends-on";
+/// Reads "NAME=NAME[,NAME...]; ..." into the containers' `depends_on`. Call when the containers are there.
+void TranslateStartOrder(FieldReader& annotations, v1::Workload& workload);
+
+// roles.cc
+inline constexpr char kIotDevices[] = "slicelet.io/iot-devices";
+/// Fills in what only gateways and servers have. Call when the workload is complete.
+void TranslateRole(FieldReader& annotations, Translation& out);
+
 // checks.cc
 /// RFC 1123 label: what becomes a directory name on the host must be one.
 bool IsDnsLabel(const std::string& text);

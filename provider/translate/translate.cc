@@ -208,6 +208,11 @@ std::variant<Translation, v1::Refusal> Translate(const nlohmann::json& pod,
     TranslateAnnotations(metadata, options, out, parts.api_access);
     RefuseStrayDaemon(metadata, spec, options.taint_key);
     TranslateSpec(spec, out, parts);
+    FieldReader annotations = metadata.Object("annotations");
+    TranslateStartOrder(annotations, out.workload);
+    TranslateRole(annotations, out);
+    // What is ignored was said when they were read the first time.
+    annotations.AcceptAll();
     // The rest of these is the API server's business.
     metadata.AcceptAll();
     root.AcceptAll();
@@ -229,16 +234,54 @@ std::variant<Translation, v1::Refusal> Translate(const nlohmann::json& pod,
   return out;
 }
 
-std::string SerializeWorkload(const v1::Workload& workload) {
+namespace {
+
+std::string Serialize(const google::protobuf::Message& message) {
   std::string bytes;
   {
     google::protobuf::io::StringOutputStream stream(&bytes);
     google::protobuf::io::CodedOutputStream coded(&stream);
     // Otherwise the order of maps depends on the process.
     coded.SetSerializationDeterministic(true);
-    workload.SerializeToCodedStream(&coded);
+    message.SerializeToCodedStream(&coded);
   }
   return bytes;
+}
+
+}  // namespace
+
+std::string SerializeDeployment(const Translation& translation) {
+  switch (translation.role) {
+    case v1::ROLE_GATEWAY: {
+      v1::GatewayDeployment gateway = translation.gateway;
+      *gateway.mutable_workload() = translation.workload;
+      return Serialize(gateway);
+    }
+    case v1::ROLE_SERVER: {
+      v1::ServerDeployment server = translation.server;
+      *server.mutable_workload() = translation.workload;
+      return Serialize(server);
+    }
+    default:
+      return Serialize(translation.workload);
+  }
+}
+
+std::optional<v1::Workload> ParseDeployment(v1::Role role, const std::string& bytes) {
+  v1::GatewayDeployment gateway;
+  v1::ServerDeployment server;
+  v1::Workload workload;
+  switch (role) {
+    case v1::ROLE_GATEWAY:
+      if (!gateway.ParseFromString(bytes)) return std::nullopt;
+      return gateway.workload();
+    case v1::ROLE_SERVER:
+      if (!server.ParseFromString(bytes)) return std::nullopt;
+      return server.workload();
+    default:
+      if (!workload.ParseFromString(bytes)) return std::nullopt;
+      return workload;
+  }
 }
 
 }  // namespace slicelet::provider

@@ -20,6 +20,9 @@ namespace slicelet::provider {
 struct Translation {
   v1::Workload workload;
   v1::Role role = v1::ROLE_APP;
+  /// What the role adds; their own `workload` is not set.
+  v1::GatewayDeployment gateway;
+  v1::ServerDeployment server;
   std::int32_t priority = 0;
   /// 0 is forever.
   Duration autonomy{0};
@@ -56,8 +59,12 @@ std::variant<Translation, v1::Refusal> Translate(const nlohmann::json& pod,
                                                  const std::vector<v1::ContainerEnvironment>& environment,
                                                  const TranslateOptions& options = {});
 
-/// Serializes deterministically: equal workloads give equal bytes within one version of slicelet. Digests of
-/// these bytes never decide whether a container restarts.
-std::string SerializeWorkload(const v1::Workload& workload);
+/// The blob of a pod: a `GatewayDeployment`, a `ServerDeployment` or a `Workload`, by its role.
+/// Deterministic: equal ones give equal bytes within one version of slicelet. Digests of these bytes never
+/// decide whether a container restarts.
+std::string SerializeDeployment(const Translation& translation);
+
+/// The workload in a blob of `SerializeDeployment`; nullopt when the bytes are none of that role.
+std::optional<v1::Workload> ParseDeployment(v1::Role role, const std::string& bytes);
 
 }  // namespace slicelet::provider

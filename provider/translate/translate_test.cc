@@ -71,16 +71,16 @@ TEST(Translate, GivesTheSameBytesEveryTime) {
   for (int i = 0; i < 50; ++i) labels["key-" + std::to_string(i)] = "v";
   const auto pod = With("/metadata/labels", labels);
 
-  EXPECT_EQ(SerializeWorkload(Translated(pod).workload), SerializeWorkload(Translated(pod).workload));
+  EXPECT_EQ(SerializeDeployment(Translated(pod)), SerializeDeployment(Translated(pod)));
   v1::Workload back;
-  ASSERT_TRUE(back.ParseFromString(SerializeWorkload(Translated(pod).workload)));
+  ASSERT_TRUE(back.ParseFromString(SerializeDeployment(Translated(pod))));
   EXPECT_EQ(back.labels_size(), 50);
 }
 
 TEST(Translate, DoesNotChangeTheBytesWhenThePodGetsItsAddress) {
-  const auto before = SerializeWorkload(Translated(Pod()).workload);
-  const auto after = SerializeWorkload(
-      Translated(With("/metadata/annotations", {{"slicelet.io/host-pod-ip", "10.1.2.3"}})).workload);
+  const auto before = SerializeDeployment(Translated(Pod()));
+  const auto after = SerializeDeployment(
+      Translated(With("/metadata/annotations", {{"slicelet.io/host-pod-ip", "10.1.2.3"}})));
   EXPECT_EQ(before, after);
 }
 
@@ -274,6 +274,94 @@ INSTANTIATE_TEST_SUITE_P(
                 "metadata.annotations[slicelet.io/autonomy]", "a while"},
         BadCase{"/metadata/annotations", R"({"slicelet.io/api-access": "yes"})",
                 "metadata.annotations[slicelet.io/api-access]", "yes"}));
+
+struct BadOrder {
+  const char* value;
+  const char* message;
+};
+class RefusedStartOrder : public ::testing::TestWithParam<BadOrder> {};
+TEST_P(RefusedStartOrder, NamesKeyValueAndWhatIsWrong) {
+  Json pod = Pod();
+  pod["spec"]["containers"] =
+      Json::parse(R"([{"name": "db", "image": "x:1"}, {"name": "data", "image": "x:1"},
+                                              {"name": "device", "image": "x:1"}])");
+  pod["spec"]["initContainers"] = Json::parse(R"([{"name": "setup", "image": "x:1"},
+                                                  {"name": "broker", "image": "x:1", "restartPolicy": "Always"}])");
+  pod["metadata"]["annotations"]["slicelet.io/depends-on"] = GetParam().value;
+  const v1::Refusal refusal = Refused(pod);
+  EXPECT_EQ(refusal.reason(), "InvalidAnnotation");
+  EXPECT_EQ(refusal.field(), "metadata.annotations[slicelet.io/depends-on]");
+  EXPECT_THAT(refusal.message(), HasSubstr("is \"" + std::string(GetParam().value) + "\""));
+  EXPECT_THAT(refusal.message(), HasSubstr(GetParam().message));
+}
+INSTANTIATE_TEST_SUITE_P(
+    Values, RefusedStartOrder,
+    ::testing::Values(
+        BadOrder{"", "should be NAME=NAME[,NAME...]"}, BadOrder{"data", "\"data\" should be NAME=NAME"},
+        BadOrder{"data=", "\"data=\" should be NAME=NAME"}, BadOrder{"=db", "\"=db\" should be NAME=NAME"},
+        BadOrder{"data=db=device", "\"data=db=device\" should be"},
+        BadOrder{"data=,db", "\"data=,db\" should be NAME=NAME"},
+        BadOrder{"device=data;;data=db", "\"\" should be NAME=NAME"},
+        BadOrder{"dta=db", "\"dta\" is no container of this pod, which has setup, broker, db, data, device"},
+        BadOrder{"data=database", "\"database\" is no container of this pod"},
+        BadOrder{"data=db; data=device", "\"data\" has two entries"},
+        BadOrder{"data=data", "wait for each other: data -> data"},
+        BadOrder{"db=device; device=data; data=db", "wait for each other: db -> device -> data -> db"},
+        BadOrder{"device=data; data=db; db=data", "wait for each other: db -> data -> db"},
+        BadOrder{"broker=db", "init container \"broker\" can not wait for \"db\", which starts after it"},
+        BadOrder{"setup=broker", "init container \"setup\" can not wait for \"broker\""},
+        BadOrder{"setup=setup", "wait for each other: setup -> setup"}));
+
+TEST(Translate, ReadsTheStartOrder) {
+  Json pod = Pod();
+  pod["spec"]["containers"] =
+      Json::parse(R"([{"name": "db", "image": "x:1"}, {"name": "data", "image": "x:1"},
+                                              {"name": "device", "image": "x:1"}])");
+  pod["spec"]["initContainers"] = Json::parse(R"([{"name": "setup", "image": "x:1"},
+                                                  {"name": "broker", "image": "x:1", "restartPolicy": "Always"}])");
+  pod["metadata"]["annotations"]["slicelet.io/depends-on"] =
+      " device = data , broker,data ;\n data=db; broker=setup; ";
+  const v1::Workload workload = Translated(pod).workload;
+  EXPECT_THAT(workload.containers(0).depends_on(), ElementsAre());
+  EXPECT_THAT(workload.containers(1).depends_on(), ElementsAre("db"));
+  EXPECT_THAT(workload.containers(2).depends_on(), ElementsAre("data", "broker"));
+  EXPECT_THAT(workload.init_containers(1).depends_on(), ElementsAre("setup"));
+}
+
+TEST(Translate, AGatewaysBlobHoldsItsWorkloadAndItsDevices) {
+  Json pod = With("/metadata/labels", {{"slicelet.io/role", "gateway"}});
+  pod["metadata"]["annotations"]["slicelet.io/iot-devices"] = "sensors";
+  pod["spec"]["volumes"] = Json::parse(R"([{"name": "sensors", "configMap": {"name": "my-sensors"}}])");
+  const Translation defaults = Translated(pod);
+  EXPECT_EQ(defaults.gateway.core_metadata_port(), 59881);
+  pod["spec"]["containers"][0]["name"] = "core-metadata";
+  pod["spec"]["containers"][0]["ports"] = Json::parse(R"([{"containerPort": 4711}])");
+  v1::GatewayDeployment gateway;
+  ASSERT_TRUE(gateway.ParseFromString(SerializeDeployment(Translated(pod))));
+  EXPECT_EQ(gateway.core_metadata_port(), 4711);
+  EXPECT_EQ(gateway.devices_volume(), "sensors");
+  EXPECT_EQ(gateway.workload().uid(), "u-1");
+  EXPECT_EQ(ParseDeployment(v1::ROLE_GATEWAY, gateway.SerializeAsString())->uid(), "u-1");
+
+  pod["metadata"]["annotations"]["slicelet.io/iot-devices"] = "sensor";
+  const v1::Refusal refusal = Refused(pod);
+  EXPECT_EQ(refusal.field(), "metadata.annotations[slicelet.io/iot-devices]");
+  EXPECT_THAT(refusal.message(), HasSubstr("is \"sensor\""));
+}
+
+TEST(Translate, AServersBlobHoldsItsEndpoints) {
+  Json pod = With("/metadata/labels", {{"slicelet.io/role", "server"}});
+  pod["spec"]["containers"][0]["ports"] =
+      Json::parse(R"([{"name": "mqtt", "containerPort": 1883, "hostPort": 18830}, {"containerPort": 9}])");
+  v1::ServerDeployment server;
+  ASSERT_TRUE(server.ParseFromString(SerializeDeployment(Translated(pod))));
+  ASSERT_EQ(server.endpoints_size(), 1);
+  EXPECT_EQ(server.endpoints(0).name(), "mqtt");
+  EXPECT_EQ(server.endpoints(0).container(), "main");
+  EXPECT_EQ(server.endpoints(0).port(), 1883);
+  EXPECT_EQ(server.endpoints(0).host_port(), 18830);
+  EXPECT_EQ(ParseDeployment(v1::ROLE_SERVER, server.SerializeAsString())->uid(), "u-1");
+}
 
 TEST(Translate, UsesLimitsWhereRequestsAreNotGiven) {
   const auto pod =

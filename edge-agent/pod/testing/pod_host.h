@@ -105,7 +105,13 @@ class PodHost {
       deployment.set_uid(pod.uid());
       deployment.set_namespace_(pod.namespace_());
       deployment.set_name(pod.name());
-      const std::string bytes = pod.SerializeAsString();
+      std::string bytes = pod.SerializeAsString();
+      if (const auto gateway = gateways.find(pod.uid()); gateway != gateways.end()) {
+        v1::GatewayDeployment blob = gateway->second;
+        *blob.mutable_workload() = pod;
+        bytes = blob.SerializeAsString();
+        deployment.set_role(v1::ROLE_GATEWAY);
+      }
       if (last_[pod.uid()].first != bytes) last_[pod.uid()] = {bytes, last_[pod.uid()].second + 1};
       deployment.set_pod_generation(last_[pod.uid()].second);
       deployment.set_digest(Sha256(bytes).value());
@@ -155,6 +161,8 @@ class PodHost {
   FakeProber prober{loop};
   PlainOpener opener;
   PodSupervisor::Options options;
+  /// Pods with role gateway, by uid: what they have besides their workload.
+  std::map<std::string, v1::GatewayDeployment> gateways;
   std::unique_ptr<ScriptedRuntime> runtime;
   std::unique_ptr<PodSupervisor> agent;
 
