@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Runs slicelet on this machine, on loopback only: a private containerd, provider, shim and agent, and a sample pod.
+# Runs slicelet on this machine, on loopback only: a private containerd, provider, shim and agent, and a sample.
 #
-# Usage: scripts/demo.sh [--once] [--kube | --kubeconfig FILE]
+# Usage: scripts/demo.sh [--once] [--sample gateway | minimal] [--kube | --kubeconfig FILE]
 #   --once             show everything, clean up and end (otherwise it stays up until Ctrl-C)
+#   --sample NAME      gateway (default): EdgeX services in one pod, and the server that their readings reach;
+#                      minimal: one small container, its logs, exec and a crash
 #   --kube             with a real Kubernetes control plane, built and started here; prints its KUBECONFIG
 #   --kubeconfig FILE  with your own cluster (its API server must reach this machine's loopback for logs and exec);
 #                      what the demo makes there is deleted in the end, but for namespace slicelet and the CRD
@@ -15,16 +17,23 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 cd "$root"
 
-once='' kube='' kubeconfig=''
+once='' kube='' kubeconfig='' sample=gateway
 while [ $# -gt 0 ]; do
   case $1 in
     --once) once=1; shift ;;
+    --sample) sample=${2:?--sample needs gateway or minimal}; shift 2 ;;
     --kube) kube=1; shift ;;
     --kubeconfig) kubeconfig=${2:?--kubeconfig needs a file}; shift 2 ;;
-    -h | --help) sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    -h | --help) sed -n '2,15s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
     *) echo "demo.sh: unknown option '$1'; see --help" >&2; exit 2 ;;
   esac
 done
+case $sample in
+  gateway | minimal) ;;
+  *) echo "demo.sh: no sample '$sample': gateway or minimal" >&2; exit 2 ;;
+esac
+# shellcheck source=scripts/lib/demo_gateway.sh
+. "scripts/lib/demo_$sample.sh"
 [ "$(id -u)" = 0 ] || die "demo.sh: containerd needs root. Run: sudo $0 $*"
 if [ -n "$kubeconfig" ]; then
   [ -z "$kube" ] || die "demo.sh: --kube makes a cluster, --kubeconfig uses yours: choose one"
@@ -33,7 +42,7 @@ if [ -n "$kubeconfig" ]; then
   command -v kubectl >/dev/null || die "demo.sh: --kubeconfig needs kubectl in PATH"
   kubectl --kubeconfig "$kubeconfig" --request-timeout 20s get namespace default >/dev/null ||
     die "demo.sh: the cluster of $kubeconfig does not answer"
-  for object in node/gw-1 pod/hello configmap/greeting; do
+  for object in node/gw-1 "${sample_objects[@]}"; do
     ! kubectl --kubeconfig "$kubeconfig" -n default get "$object" >/dev/null 2>&1 ||
       die "demo.sh: your cluster already has $object, which the demo would make"
   done
@@ -44,7 +53,7 @@ containerd=$work/c
 pids=()
 joined='' # what the demo made in the user's own cluster has to go
 leave_cluster() {
-  kubectl --kubeconfig "$kubeconfig" delete --ignore-not-found --timeout=30s -f samples/minimal/pod.yaml
+  kubectl --kubeconfig "$kubeconfig" delete --ignore-not-found --timeout=30s -f "$work/sample"
   kubectl --kubeconfig "$kubeconfig" delete --ignore-not-found --timeout=30s -n slicelet edgehost gw-1
   "$slicectl" node decommission gw-1
   kubectl --kubeconfig "$kubeconfig" wait --for=delete --timeout=30s node gw-1
@@ -69,8 +78,13 @@ if [ -f build/release/build.ninja ]; then about="seconds if nothing changed"; el
 say "${bold}slicelet demo${plain}"
 [ -f build/release/build.ninja ] || say "The first run installs packages and builds: about 12 minutes on 2 cores${kube:+, 6 more for Kubernetes itself}."
 steps_total=5
-[ -z "$kube" ] || steps_total=6
-install_for_demo() { install_packages "${build_packages[@]}" "${run_packages[@]}"; [ -z "$kube" ] || install_go; }
+[ "$sample" = minimal ] || steps_total=6
+[ -z "$kube" ] || steps_total=$((steps_total + 1))
+install_for_demo() {
+  install_packages "${build_packages[@]}" "${run_packages[@]}"
+  [ "$sample" = minimal ] || install_packages "${gateway_packages[@]}"
+  [ -z "$kube" ] || install_go
+}
 build_for_demo() { build release slicelet-shim slicelet-provider slicelet-agent slicectl; }
 step "install packages" "first run: 2 min" install_for_demo || die "could not install what is needed"
 [ -z "$kube" ] || install_go
@@ -78,6 +92,7 @@ step "build" "$about" build_for_demo || die "the build failed"
 bin=$root/build/release
 slicectl=$bin/cli/slicectl
 step "start containerd" "seconds" tests/integration/containerd.sh up "$containerd" || die "containerd did not start"
+prepare_sample
 if [ -n "$kube" ]; then
   step "start Kubernetes" "first run: 6 min" tests/control-plane/control-plane.sh up "$work/plane" || die "the control plane did not start"
   kubeconfig=$work/plane/admin.conf
@@ -85,7 +100,7 @@ if [ -n "$kube" ]; then
   say "      export KUBECONFIG=$kubeconfig PATH=$(dirname "$(command -v kubectl)"):\$PATH"
 fi
 
-read -r agents_port shim_port < <(/usr/bin/python3 - <<'PY'
+read -r agents_port shim_port server_port < <(/usr/bin/python3 - <<'PY'
 import socket
 def free(count):
     for first in range(31000, 60000, 16):
@@ -97,7 +112,7 @@ def free(count):
         finally:
             for s in sockets: s.close()
 first = free(6)
-print(first, first + 1)
+print(first, first + 1, first + 5)
 PY
 )
 
@@ -152,55 +167,44 @@ show() {
   "$@"
 }
 shown=${kubectl[0]##*/}
-pod_ready() { "${kubectl[@]}" get pods -o json | jq -e '.items[] | select(.metadata.name=="hello") | .status.conditions[] | select(.type=="Ready" and .status=="True")'; }
+# Every pod of the sample.
+pods_ready() {
+  local pod
+  for pod in "${sample_pods[@]}"; do
+    "${kubectl[@]}" get pods -o json | jq -e --arg pod "$pod" \
+      '.items[] | select(.metadata.name==$pod) | .status.conditions[] | select(.type=="Ready" and .status=="True")' || return 1
+  done
+}
 node_ready() { "${kubectl[@]}" get nodes -o json | jq -e '.items[] | select(.metadata.name=="gw-1") | .status.conditions[] | select(.type=="Ready" and .status=="True")'; }
-restarted() { "${kubectl[@]}" get pods -o json | jq -e '.items[] | select(.metadata.name=="hello") | .status.containerStatuses[0].restartCount >= 1'; }
 
-# The process of the sample's container, as its own containerd knows it.
+# main_process POD CONTAINER: as its own containerd knows it.
 main_process() {
   local id
-  id=$("${kubectl[@]}" get pods -o json | jq -r '.items[] | select(.metadata.name=="hello") | .status.containerStatuses[0].containerID')
+  id=$("${kubectl[@]}" get pods -o json | jq -r --arg pod "$1" --arg name "$2" \
+    '.items[] | select(.metadata.name==$pod) | .status.containerStatuses[] | select(.name==$name) | .containerID')
   tests/integration/containerd.sh ctr "$containerd" tasks ls | awk -v id="${id#containerd://}" '$1 == id {print $2}'
 }
 
 apply_sample() {
+  mkdir -p "$work/sample"
+  write_sample "$work/sample"
   until_true 60 "the node is Ready" node_ready
   if [ -n "$kubeconfig" ]; then
     until_true 30 "the default service account exists" "${kubectl[@]}" get serviceaccount default
-    "${kubectl[@]}" apply -f samples/minimal/pod.yaml
+    "${kubectl[@]}" apply -f "$work/sample"
   else
-    cp samples/minimal/pod.yaml "$work/hub/manifests/"
+    cp "$work"/sample/*.yaml "$work/hub/manifests/"
   fi
-  until_true 60 "the pod is Ready" pod_ready
+  [ "$sample" != minimal ] || until_true 60 "the pod is Ready" pods_ready
 }
-step "run samples/minimal/pod.yaml" "seconds" apply_sample || die "the sample did not start; logs: $work"
-
-show "$shown get nodes" "${kubectl[@]}" get nodes
-show "$shown get pods -o wide" "${kubectl[@]}" get pods -o wide
-show "$shown logs hello" "${kubectl[@]}" logs hello
-show "$shown exec hello -- /bin/workload cat /etc/greeting/message" "${kubectl[@]}" exec hello -- /bin/workload cat /etc/greeting/message
-
-say ""
-say "${bold}Now kill the container's process, as a crash would.${plain}"
-kill -KILL "$(main_process)" || die "the container's process is gone"
-until_true 60 "the container was restarted" restarted
-until_true 60 "the pod is Ready again" pod_ready
-show "$shown get pods" "${kubectl[@]}" get pods
-
-say ""
-say "${green}It works.${plain} The image docker.io/slicelet/workload:1 was built here from tests/stand-ins/workload.cc: no registry is needed."
+show_sample
 if [ -n "$once" ]; then exit 0; fi
 say "Try, in another terminal:"
 if [ -n "$kubeconfig" ]; then
   say "  export KUBECONFIG=$kubeconfig${kube:+ PATH=$(dirname "$(command -v kubectl)"):\$PATH}"
-  say "  kubectl get pods -w"
-  say "  kubectl exec -it hello -- /bin/workload environ"
-  say "  kubectl delete pod hello"
 else
   say "  export SLICELET_CONFIG=$SLICELET_CONFIG PATH=$bin/cli:\$PATH"
-  say "  slicectl get pods -o wide"
-  say "  slicectl logs -f hello"
-  say "  \$EDITOR $work/hub/manifests/pod.yaml     # change the ConfigMap: the file in the container follows"
 fi
+say_what_to_try
 say "Ctrl-C ends the demo and removes everything it made (below $work)."
 while sleep 3600; do :; done

@@ -115,7 +115,7 @@ wants faults && steps_total=$((steps_total + 1))
 wants sanitizers && steps_total=$((steps_total + 5))
 
 build_kubernetes() { tests/control-plane/build.sh && tests/control-plane/build.sh helm; }
-install_everything() { install_packages "${build_packages[@]}" "${run_packages[@]}" "${test_packages[@]}" && install_go; }
+install_everything() { install_packages "${build_packages[@]}" "${run_packages[@]}" "${gateway_packages[@]}" "${test_packages[@]}" && install_go; }
 say "slicelet: tests (tiers: ${chosen[*]}); a cold first run takes about 40 minutes on 2 cores, a warm one 15"
 prepare "install packages" "about 2 min on a bare machine" install_everything
 install_go  # for PATH in this shell

@@ -19,6 +19,8 @@ build_packages=(g++ cmake ninja-build ccache lld-19 pkg-config
   libpaho-mqtt-dev libsystemd-dev zlib1g-dev libc-ares-dev libre2-dev)
 # shellcheck disable=SC2034
 run_packages=(containerd runc containernetworking-plugins umoci skopeo openssl iproute2 iptables jq curl python3 ca-certificates)
+# shellcheck disable=SC2034  # what the EdgeX gateway of the demo and of the tests is made from
+gateway_packages=(postgresql-15 mosquitto mosquitto-clients libpq-dev libmosquitto-dev)
 # shellcheck disable=SC2034
 test_packages=(git libgtest-dev libgmock-dev libbenchmark-dev clang-format-19 clang-tidy-19 clang-19 libclang-rt-19-dev llvm-14 shellcheck
   python3-pytest python3-yaml python3-venv mosquitto sqlite3)

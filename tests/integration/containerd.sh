@@ -4,6 +4,7 @@
 #   containerd.sh up DIR        start it; everything it writes lies in DIR, its socket is DIR/containerd.sock
 #   containerd.sh kill DIR      SIGKILL it; containers run on
 #   containerd.sh start DIR     start it again after `kill`
+#   containerd.sh gateway DIR   give it the images of an EdgeX gateway too (tests/stand-ins/build-gateway-images.sh)
 #   containerd.sh ctr DIR ...   containerd's own client, in the CRI's namespace
 #   containerd.sh env DIR       print `export CONTAINER_RUNTIME_ENDPOINT=...` for crictl
 #   containerd.sh down DIR      stop its containers and it, and remove DIR
@@ -13,7 +14,7 @@ set -Eeuo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 fail() { echo "containerd.sh: $*" >&2; exit 1; }
-[ $# -ge 2 ] || { sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 2; }
+[ $# -ge 2 ] || { sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 2; }
 verb=$1
 [ "$verb" != up ] || mkdir -p "$2"
 [ -d "$2" ] || { [ "$verb" = down ] && exit 0; fail "no such directory: $2"; }
@@ -89,6 +90,12 @@ TOML
   echo "containerd is up: $socket"
 }
 
+gateway() {
+  local images=${SLICELET_IMAGE_CACHE:-$HOME/.cache/slicelet/images}
+  "$here/../stand-ins/build-gateway-images.sh" "$images"
+  ctr_here images import "$images/gateway.tar" >/dev/null
+}
+
 kill_now() {
   running || return 0
   local pid
@@ -125,6 +132,7 @@ case $verb in
   up) up ;;
   start) start ;;
   kill) kill_now ;;
+  gateway) gateway ;;
   ctr) ctr_here "$@" ;;
   env) echo "export CONTAINER_RUNTIME_ENDPOINT=unix://$socket IMAGE_SERVICE_ENDPOINT=unix://$socket" ;;
   down) down ;;
