@@ -1,0 +1,99 @@
+"""samples/edgex-gateway on stand-in images: its services start in order, readings arrive at the server, and each
+service may crash."""
+
+import json
+import os
+import signal
+import subprocess
+
+import pytest
+import yaml
+
+from tests.harness.edge import CONTAINERD, free_ports
+from tests.harness.kubernetes import ROOT, condition, run
+from tests.harness.pods import pod
+from tests.harness.waiting import wait_until
+
+SAMPLE = ROOT / "samples" / "edgex-gateway"
+SERVICES = ["postgres", "mosquitto", "core-metadata", "core-data", "core-command", "device-virtual", "app-mqtt-export"]
+
+
+def sample(part, port):
+    """The sample's objects for any namespace, with the server's port replaced."""
+    text = subprocess.run([SAMPLE / "on-stand-ins.sh", part], check=True, capture_output=True, text=True).stdout
+    objects = list(yaml.safe_load_all(text.replace("18830", str(port))))
+    for made in objects:
+        del made["metadata"]["namespace"]
+    return objects
+
+
+def status_of(kubectl, name, container):
+    return next(s for s in kubectl.get("pod", name)["status"]["containerStatuses"] if s["name"] == container)
+
+
+def gateway_condition(kubectl):
+    return condition(kubectl.get("pod", "edgex-gateway"), "slicelet.io/Gateway")
+
+
+def received(kubectl):
+    """How many events the server-side broker has passed on."""
+    return len(kubectl("logs", "iot-server", "-c", "listener").splitlines())
+
+
+def more_arrive(kubectl, count=1):
+    before = received(kubectl)
+    wait_until("more readings arrive", lambda: received(kubectl) >= before + count, timeout=90)
+
+
+def main_process(edge, kubectl, container):
+    container_id = status_of(kubectl, "edgex-gateway", container)["containerID"].removeprefix("containerd://")
+    return json.loads(edge.crictl("inspect", container_id))["info"]["pid"]
+
+
+def test_the_gateway_starts_in_order_exports_and_survives_every_crash(edge, kubectl):
+    run([CONTAINERD, "gateway", edge.containerd_directory], timeout=600)
+    port, = free_ports(1)
+    kubectl.apply(*sample("server", port))
+    kubectl.apply(*sample("gateway", port))
+    waiting = wait_until("a service waits for another", lambda: (
+        gateway_condition(kubectl) or {}).get("status") == "False" and gateway_condition(kubectl))
+    assert waiting["reason"] == "ServiceNotReady" and waiting["message"]
+    wait_until("the gateway is Ready", lambda: gateway_condition(kubectl)["status"] == "True", timeout=180)
+    wait_until("the server is Ready", lambda: condition(kubectl.get("pod", "iot-server"), "slicelet.io/Server")["status"] == "True")
+
+    statuses = {s["name"]: s for s in kubectl.get("pod", "edgex-gateway")["status"]["containerStatuses"]}
+    assert set(statuses) == set(SERVICES)
+    assert all(s["ready"] and s["restartCount"] == 0 for s in statuses.values()), "in this order nobody fails"
+    started = {name: s["state"]["running"]["startedAt"] for name, s in statuses.items()}
+    assert max(started["postgres"], started["mosquitto"]) <= started["core-metadata"]
+    assert started["core-metadata"] <= min(started["core-data"], started["core-command"], started["app-mqtt-export"])
+    assert started["core-data"] <= started["device-virtual"]
+    more_arrive(kubectl, 3)
+    line = kubectl("logs", "iot-server", "-c", "listener", "--tail", "1").strip()
+    topic, payload = line.split(" ", 1)
+    event = json.loads(payload)
+    assert topic == "channels/gw-1/messages" and event["readings"][0]["resourceName"] == event["sourceName"]
+
+    wait_until("the IoT devices are applied", lambda: condition(kubectl.get("pod", "edgex-gateway"), "slicelet.io/Devices")[
+        "status"] == "True")
+    wait_until("the IoT device's readings arrive", lambda: '"greenhouse"' in kubectl("logs", "iot-server", "-c", "listener"))
+
+    for name in SERVICES:
+        os.kill(main_process(edge, kubectl, name), signal.SIGKILL)
+        wait_until(f"{name} was restarted", lambda: status_of(kubectl, "edgex-gateway", name)["restartCount"] == 1)
+        wait_until(f"Ready again after {name}'s crash", lambda: gateway_condition(kubectl)["status"] == "True", timeout=120)
+        more_arrive(kubectl)
+    counts = {s["name"]: s["restartCount"] for s in kubectl.get("pod", "edgex-gateway")["status"]["containerStatuses"]}
+    assert counts == dict.fromkeys(SERVICES, 1), "a crash restarts nobody else"
+
+
+@pytest.mark.parametrize("value,says", [
+    ("main=side; side=main", "main -> side -> main"), ("main=sde", '"sde" is no container of this pod'), ("main", '"main" should be')])
+def test_a_start_order_that_can_not_be_kept_is_refused_by_name(edge, kubectl, value, says):
+    wrong = pod("wrong", args=["wait"], extra=[{"name": "side", "args": ["wait"]}])
+    wrong["metadata"].setdefault("annotations", {})["slicelet.io/depends-on"] = value
+    kubectl.apply(wrong)
+    failed = wait_until("refused", lambda: (p := kubectl.get("pod", "wrong"))["status"].get("phase") == "Failed" and p)
+    assert failed["status"]["reason"] == "InvalidAnnotation"
+    assert "slicelet.io/depends-on" in failed["status"]["message"] and f'"{value}"' in failed["status"]["message"]
+    assert says in failed["status"]["message"]
