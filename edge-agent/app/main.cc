@@ -17,6 +17,7 @@
 #include "edge-agent/app/footprint.h"
 #include "edge-agent/app/machine.h"
 #include "edge-agent/app/service_manager.h"
+#include "edge-agent/edgex/asio_metadata_client.h"
 #include "edge-agent/host/host_agent.h"
 #include "edge-agent/probes/asio_prober.h"
 #include "edge-agent/probes/grpc_prober.h"
@@ -101,6 +102,7 @@ absl::Status Run(const Arguments& arguments) {
   const auto hub = MakeHubConnector(*client);
   const auto runtime = MakeCriRuntime(config.runtime_socket, loop);
   const auto prober = MakeGrpcProber(loop, MakeAsioProber(loop));
+  const auto metadata = MakeAsioMetadataClient(loop);
   StreamServer streams(loop, clock, *runtime);
 
   HostAgent agent(
@@ -117,7 +119,8 @@ absl::Status Run(const Arguments& arguments) {
        .dial_tunnel = [&client] { return DialTunnel(*client); },
        .serve_stream = [&streams](
                            const v1::StreamHead& head, std::shared_ptr<FrameStream> stream,
-                           const PodSupervisor& pods) { streams.Serve(head, std::move(stream), pods); }});
+                           const PodSupervisor& pods) { streams.Serve(head, std::move(stream), pods); },
+       .metadata = metadata.get()});
   ServiceManager service(loop);
   Timer stop_limit(loop);
   bool stopping = false;

@@ -52,6 +52,8 @@ class HostAgent {
     /// Serves a tunnel's head: logs, exec ... Fakes answer Unimplemented. Owns the stream.
     std::function<void(const v1::StreamHead&, std::shared_ptr<FrameStream>, const PodSupervisor&)>
         serve_stream;
+    /// For gateways' IoT devices; nullptr where they are nobody's business.
+    MetadataClient* metadata = nullptr;
   };
 
   HostAgent(Options options, Dependencies dependencies);

@@ -10,6 +10,7 @@ constexpr char kIdPrefix[] = "containerd://";
 /// The kubelet's: the messages of one pod's containers share this much.
 constexpr std::size_t kAllTerminationMessages = 12 * 1024;
 constexpr std::size_t kOneTerminationMessage = 4 * 1024;
+constexpr std::size_t kMostConditionMessage = 4 * 1024;
 
 v1::ContainerStatus MakeContainerStatus(const PodModel& pod, const PodPlan& plan,
                                         const v1::Container& container, bool init) {
@@ -148,6 +149,20 @@ void SetRoleCondition(Conditions& conditions, const std::string& type, const Pod
   conditions.Set(type, ready, "ServiceNotReady", message);
 }
 
+void SetDevicesCondition(Conditions& conditions, const PodModel& pod) {
+  std::string message;
+  int failed = 0;
+  for (const auto& device : pod.devices) {
+    if (device.applied()) continue;
+    ++failed;
+    message += "; " + device.name() + ": " + device.reason() +
+               (device.message().empty() ? "" : ": " + device.message());
+  }
+  conditions.Set("slicelet.io/Devices", failed == 0, "DevicesNotApplied",
+                 std::to_string(failed) + " of " + std::to_string(pod.devices.size()) + " not applied" +
+                     message.substr(0, kMostConditionMessage));
+}
+
 void LimitTerminationMessages(v1::WorkloadStatus& status) {
   const auto count = static_cast<std::size_t>(status.containers_size() + status.init_containers_size());
   const std::size_t limit = std::min(kOneTerminationMessage, count > 0 ? kAllTerminationMessages / count : 0);
@@ -219,6 +234,8 @@ v1::WorkloadStatus MakeStatus(const PodModel& pod, const PodPlan& plan, const st
                  succeeded || failed ? "" : "containers with unready status: " + Names(unready));
   if (pod.record.in_effect().role() == v1::ROLE_GATEWAY) {
     SetRoleCondition(conditions, "slicelet.io/Gateway", pod, status);
+    for (const auto& device : pod.devices) *status.add_devices() = device;
+    if (!pod.devices.empty()) SetDevicesCondition(conditions, pod);
   } else if (pod.record.in_effect().role() == v1::ROLE_SERVER) {
     SetRoleCondition(conditions, "slicelet.io/Server", pod, status);
   }

@@ -21,6 +21,7 @@
 
 namespace slicelet::agent {
 
+class MetadataClient;
 class Prober;
 
 /// Runs what the accepted manifest says: one worker per pod uid, level-triggered, over the container runtime.
@@ -61,6 +62,8 @@ class PodSupervisor {
     const Opener& opener;
     /// HTTP, TCP and gRPC checks; exec goes through the runtime.
     Prober& prober;
+    /// For gateways' IoT devices; nullptr where they are nobody's business.
+    MetadataClient* metadata = nullptr;
   };
 
   /// The dependencies must outlive this object.

@@ -5,6 +5,7 @@
 
 #include "common/base/encoding.h"
 #include "common/log/log.h"
+#include "edge-agent/edgex/device_provisioner.h"
 #include "edge-agent/pod/container_config.h"
 #include "edge-agent/pod/deployment_blob.h"
 #include "edge-agent/pod/host_policy_check.h"
@@ -129,6 +130,7 @@ bool PodWorker::LoadWorkload() {
     model_.refused->set_message(model_.refused->message() + " (host " + shared_.options.host.value() +
                                 "; its owner can allow it in agent.json)");
   }
+  LoadDevices();
   const bool first = !workload_loaded_;
   workload_loaded_ = true;
   if (first) {
@@ -298,6 +300,7 @@ void PodWorker::Kick() {
   } else {
     wake_.Cancel();
   }
+  FollowCoreMetadata();
   Publish();
 }
 

@@ -21,6 +21,8 @@
 
 namespace slicelet::agent {
 
+class DeviceProvisioner;
+
 /// One pod: keeps its model, asks `PlanPod` after everything that happens, carries the plan out, makes the
 /// record durable and then shows the status. Never runs two operations on one object at a time.
 class PodWorker {
@@ -146,6 +148,12 @@ class PodWorker {
   [[nodiscard]] std::string TerminationMessage(const Container& container);
   void EndAdoption();
 
+  // pod_worker_devices.cc
+  /// Reads a gateway's IoT devices out of their volume.
+  void LoadDevices();
+  /// Tells the provisioner whether core-metadata is ready.
+  void FollowCoreMetadata();
+
   Shared& shared_;
   const PodUid uid_;
   PodModel model_;
@@ -166,6 +174,8 @@ class PodWorker {
   Timer retry_commit_;
 
   std::map<std::string, std::unique_ptr<ContainerProbes>> probes_;
+  /// Of a gateway that has IoT devices.
+  std::unique_ptr<DeviceProvisioner> devices_;
   /// Adopted containers whose readiness is not known again yet: the last report stands until it is.
   std::set<std::string> unsettled_;
   struct Inspection {

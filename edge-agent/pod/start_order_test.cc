@@ -1,6 +1,8 @@
 // Annotation slicelet.io/depends-on: containers of one pod that start one after the other.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "edge-agent/pod/testing/pod_host.h"
 
 namespace slicelet::agent {
@@ -231,6 +233,52 @@ TEST_F(StartOrder, TheGatewayConditionNamesTheServiceThatHoldsItUp) {
   Crash("data");
   ASSERT_TRUE(host_.RunUntil([&] { return !condition().status(); }));
   EXPECT_EQ(condition().message(), "data: exit code 137");
+}
+
+TEST_F(StartOrder, AGatewaysIotDevicesAreAppliedWhenCoreMetadataIsReadyAndAgainAfterItsCrash) {
+  v1::Workload pod = Gateway();
+  pod.mutable_containers(2)->set_name("core-metadata");
+  for (auto& container : *pod.mutable_containers()) {
+    for (auto& name : *container.mutable_depends_on()) {
+      if (name == "metadata") name = "core-metadata";
+    }
+  }
+  auto& volume = *pod.add_volumes();
+  volume.set_name("sensors");
+  volume.mutable_projection()->add_sources()->mutable_content()->set_content_id("configmap/sensors");
+  host_.gateways["u1"].set_devices_volume("sensors");
+  host_.gateways["u1"].set_core_metadata_port(kMetadataPort);
+  const std::string device =
+      R"({"device": {"name": "boiler", "serviceName": "device-mqtt", "profileName": "p"},
+                                 "profile": {"name": "p"}})";
+  host_.SetContent("configmap/sensors", {{"boiler.json", device}, {"broken.json", "{"}});
+  host_.metadata.services["device-mqtt"] = {{"name", "device-mqtt"}};
+  Fail(kMetadataPort);
+  host_.Apply({pod});
+  host_.loop.Advance(seconds(20));
+  EXPECT_EQ(host_.metadata.requests, 0) << "core-metadata is not ready";
+  Answer(kMetadataPort);
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.metadata.devices.count("boiler") == 1; }));
+  ASSERT_TRUE(host_.RunUntil(
+      [&] { return host_.Status("u1").devices_size() == 2 && host_.Status("u1").devices(0).applied(); }));
+  EXPECT_EQ(host_.Status("u1").devices(1).reason(), "InvalidDevice");
+  const auto& conditions = host_.Status("u1").conditions();
+  const auto told = std::find_if(conditions.begin(), conditions.end(), [](const auto& condition) {
+    return condition.type() == "slicelet.io/Devices";
+  });
+  ASSERT_NE(told, conditions.end());
+  EXPECT_FALSE(told->status());
+  EXPECT_EQ(
+      told->message(),
+      "1 of 2 not applied; broken.json: InvalidDevice: \"broken.json\" is no JSON object with a \"device\"");
+
+  host_.metadata.devices.clear();
+  Crash("core-metadata");
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.metadata.devices.count("boiler") == 1; }, seconds(20)));
+  host_.SetContent("configmap/sensors", {});
+  host_.Apply({pod});
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.metadata.devices.empty(); }, seconds(20)));
+  EXPECT_EQ(host_.Status("u1").devices_size(), 0);
 }
 
 TEST_F(StartOrder, APodThatIsNoGatewayHasNoSuchCondition) {

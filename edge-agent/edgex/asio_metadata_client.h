@@ -1,0 +1,13 @@
+#pragma once
+
+#include <memory>
+
+#include "common/loop/asio_loop.h"
+#include "edge-agent/edgex/metadata_client.h"
+
+namespace slicelet::agent {
+
+/// Plain HTTP/1.1 on the program's loop, a connection for each request. `loop` must outlive it.
+std::unique_ptr<MetadataClient> MakeAsioMetadataClient(AsioLoop& loop);
+
+}  // namespace slicelet::agent
