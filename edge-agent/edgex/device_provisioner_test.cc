@@ -169,9 +169,10 @@ TEST(IotDevice, BadFilesAreNamedOneByOne) {
        R"({"device": {"name": "b", "serviceName": "s", "profileName": "p"}, "profile": {"name": "q"}})",
        File("good"), File("good")});
   ASSERT_EQ(devices.size(), 5U);
-  EXPECT_THAT(devices[0].error, HasSubstr("\"file-1\" is no JSON object"));
-  EXPECT_THAT(devices[1].error, HasSubstr("device.serviceName is required"));
-  EXPECT_THAT(devices[2].error, HasSubstr("profile.name should be the device's profileName \"p\""));
+  // By name: a file that says none goes by its own.
+  EXPECT_THAT(devices[0].error, HasSubstr("profile.name should be the device's profileName \"p\""));
+  EXPECT_THAT(devices[1].error, HasSubstr("\"file-1\" is no JSON object"));
+  EXPECT_THAT(devices[2].error, HasSubstr("device.serviceName is required"));
   EXPECT_EQ(devices[3].error, "");
   EXPECT_THAT(devices[4].error, HasSubstr("defined twice"));
 }
