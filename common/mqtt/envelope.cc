@@ -108,7 +108,8 @@ absl::Status EnvelopeReader::CheckSession(v1::Channel channel, const v1::Envelop
   if (channel == v1::CHANNEL_BIRTH && body.session() > session_) BeginSession(body.session());
   if (body.session() > session_) {
     unborn_ = body.session();
-    return Refuse(EnvelopeFault::kUnborn, "session " + std::to_string(body.session()) + " has not begun");
+    return absl::FailedPreconditionError(slicelet::Message(
+        Refuse(EnvelopeFault::kUnborn, "session " + std::to_string(body.session()) + " has not begun")));
   }
   if (body.session() != session_ || session_ == 0) {
     return Refuse(EnvelopeFault::kOldSession, "session " + std::to_string(body.session()) +

@@ -126,7 +126,7 @@ class EnvelopeReader {
   EnvelopeReader(Options options, EnvelopeFaults& faults) : options_(std::move(options)), faults_(faults) {}
 
   /// Opens what came on the topic of `channel`. nullopt: accepted, and more parts are needed. An error was
-  /// counted and says why in words for a log line.
+  /// counted and says why in words for a log line; FailedPrecondition: of a session whose Birth has not come.
   absl::StatusOr<std::optional<Message>> Read(v1::Channel channel, std::string_view wire);
 
   /// Only messages of this session count from now on.

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/crypto/signing.h"
+#include "slicelet/v1/envelope.pb.h"
+
+namespace slicelet {
+
+/// The hub's keys as a host knows them: what signs envelopes, and what answers are sealed for. All are
+/// certified by the root key; where they came from does not matter.
+class HubKeys {
+ public:
+  HubKeys(const std::string& hub_id, const std::string& root_public_key)
+      : hub_id_(hub_id),
+        envelope_(hub_id, root_public_key, "envelope"),
+        inbox_(hub_id, root_public_key, "inbox") {}
+
+  /// Adds those that are certified for one of the uses; the others are not ours to judge.
+  template <typename Certificates>
+  void Add(const Certificates& certificates) {
+    for (const v1::KeyCertificate& certificate : certificates) {
+      if (!envelope_.Add(certificate).ok()) (void)inbox_.Add(certificate);
+    }
+  }
+
+  [[nodiscard]] absl::Status Verify(const v1::Envelope& envelope) const {
+    return envelope_.Verify(SignaturePurpose::kEnvelope, envelope.key_id(), envelope.body(),
+                            envelope.signature());
+  }
+  /// PermissionDenied or NotFound unless this hub announced it.
+  [[nodiscard]] absl::StatusOr<v1::HubAnnouncementBody> Open(const v1::HubAnnouncement& announcement) {
+    Add(announcement.keys());
+    SLICELET_RETURN_IF_ERROR(envelope_.Verify(SignaturePurpose::kHub, announcement.key_id(),
+                                              announcement.body(), announcement.signature()));
+    v1::HubAnnouncementBody body;
+    if (!body.ParseFromString(announcement.body()) || body.hub_id() != hub_id_) {
+      return absl::PermissionDeniedError("an announcement of hub \"" + body.hub_id() + "\"");
+    }
+    return body;
+  }
+  /// X25519, 32 bytes; empty while none is known.
+  [[nodiscard]] std::string inbox_key() const {
+    return inbox_.keys().empty() ? std::string() : inbox_.keys().begin()->second;
+  }
+
+ private:
+  std::string hub_id_;
+  KeyRing envelope_;
+  KeyRing inbox_;
+};
+
+}  // namespace slicelet
