@@ -30,6 +30,8 @@ absl::Status RunHubInit(std::string directory, provider::HubOptions options) {
       directory.c_str());
   std::printf("  ca.key root.key           keep them secret; only 'host add' and key rotation need them\n\n");
   std::printf("next:\n");
+  if (!options.mqtt_endpoint.empty())
+    std::printf("  mosquitto -c %s/mosquitto/mosquitto.conf\n", directory.c_str());
   std::printf("  slicelet-provider --config %s/provider.yaml\n", directory.c_str());
   std::printf("  slicelet-shim --config %s/shim.yaml\n", directory.c_str());
   std::printf("  slicectl host add NAME --dir %s%s\n", directory.c_str(),

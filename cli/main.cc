@@ -92,6 +92,10 @@ class Program {
         ->required();
     init->add_option("--agent-listen", hub_.agent_listen,
                      "HOST:PORT where the provider listens (default: 0.0.0.0 and the endpoint's port)");
+    init->add_option("--mqtt-endpoint", hub_.mqtt_endpoint,
+                     "HOST:PORT of an MQTT broker for the hosts; writes DIR/mosquitto for it");
+    init->add_option("--mqtt-listen", hub_.mqtt_listen,
+                     "HOST:PORT where that broker listens (default: 0.0.0.0 and the endpoint's port)");
     init->add_option("--alternative-name", hub_.alternative_names,
                      "further name or address of the provider; repeatable");
     init->add_option("--shim-address", hub_.shim_address, "address of the shim, as the API server reaches it")
@@ -114,6 +118,10 @@ class Program {
         const auto colon = hub_.agent_endpoint.rfind(':');
         hub_.agent_listen =
             "0.0.0.0" + (colon == std::string::npos ? ":" : hub_.agent_endpoint.substr(colon));
+      }
+      if (hub_.mqtt_listen.empty()) {
+        const auto colon = hub_.mqtt_endpoint.rfind(':');
+        hub_.mqtt_listen = "0.0.0.0" + (colon == std::string::npos ? "" : hub_.mqtt_endpoint.substr(colon));
       }
       outcome_.Take(RunHubInit(directory_, hub_));
     });

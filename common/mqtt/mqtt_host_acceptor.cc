@@ -21,11 +21,14 @@ using std::chrono::seconds;
 /// A host that hears it later than this has begun another session.
 constexpr Duration kDownExpiry = minutes(5);
 constexpr Duration kHealthy = seconds(60);
+/// Each message costs a signature and a broker's acknowledgement.
+constexpr std::chrono::milliseconds kLeastStatusBatch(250);
 /// Between two requests to one host to begin again: after a will, and after the hub itself closed.
 constexpr Duration kAgainAfterWill = seconds(5);
 constexpr Duration kAgainAfterClose = seconds(60);
 /// Certificates of one host that count at one time: the present one, and former ones that are still valid.
 constexpr std::size_t kMaxKeys = 4;
+constexpr int kIncarnationBytes = 8;
 
 using HubPipe = MessagePipe<v1::HubMessage, v1::HostMessage>;
 
@@ -79,7 +82,7 @@ class AcceptorImpl : public MqttHostAcceptor {
         topics_(options_.hub_id),
         log_(d_.loop),
         backoff_({}, d_.random),
-        incarnation_(d_.random.Hex(8)),
+        incarnation_(d_.random.Hex(kIncarnationBytes)),
         started_(ToUnixNanos(d_.clock.Now())),
         reconnect_(d_.loop),
         healthy_(d_.loop) {}
@@ -90,7 +93,6 @@ class AcceptorImpl : public MqttHostAcceptor {
     on_accept_ = std::move(on_accept);
     Connect();
   }
-  void SetIncarnation(const std::string& incarnation) override { incarnation_ = incarnation; }
   void Forget(const HostId& host) override {
     peers_.erase(host);
     for (const char* leaf : {"desired", "birth"})
@@ -115,7 +117,12 @@ class AcceptorImpl : public MqttHostAcceptor {
     MqttMessage sent{.topic = topics_.Of(peer.host, "down")};
     v1::Channel channel = v1::CHANNEL_DOWN;
     // A host that does not know the time yet must be able to take its first answer.
-    if (!message.has_welcome()) {
+    if (message.has_welcome()) {
+      // What it is compared with is what is announced.
+      message.mutable_welcome()->set_incarnation(incarnation_);
+      message.mutable_welcome()->set_status_batch_ms(
+          std::max(message.welcome().status_batch_ms(), kLeastStatusBatch.count()));
+    } else {
       options.expires = now + kDownExpiry.count();
       sent.expiry = kDownExpiry;
     }
@@ -380,7 +387,7 @@ class AcceptorImpl : public MqttHostAcceptor {
   const MqttTopics topics_;
   FaultLog log_;
   Backoff backoff_;
-  std::string incarnation_;
+  const std::string incarnation_;
   const std::int64_t started_;
   OnAccept on_accept_;
   std::unique_ptr<MqttConnection> broker_;

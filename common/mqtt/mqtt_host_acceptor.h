@@ -42,8 +42,6 @@ struct MqttHostAcceptorDependencies {
 /// lose messages.
 class MqttHostAcceptor : public Acceptor<v1::HubMessage, v1::HostMessage> {
  public:
-  /// What the hub calls this life of it; call before `Start`.
-  virtual void SetIncarnation(const std::string& incarnation) = 0;
   /// The host is no more: what the broker keeps of it is cleared.
   virtual void Forget(const HostId& host) = 0;
   /// Says that the hub leaves, and leaves.

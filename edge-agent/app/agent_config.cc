@@ -17,6 +17,23 @@ void CheckAbsolute(ConfigReader& reader, const std::string& name, const std::str
   if (path.empty() || path.front() != '/') reader.Error(name, "\"" + path + "\" is not an absolute path");
 }
 
+void ReadLink(ConfigReader& reader, LinkConfig& link) {
+  std::string kind = "grpc";
+  reader.Optional("kind", &kind);
+  reader.Optional("module", &link.module);
+  reader.Optional("keepalive", &link.keepalive);
+  reader.Optional("tunnels", &link.tunnels);
+  if (kind == "mqtt")
+    link.kind = LinkConfig::Kind::kMqtt;
+  else if (kind != "grpc")
+    reader.Error("kind", "\"" + kind + "\" is neither grpc nor mqtt");
+  CheckAbsolute(reader, "module", link.module);
+  constexpr Duration kShortest = std::chrono::seconds(5);
+  constexpr Duration kLongest = std::chrono::hours(4);
+  if (link.keepalive < kShortest || link.keepalive > kLongest)
+    reader.Error("keepalive", "is not between 5s and 4h");
+}
+
 }  // namespace
 
 absl::StatusOr<HostCredentials> ReadHostCredentials(const std::string& path) {
@@ -37,6 +54,18 @@ absl::StatusOr<HostCredentials> ReadHostCredentials(const std::string& path) {
     reader.Error("rootKey", "is not 64 hexadecimal digits");
   else
     host.root_key = *bytes;
+  reader.Object("mqtt", [&](ConfigReader& mqtt) {
+    mqtt.Required("endpoint", &host.mqtt_endpoint);
+    std::vector<std::string> keys;
+    mqtt.Optional("keys", &keys);
+    for (const std::string& key : keys) {
+      auto decoded = HexDecode(key);
+      if (decoded.ok())
+        host.mqtt_keys.push_back(*std::move(decoded));
+      else
+        mqtt.Error("keys", "\"" + key + "\" is not hexadecimal");
+    }
+  });
   const auto status = reader.Finish();
   if (!status.ok()) return WithContext(status, path);
   return host;
@@ -69,6 +98,7 @@ absl::StatusOr<AgentConfig> ReadAgentConfig(const std::string& path, bool option
     for (const auto& prefix : config.policy.host_path_prefixes)
       CheckAbsolute(policy, "hostPathPrefixes", prefix);
   });
+  reader.Object("link", [&](ConfigReader& link) { ReadLink(link, config.link); });
   CheckAbsolute(reader, "runtimeSocket", config.runtime_socket);
   CheckAbsolute(reader, "root", config.root);
   CheckAbsolute(reader, "logRoot", config.log_root);

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "common/base/status.h"
 #include "common/base/time.h"
@@ -19,6 +20,22 @@ struct HostCredentials {
   std::string ca, certificate, key, sealing_key;
   /// The hub's root manifest key: 32 raw bytes (64 hexadecimal digits in the file).
   std::string root_key;
+  /// "host:port" of the hub's MQTT broker; empty when it has none.
+  std::string mqtt_endpoint;
+  /// Serialized v1.KeyCertificate of the keys that the hub uses over it (hexadecimal in the file).
+  std::vector<std::string> mqtt_keys;
+};
+
+/// How the host reaches its hub.
+struct LinkConfig {
+  enum class Kind { kGrpc, kMqtt };
+  Kind kind = Kind::kGrpc;
+  /// The shared object with the MQTT client; loaded only for an MQTT link.
+  std::string module = SLICELET_MODULE_DIR "/slicelet-mqtt.so";
+  Duration keepalive = std::chrono::seconds(60);
+  /// MQTT only: dial the provider's own endpoint for logs, exec, attach and port-forward when the hub asks
+  /// for it. False where only the broker can be reached.
+  bool tunnels = true;
 };
 
 /// /etc/slicelet/agent.json: what the host's owner decides. Optional; every field has a safe default.
@@ -40,6 +57,7 @@ struct AgentConfig {
   int image_high_percent = 85;
   int image_low_percent = 80;
   HostPolicy policy;
+  LinkConfig link;
 };
 
 /// Errors name the file, the field and the value.

@@ -49,6 +49,25 @@ TEST_F(AgentConfigTest, ReadsWhatTheOwnerDecides) {
   EXPECT_EQ(config->policy.host_path_prefixes, std::vector<std::string>{"/srv"});
 }
 
+TEST_F(AgentConfigTest, TheOwnerChoosesTheLink) {
+  auto config = ReadAgentConfig(Write("{}"), false);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->link.kind, LinkConfig::Kind::kGrpc);
+  config = ReadAgentConfig(
+      Write(R"({"link": {"kind": "mqtt", "module": "/opt/m.so", "keepalive": "4m", "tunnels": false}})"),
+      false);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->link.kind, LinkConfig::Kind::kMqtt);
+  EXPECT_EQ(config->link.module, "/opt/m.so");
+  EXPECT_EQ(config->link.keepalive, std::chrono::minutes(4));
+  EXPECT_FALSE(config->link.tunnels);
+  config =
+      ReadAgentConfig(Write(R"({"link": {"kind": "smoke", "module": "m.so", "keepalive": "1s"}})"), false);
+  for (const auto* part : {"link.kind", "\"smoke\"", "link.module", "link.keepalive"}) {
+    EXPECT_THAT(std::string(config.status().message()), HasSubstr(part));
+  }
+}
+
 TEST_F(AgentConfigTest, NamesEveryBadFieldAndItsValue) {
   const auto config = ReadAgentConfig(
       Write(R"({"root": "var", "logLevel": "loud", "polizy": {}, "maxPods": 0, "imageGcLowPercent": 90,

@@ -16,6 +16,7 @@
 #include "edge-agent/app/agent_config.h"
 #include "edge-agent/app/footprint.h"
 #include "edge-agent/app/machine.h"
+#include "edge-agent/app/mqtt_link.h"
 #include "edge-agent/app/service_manager.h"
 #include "edge-agent/edgex/asio_metadata_client.h"
 #include "edge-agent/host/host_agent.h"
@@ -99,7 +100,13 @@ absl::Status Run(const Arguments& arguments) {
   SLICELET_ASSIGN_OR_RETURN(
       const auto client,
       RpcClient::Make(loop, {.address = host.endpoint, .tls = tls, .server_name = {}, .keepalive = {}}));
-  const auto hub = MakeHubConnector(*client);
+  const bool over_mqtt = config.link.kind == LinkConfig::Kind::kMqtt;
+  MqttLink mqtt;
+  if (over_mqtt) {
+    SLICELET_ASSIGN_OR_RETURN(mqtt, MakeMqttLink(host, config, loop, random, *opener));
+  }
+  const auto grpc = over_mqtt ? nullptr : MakeHubConnector(*client);
+  HostAgent::HubConnector& hub = over_mqtt ? *mqtt.hub : *grpc;
   const auto runtime = MakeCriRuntime(config.runtime_socket, loop);
   const auto prober = MakeGrpcProber(loop, MakeAsioProber(loop));
   const auto metadata = MakeAsioMetadataClient(loop);
@@ -115,8 +122,12 @@ absl::Status Run(const Arguments& arguments) {
        .runtime = *runtime,
        .opener = *opener,
        .prober = *prober,
-       .hub = *hub,
-       .dial_tunnel = [&client] { return DialTunnel(*client); },
+       .hub = hub,
+       .dial_tunnel = [&client,
+                       tunnels = !over_mqtt || config.link.tunnels]() -> std::unique_ptr<FrameStream> {
+         if (!tunnels) return nullptr;
+         return DialTunnel(*client);
+       },
        .serve_stream = [&streams](
                            const v1::StreamHead& head, std::shared_ptr<FrameStream> stream,
                            const PodSupervisor& pods) { streams.Serve(head, std::move(stream), pods); },

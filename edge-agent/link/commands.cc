@@ -63,7 +63,9 @@ void Commands::OpenTunnel(const std::string& request_id, const v1::StreamHead& h
   }
   std::shared_ptr<FrameStream> stream = dial_ ? dial_() : nullptr;
   if (!stream) {
-    Refuse(request_id, absl::UnavailableError("this host can not open streams"));
+    Refuse(request_id,
+           absl::UnavailableError("this host has only an MQTT link: exec, attach, port-forward and "
+                                  "logs need an endpoint for tunnels, and it has none"));
     return;
   }
   tunnels_.push_back(stream);

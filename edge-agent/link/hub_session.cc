@@ -225,8 +225,11 @@ struct HubSession::Impl {
 
   void OnMessage(const v1::HubMessage& message) {
     if (message.session() != 0 && message.session() != session) return;
-    heard = d.loop.Now();
-    autonomy.Heard();
+    // What a broker kept for us says nothing about the hub being alive.
+    if (message.session() == session) {
+      heard = d.loop.Now();
+      autonomy.Heard();
+    }
     switch (message.message_case()) {
       case v1::HubMessage::kWelcome:
         OnWelcome(message.welcome());
@@ -268,7 +271,14 @@ struct HubSession::Impl {
     directed_wait = Within(welcome.reconnect_wait_ms(), Duration::zero(), Duration::zero(), kLongestWait);
     const bool keys_changed = keeper.AddKeys(welcome.manifest_keys());
     if (welcome.session_floor() >= session) {
-      // Our counter was lost with the store: go on above what the hub remembers.
+      // Our counter was lost with the store, or the hub began anew: go on above what it remembers.
+      if (std::exchange(up, false)) {
+        heartbeat_timer.Cancel();
+        healthy_timer.Cancel();
+        reporter.End();
+        blobs.End();
+        returning = true;
+      }
       session = welcome.session_floor() + 1;
       settings.set_session(session);
       births = 0;

@@ -252,6 +252,39 @@ TEST_F(HubSessionTest, GoesOnAboveTheHubsSessionFloor) {
   EXPECT_TRUE(session_->connected());
 }
 
+TEST_F(HubSessionTest, BeginsAgainOnTheSameConnectionWhenTheHubDoes) {
+  StartAgent();
+  runner_->statuses[PodUid("a")].set_uid("a");
+  Run();
+  Say(Welcome());
+  ASSERT_TRUE(session_->connected());
+  const auto first = session();
+  auto again = Welcome();
+  again.mutable_welcome()->set_session_floor(first);
+  Say(again);
+  EXPECT_FALSE(session_->connected());
+  EXPECT_EQ(session(), first + 1);
+  Say(Welcome());
+  EXPECT_TRUE(session_->connected());
+  // It is a whole new session: sequences begin at 1, everything is reported, and no Birth is sent again.
+  loop_.Advance(minutes(1));
+  const int births = Count(v1::HostMessage::kBirth);
+  EXPECT_EQ(births, 2);
+  EXPECT_TRUE(session_->connected());
+}
+
+TEST_F(HubSessionTest, WhatABrokerKeptIsNoSignOfLife) {
+  ConnectAndWelcome();
+  v1::HubMessage kept;
+  kept.mutable_desired();
+  kept.set_session(0);
+  for (int i = 0; i < 10 && session_->connected(); ++i) {
+    pipe_->Send(kept);
+    loop_.Advance(seconds(30));
+  }
+  EXPECT_FALSE(session_->connected());
+}
+
 TEST_F(HubSessionTest, ReportsEverythingWhenWelcomed) {
   StartAgent();
   runner_->statuses[PodUid("a")].set_uid("a");

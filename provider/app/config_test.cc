@@ -50,6 +50,22 @@ TEST(ReadProviderConfig, ReadsFleetNodes) {
   EXPECT_THAT(ErrorOf(json), HasSubstr("fleetNodes.No_Label"));
 }
 
+TEST(ReadProviderConfig, MayHaveABroker) {
+  auto json = Good();
+  json["mqtt"] = {{"broker", "mqtt.example.com:8883"},
+                  {"ca", "ca.crt"},
+                  {"certificate", "mqtt.crt"},
+                  {"key", "mqtt.key"},
+                  {"envelopeKey", "e.key"},
+                  {"inboxKey", "i.key"},
+                  {"keyCertificates", {"e.cert", "i.cert"}}};
+  const auto config = ReadProviderConfig(json);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->mqtt->broker, "mqtt.example.com:8883");
+  json["mqtt"].erase("inboxKey");
+  EXPECT_THAT(ErrorOf(json), HasSubstr("mqtt.inboxKey"));
+}
+
 TEST(ReadProviderConfig, NamesWhatIsWrong) {
   auto json = Good();
   json["colour"] = "blue";

@@ -8,9 +8,11 @@
 #include "common/rpc/edge_link.h"
 #include "common/rpc/provider_link.h"
 #include "common/rpc/rpc_server.h"
+#include "common/stream/combined_acceptor.h"
 #include "kube/open/open_kube.h"
 #include "provider/admin/admin_service.h"
 #include "provider/app/access.h"
+#include "provider/app/broker.h"
 #include "provider/app/first_frame.h"
 #include "provider/app/metrics.h"
 #include "provider/store/sqlite_hub_store.h"
@@ -59,13 +61,19 @@ class ProviderServer final : public Server {
                                                      .incarnation_file = config.database + ".incarnation"},
                                                     loop_, clock_, random_, *files_));
     SLICELET_ASSIGN_OR_RETURN(store_, MakeSqliteHubStore(config.database, loop_));
+    if (config.mqtt) {
+      SLICELET_ASSIGN_OR_RETURN(
+          broker_, Broker::Make(config.hub.hub_id, *config.mqtt, *files_, loop_, clock_, random_));
+      ways_in_.push_back(&broker_->hosts());
+    }
+    hosts_ = std::make_unique<CombinedAcceptor<v1::HubMessage, v1::HostMessage>>(ways_in_);
     hub_ = std::make_unique<Hub>(std::move(options), Hub::Dependencies{.loop = loop_,
                                                                        .clock = clock_,
                                                                        .random = random_,
                                                                        .store = *store_,
                                                                        .signer = *signer_,
                                                                        .kube = kube_->api(),
-                                                                       .hosts = edge_link_.sessions(),
+                                                                       .hosts = *hosts_,
                                                                        .shims = provider_.shims()});
     edge_link_.ServeTunnels([this](std::unique_ptr<FrameStream> tunnel, const std::string& host) {
       first_frames_.Await(std::move(tunnel), [this, host](const auto& frame, auto stream) {
@@ -86,6 +94,7 @@ class ProviderServer final : public Server {
   }
 
   void Stop(std::function<void()> done) override {
+    if (broker_) broker_->hosts().Stop();
     rpc_.Shutdown();
     done();
   }
@@ -121,13 +130,18 @@ class ProviderServer final : public Server {
   std::unique_ptr<kube::OpenedKube> kube_;
   std::unique_ptr<HubStore> store_;
   EdgeLinkService edge_link_{loop_};
+  std::unique_ptr<Broker> broker_;
+  std::vector<Acceptor<v1::HubMessage, v1::HostMessage>*> ways_in_{&edge_link_.sessions()};
+  std::unique_ptr<CombinedAcceptor<v1::HubMessage, v1::HostMessage>> hosts_;
   ProviderService provider_{loop_};
   std::unique_ptr<Hub> hub_;
   FirstFrames first_frames_{loop_};
   std::unique_ptr<AdminService> admin_;
   RpcServer rpc_;
-  MetricsServer metrics_{
-      loop_, [this](MetricsPage& page) { AddHubMetrics(hub_->ListHosts(), hub_->ListOrphans(), page); }};
+  MetricsServer metrics_{loop_, [this](MetricsPage& page) {
+                           AddHubMetrics(hub_->ListHosts(), hub_->ListOrphans(), page);
+                           if (broker_) broker_->AddMetrics(page);
+                         }};
 };
 
 }  // namespace

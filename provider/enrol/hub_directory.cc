@@ -1,6 +1,7 @@
 #include "provider/enrol/hub_directory.h"
 
 #include <cctype>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "common/base/encoding.h"
@@ -8,6 +9,7 @@
 #include "common/crypto/sealing.h"
 #include "common/crypto/signing.h"
 #include "common/tls/pki.h"
+#include "provider/enrol/mqtt_files.h"
 
 namespace slicelet::provider {
 namespace {
@@ -19,11 +21,12 @@ constexpr std::uint32_t kSecret = 0600;
 constexpr std::uint32_t kPublic = 0644;
 
 /// HOST of HOST:PORT, without the brackets of an IPv6 address.
-absl::StatusOr<std::string> HostOf(const std::string& endpoint) {
+absl::StatusOr<std::string> HostOf(const std::string& endpoint, const std::string& whose = "agents'") {
   const std::size_t colon = endpoint.rfind(':');
   if (colon == std::string::npos || colon == 0 || colon + 1 == endpoint.size() ||
       endpoint.find_first_not_of("0123456789", colon + 1) != std::string::npos) {
-    return absl::InvalidArgumentError("the agents' endpoint must be HOST:PORT, got \"" + endpoint + "\"");
+    return absl::InvalidArgumentError("the " + whose + " endpoint must be HOST:PORT, got \"" + endpoint +
+                                      "\"");
   }
   std::string host = endpoint.substr(0, colon);
   if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
@@ -57,6 +60,7 @@ std::string ProviderYaml(const std::string& dir, const HubOptions& options) {
           "\n";
   yaml += "# Shim and slicectl, on this machine. For other machines see docs/operations.md.\n";
   yaml += "socket: " + Quoted(dir + "/provider.sock") + "\n";
+  if (!options.mqtt_endpoint.empty()) yaml += MqttProviderYaml(dir, options.mqtt_endpoint);
   if (options.kubeconfig.empty()) {
     yaml += "directory: " + Quoted(dir + "/manifests") + "\n";
   } else {
@@ -120,6 +124,10 @@ absl::Status InitHub(const std::string& directory, const HubOptions& options, Fi
   SLICELET_RETURN_IF_ERROR(CheckDnsLabel("hub", options.name));
   SLICELET_ASSIGN_OR_RETURN(const std::string endpoint_host, HostOf(options.agent_endpoint));
   SLICELET_RETURN_IF_ERROR(HostOf(options.agent_listen).status());
+  if (!options.mqtt_endpoint.empty()) {
+    SLICELET_RETURN_IF_ERROR(HostOf(options.mqtt_endpoint, "MQTT broker's").status());
+    SLICELET_RETURN_IF_ERROR(HostOf(options.mqtt_listen, "MQTT broker's").status());
+  }
   if (files.Stat(directory + "/hub.json").ok()) {
     return absl::AlreadyExistsError(
         directory + " already holds a hub; its keys are never overwritten. Use another directory");
@@ -157,12 +165,7 @@ absl::Status InitHub(const std::string& directory, const HubOptions& options, Fi
 
   SLICELET_RETURN_IF_ERROR(files.MakeDirectories(directory, 0700));
   SLICELET_RETURN_IF_ERROR(files.MakeDirectories(directory + "/hosts", 0700));
-  struct File {
-    const char* name;
-    std::string content;
-    std::uint32_t mode;
-  };
-  std::vector<File> all = {
+  std::vector<HubFile> all = {
       {"ca.crt", authority.certificate_pem, kPublic},
       {"ca.key", authority.key_pem, kSecret},
       {"root.key", root_key, kSecret},
@@ -179,6 +182,17 @@ absl::Status InitHub(const std::string& directory, const HubOptions& options, Fi
       {"shim.yaml", ShimYaml(directory, options), kPublic},
       {"operator.yaml", OperatorYaml(directory, options), kPublic},
   };
+  if (!options.mqtt_endpoint.empty()) {
+    SLICELET_RETURN_IF_ERROR(files.MakeDirectories(directory + "/mosquitto", 0755));
+    SLICELET_ASSIGN_OR_RETURN(auto broker,
+                              MakeMqttFiles(directory,
+                                            {.hub = options.name,
+                                             .endpoint = options.mqtt_endpoint,
+                                             .listen = options.mqtt_listen,
+                                             .certificate_validity = options.certificate_validity},
+                                            authority, *root, now));
+    std::move(broker.begin(), broker.end(), std::back_inserter(all));
+  }
   if (options.kubeconfig.empty()) {
     SLICELET_RETURN_IF_ERROR(files.MakeDirectories(directory + "/manifests", 0755));
     // Removing a manifest is evidence of deletion only while this file is there: an unmounted directory is
@@ -186,10 +200,10 @@ absl::Status InitHub(const std::string& directory, const HubOptions& options, Fi
     all.push_back({"manifests/.slicelet-directory", random.Uuid() + "\n", kPublic});
   }
   // Last, because it is what says that the hub is complete.
-  all.push_back({"hub.json",
-                 Json{{"hub", options.name}, {"agentEndpoint", options.agent_endpoint}}.dump(2) + "\n",
-                 kPublic});
-  for (const File& file : all) {
+  Json hub = {{"hub", options.name}, {"agentEndpoint", options.agent_endpoint}};
+  if (!options.mqtt_endpoint.empty()) hub["mqttEndpoint"] = options.mqtt_endpoint;
+  all.push_back({"hub.json", hub.dump(2) + "\n", kPublic});
+  for (const HubFile& file : all) {
     SLICELET_RETURN_IF_ERROR(files.WriteAtomically(directory + "/" + file.name, file.content, file.mode));
   }
   return absl::OkStatus();
@@ -228,14 +242,22 @@ absl::StatusOr<NewHost> AddHost(const std::string& directory, const std::string&
                                               .uris = {"spiffe://" + hub_name + "/host/" + host},
                                               .client = true},
                                              now, std::chrono::hours(24 * 825)));
-  const Json credentials = {{"hub", hub_name},
-                            {"host", host},
-                            {"endpoint", hub["agentEndpoint"]},
-                            {"ca", authority.certificate_pem},
-                            {"certificate", identity.certificate_pem},
-                            {"key", identity.key_pem},
-                            {"sealingKey", GenerateSealingKeyPem()},
-                            {"rootKey", HexEncode(root_public)}};
+  Json credentials = {{"hub", hub_name},
+                      {"host", host},
+                      {"endpoint", hub["agentEndpoint"]},
+                      {"ca", authority.certificate_pem},
+                      {"certificate", identity.certificate_pem},
+                      {"key", identity.key_pem},
+                      {"sealingKey", GenerateSealingKeyPem()},
+                      {"rootKey", HexEncode(root_public)}};
+  if (const std::string broker = hub.value("mqttEndpoint", ""); !broker.empty()) {
+    Json keys = Json::array();
+    for (const char* file : {"envelope.cert", "inbox.cert"}) {
+      SLICELET_ASSIGN_OR_RETURN(const std::string certificate, read(file));
+      keys.push_back(HexEncode(certificate));
+    }
+    credentials["mqtt"] = {{"endpoint", broker}, {"keys", keys}};
+  }
   SLICELET_RETURN_IF_ERROR(files.WriteAtomically(made.credentials_path, credentials.dump(2) + "\n", kSecret));
   made.edge_host_yaml = "apiVersion: slicelet.io/v1alpha1\nkind: EdgeHost\nmetadata:\n  name: " + host +
                         "\n  namespace: " + ns + "\nspec:\n  approved: true\n  tags: {}\n";

@@ -24,6 +24,7 @@ namespace slicelet::provider {
 ///   provider.yaml shim.yaml operator.yaml   configuration of the programs and of slicectl
 ///   manifests/        standalone: Kubernetes manifests, and EdgeHost objects
 ///   hosts/NAME.slicelet  what `AddHost` made
+///   mqtt.* envelope.* inbox.* mosquitto/  with an MQTT broker only: see mqtt_files.h
 struct HubOptions {
   /// A DNS label.
   std::string name;
@@ -37,6 +38,10 @@ struct HubOptions {
   std::string shim_address = "127.0.0.1";
   int shim_first_port = 10250;
   int shim_ports = 100;
+  /// HOST:PORT of the MQTT broker, as hosts and provider reach it; empty: none.
+  std::string mqtt_endpoint;
+  /// Where the broker listens.
+  std::string mqtt_listen;
   /// Empty: standalone, with the directory `manifests`.
   std::string kubeconfig;
   Duration authority_validity = std::chrono::hours(24 * 3650);
@@ -49,7 +54,7 @@ absl::Status InitHub(const std::string& directory, const HubOptions& options, Fi
 
 struct NewHost {
   /// The one file that is copied to the host as /etc/slicelet/host.json (it holds its keys): hub, host,
-  /// endpoint, ca, certificate, key, sealingKey (PEM) and rootKey (hexadecimal).
+  /// endpoint, ca, certificate, key, sealingKey (PEM), rootKey (hexadecimal), and mqtt {endpoint, keys}.
   std::string credentials_path;
   /// The EdgeHost object, approved, as YAML.
   std::string edge_host_yaml;

@@ -47,6 +47,44 @@ TEST(HubDirectory, HoldsAHubAndCredentialsOfAHostThatBelongTogether) {
   EXPECT_TRUE(ring.VerifyManifest(manifest).ok());
 }
 
+TEST(HubDirectory, AHubWithABrokerGivesItAndItsHostsWhatTheyNeed) {
+  FakeFileSystem files;
+  auto options = Options();
+  options.mqtt_endpoint = "mqtt.example.com:8883";
+  options.mqtt_listen = "0.0.0.0:8883";
+  ASSERT_TRUE(InitHub("/hub", options, files, kNow).ok());
+  const auto host = AddHost("/hub", "gw-1", "slicelet", files, kNow);
+  ASSERT_TRUE(host.ok()) << host.status();
+  const auto json = nlohmann::json::parse(*files.Read(host->credentials_path, kLimit));
+  EXPECT_EQ(json["mqtt"]["endpoint"], "mqtt.example.com:8883");
+  // The host's root key certifies both keys, each for its own use.
+  KeyRing envelope("plant-7", *HexDecode(json["rootKey"].get<std::string>()), "envelope");
+  KeyRing inbox("plant-7", *HexDecode(json["rootKey"].get<std::string>()), "inbox");
+  ASSERT_EQ(json["mqtt"]["keys"].size(), 2U);
+  v1::KeyCertificate first;
+  v1::KeyCertificate second;
+  ASSERT_TRUE(first.ParseFromString(*HexDecode(json["mqtt"]["keys"][0].get<std::string>())));
+  ASSERT_TRUE(second.ParseFromString(*HexDecode(json["mqtt"]["keys"][1].get<std::string>())));
+  EXPECT_TRUE(envelope.Add(first).ok());
+  EXPECT_FALSE(inbox.Add(first).ok());
+  EXPECT_TRUE(inbox.Add(second).ok());
+  // No host's name can be the hub's at the broker.
+  const std::string user = ReadCertificate(*files.Read("/hub/mqtt.crt", kLimit))->common_name;
+  EXPECT_FALSE(CheckDnsLabel("host", user).ok());
+  const std::string access = *files.Read("/hub/mosquitto/mosquitto.acl", kLimit);
+  EXPECT_NE(access.find("user " + user + "\n"), std::string::npos);
+  EXPECT_NE(access.find("pattern write slicelet/v1/plant-7/h/%u/up\n"), std::string::npos);
+  EXPECT_NE(files.Read("/hub/mosquitto/mosquitto.conf", kLimit)->find("require_certificate true"),
+            std::string::npos);
+  EXPECT_NE(files.Read("/hub/provider.yaml", kLimit)->find("broker: \"mqtt.example.com:8883\""),
+            std::string::npos);
+
+  options.mqtt_endpoint = "mqtt.example.com";
+  const auto bad = InitHub("/other", options, files, kNow);
+  EXPECT_EQ(bad.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_NE(std::string(bad.message()).find("\"mqtt.example.com\""), std::string::npos);
+}
+
 TEST(HubDirectory, NeverOverwritesKeys) {
   FakeFileSystem files;
   ASSERT_TRUE(InitHub("/hub", Options(), files, kNow).ok());

@@ -5,6 +5,7 @@
 #include "common/log/log.h"
 #include "provider/fleet/fleet_status.h"
 #include "provider/hub/hub_impl.h"
+#include "provider/translate/translate.h"
 
 namespace slicelet::provider {
 namespace {
@@ -215,8 +216,9 @@ bool Hub::Impl::IsHeard(const Pod& pod) {
 }
 
 void Hub::Impl::Summarize(Pod& pod) {
-  v1::Workload workload;
-  if (!workload.ParseFromString(pod.workload->bytes)) return;
+  const auto parsed = ParseDeployment(pod.workload->role, pod.workload->bytes);
+  if (!parsed) return;
+  const v1::Workload& workload = *parsed;
   std::vector<FleetInstance> instances;
   for (const auto& [id, instance] : pod.instances) {
     if (!instance.targeted) continue;

@@ -64,6 +64,8 @@ class Edge:
         for path in (self.shared, self.agent_directory, self.logs):
             path.mkdir(parents=True, exist_ok=True)
         self.plane = ControlPlane(self.directory / "plane", kcm_flags)
+        # How the host reaches its hub: grpc or mqtt.
+        self.link_kind = os.environ.get("SLICELET_LINK", "grpc")
         self.programs = {}
         self.link = None
 
@@ -75,20 +77,28 @@ class Edge:
         kubectl = self.kubectl("")
         kubectl("apply", "-f", ROOT / "charts" / "slicelet-hub" / "crds")
         kubectl("apply", "-f", ROOT / "samples" / "cluster")
-        agents_port, = free_ports(1)
+        agents_port, broker_port = free_ports(2)
+        over_mqtt = self.link_kind == "mqtt"
+        link_port = self.link_port(broker_port if over_mqtt else agents_port)
+        # Over MQTT only the way to the broker breaks; tunnels are dialled directly.
+        endpoint = f"127.0.0.1:{agents_port if over_mqtt else link_port}"
+        self.broker_options = ["--mqtt-endpoint", f"127.0.0.1:{link_port}",
+                               "--mqtt-listen", f"127.0.0.1:{broker_port}"] if over_mqtt else []
         self.slicectl("hub", "init", "--dir", self.hub_directory, "--name", self.hub,
-                      "--agent-endpoint", f"127.0.0.1:{self.link_port(agents_port)}", "--agent-listen", f"127.0.0.1:{agents_port}",
+                      "--agent-endpoint", endpoint, "--agent-listen", f"127.0.0.1:{agents_port}", *self.broker_options,
                       "--shim-address", "127.0.0.1", "--shim-port", consecutive_ports(10), "--shim-ports", 10,
                       "--kubeconfig", "REPLACED", configured=False)
         self.own_credentials(kubectl)
         self.tune({"provider": {"orphanConfirm": "3s", "heartbeat": "2s", "resumeGrace": "3s"},
                    "shim": {"referentRefresh": "3s", "leaderLease": "5s"}})
+        if over_mqtt:
+            self.tune_broker(broker_port)
         made = self.slicectl("host", "add", self.host, "--dir", self.hub_directory, configured=False)
         kubectl("apply", "-f", "-", stdin=made[made.index("apiVersion:"):])
         self._agent_configuration()
         for name, command in self.commands().items():
             self.programs[name] = Program(name, command, self.logs)
-        for name in ("provider", "shim", "agent"):
+        for name in self.programs:
             self.programs[name].start()
         wait_until("the node is Ready", self.ready_node, timeout=60)
         return self
@@ -108,13 +118,15 @@ class Edge:
     def containerd_directory(self):
         return self.directory / "c"
 
-    def link_port(self, agents_port):
-        """Where agents dial: a proxy, so that a test can break the link."""
-        self.link = FaultProxy(("127.0.0.1", agents_port))
+    def link_port(self, port):
+        """Where agents dial provider or broker: a proxy, so that a test can break the link."""
+        self.link = FaultProxy(("127.0.0.1", port))
         return self.link.port
 
     def commands(self):
+        broker = {"broker": ["/usr/sbin/mosquitto", "-c", self.hub_directory / "mosquitto" / "mosquitto.conf"]}
         return {
+            **(broker if self.link_kind == "mqtt" else {}),
             "provider": [self.binary("slicelet-provider"), "--config", self.hub_directory / "provider.yaml"],
             "shim": [self.binary("slicelet-shim"), "--config", self.hub_directory / "shim.yaml"],
             "agent": [self.binary("slicelet-agent"), "--host", self.agent_directory / "host.json",
@@ -122,10 +134,18 @@ class Edge:
         }
 
     def binary(self, name):
-        for path in (self.bin / name, *self.bin.glob(f"*/app/{name}"), self.bin / "cli" / name):
+        for path in (self.bin / name, *self.bin.glob(f"*/app/{name}"), self.bin / "cli" / name,
+                     self.bin / "common" / "mqtt" / name):
             if path.is_file():
                 return path
         raise AssertionError(f"no {name} below {self.bin}: build the release preset first")
+
+    def tune_broker(self, port):
+        """The provider reaches the broker directly; and the broker may read what a test's root wrote."""
+        settings = yaml.safe_load((self.hub_directory / "provider.yaml").read_text())
+        self.tune({"provider": {"mqtt": {**settings["mqtt"], "broker": f"127.0.0.1:{port}"}}, "shim": {}})
+        with open(self.hub_directory / "mosquitto" / "mosquitto.conf", "a") as conf:
+            conf.write("user root\n")
 
     def own_credentials(self, kubectl):
         """Each program gets the service account that an installation would give it, not the administrator's."""
@@ -153,7 +173,9 @@ class Edge:
         directory = directory or self.agent_directory
         shutil.copy(self.hub_directory / "hosts" / f"{host or self.host}.slicelet", directory / "host.json")
         (directory / "boot_id").write_text("boot-1\n")
+        link = {"kind": "mqtt", "module": str(self.binary("slicelet-mqtt.so"))} if self.link_kind == "mqtt" else {}
         (directory / "agent.json").write_text(json.dumps({
+            "link": link,
             "runtimeSocket": str((containerd or self.containerd_directory) / "containerd.sock"),
             "root": str(directory / "state"),
             "logRoot": str(directory / "pods"),
@@ -219,7 +241,8 @@ class Edge:
         """An agent of another hub that claims to be our host and dials our provider."""
         other = self.directory / "other-hub"
         self.slicectl("hub", "init", "--dir", other, "--name", self.hub, "--agent-endpoint",
-                      f"127.0.0.1:{self.link.port}", "--agent-listen", "127.0.0.1:1", configured=False)
+                      f"127.0.0.1:{self.link.port}", "--agent-listen", "127.0.0.1:1", *self.broker_options,
+                      configured=False)
         self.slicectl("host", "add", self.host, "--dir", other, configured=False)
         settings = json.loads((self.agent_directory / "agent.json").read_text())
         settings["root"] = str(self.directory / "stranger")

@@ -49,7 +49,10 @@ class FakeBroker {
   /// This many of the next messages are lost.
   void DropNext(int messages) { drop_next_ = messages; }
   /// Delivery of messages stops, and goes on.
-  void Hold(bool hold) { hold_ = hold; }
+  void Hold(bool hold) {
+    hold_ = hold;
+    for (const auto& [id, session] : sessions_) Flush(id);
+  }
 
   // ---- Somebody with the broker's full rights ----
 
