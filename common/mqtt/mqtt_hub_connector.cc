@@ -108,6 +108,7 @@ class HostPipe : public MessagePipe<v1::HostMessage, v1::HubMessage> {
     if (!writer_ || writer_->session() != message.session()) {
       writer_.emplace(Route(), *shared_->signer, message.session());
       reader_.BeginSession(message.session());
+      welcomed_ = false;
       hub_time_.reset();
       again_.Cancel();
     }
@@ -150,7 +151,7 @@ class HostPipe : public MessagePipe<v1::HostMessage, v1::HubMessage> {
 
   void OnMessage(const MqttMessage& message) {
     if (message.payload.empty()) return;  // a retained one was cleared
-    if (message.topic == shared_->topics.Hub()) return OnAnnouncement(message.payload);
+    if (message.topic == shared_->topics.Hub()) return OnAnnouncement(message.payload, message.retained);
     const std::string leaf = shared_->topics.Parse(message.topic).leaf;
     const auto channel = leaf == "desired" ? v1::CHANNEL_DESIRED
                          : leaf == "down"  ? v1::CHANNEL_DOWN
@@ -170,6 +171,7 @@ class HostPipe : public MessagePipe<v1::HostMessage, v1::HubMessage> {
     }
     if (opened.has_welcome()) {
       HubTime(opened.welcome().hub_time());
+      welcomed_ = true;
       incarnation_ = opened.welcome().incarnation().empty() ? incarnation_ : opened.welcome().incarnation();
     } else if (opened.has_heartbeat_ack()) {
       HubTime(opened.heartbeat_ack().hub_time());
@@ -177,7 +179,7 @@ class HostPipe : public MessagePipe<v1::HostMessage, v1::HubMessage> {
     Deliver(std::move(opened));
   }
 
-  void OnAnnouncement(const std::string& payload) {
+  void OnAnnouncement(const std::string& payload, bool retained) {
     v1::HubAnnouncement announcement;
     if (payload.size() > kMaxEnvelopeBytes || !announcement.ParseFromString(payload)) {
       shared_->log.faults().Count(EnvelopeFault::kMalformed);
@@ -194,7 +196,9 @@ class HostPipe : public MessagePipe<v1::HostMessage, v1::HubMessage> {
     }
     shared_->announced = body->started();
     if (!body->online()) return LogInfo("the hub left the broker", {{"host", shared_->options.host}});
-    const bool anew = !incarnation_.empty() && incarnation_ != body->incarnation();
+    // One that came to the broker after us has not heard our Birth.
+    const bool unheard = !retained && !welcomed_;
+    const bool anew = unheard || (!incarnation_.empty() && incarnation_ != body->incarnation());
     incarnation_ = body->incarnation();
     if (!anew || !born_ || again_.armed()) return;
     // As if the hub had answered our Birth with a floor that it must exceed.
@@ -252,6 +256,7 @@ class HostPipe : public MessagePipe<v1::HostMessage, v1::HubMessage> {
   std::deque<v1::HostMessage> waiting_;
   bool connected_ = false;
   bool born_ = false;
+  bool welcomed_ = false;
   std::string incarnation_;
   std::optional<std::int64_t> hub_time_;
   MonotonicTime hub_time_heard_{};

@@ -292,6 +292,22 @@ TEST_F(MqttLinkTest, AHubThatBeginsAnewIsTold) {
   EXPECT_NE(host_.received.back().welcome().incarnation(), host_.received.front().welcome().incarnation());
 }
 
+TEST_F(MqttLinkTest, AHubThatComesAfterItsHostIsNotKeptWaiting) {
+  acceptor_.reset();
+  loop_.Advance(seconds(10));
+  broker_.Start(/*remembers=*/false);
+  host_.Connect();
+  host_.Birth(5);
+  loop_.Advance(seconds(1));
+  StartHub();
+  loop_.Advance(seconds(3));
+  EXPECT_EQ(host_.received.back().welcome().session_floor(), 5U);
+  host_.Birth(6);
+  loop_.Advance(seconds(1));
+  EXPECT_EQ(host_.received.back().session(), 6U);
+  EXPECT_EQ(host_.Count(IsWelcome), 2);
+}
+
 TEST_F(MqttLinkTest, AHubThatOnlyLostItsBrokerKeepsItsHosts) {
   Join(host_, 5);
   broker_.Cut("slicelet_hub-hub-1");
