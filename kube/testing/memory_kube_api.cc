@@ -9,13 +9,16 @@ class MemoryApiServer::TrackedWatch : public ClusterWatch {
  public:
   template <typename... Args>
   explicit TrackedWatch(MemoryApiServer& server, Args&&... args)
-      : ClusterWatch(server.cluster_, server.loop_, std::forward<Args>(args)...), server_(server) {
-    server_.watches_.insert(this);
+      : ClusterWatch(server.cluster_, server.loop_, std::forward<Args>(args)...),
+        server_(server),
+        number_(server.next_watch_++) {
+    server_.watches_.emplace(number_, this);
   }
-  ~TrackedWatch() override { server_.watches_.erase(this); }
+  ~TrackedWatch() override { server_.watches_.erase(number_); }
 
  private:
   MemoryApiServer& server_;
+  const std::uint64_t number_;
 };
 
 class MemoryApiServer::Api : public ClusterApi {
@@ -80,13 +83,13 @@ void MemoryApiServer::SetDown(bool down) {
 }
 
 void MemoryApiServer::BreakWatches(const absl::Status& status) {
-  for (TrackedWatch* watch : watches_) watch->End(status);
+  for (const auto& [number, watch] : watches_) watch->End(status);
 }
 
 void MemoryApiServer::SendBookmarks() {
   const auto watches = watches_;
-  for (TrackedWatch* watch : watches) {
-    if (watches_.count(watch) != 0) watch->SendBookmark();
+  for (const auto& [number, watch] : watches) {
+    if (watches_.count(number) != 0) watch->SendBookmark();
   }
 }
 

@@ -1,8 +1,8 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
-#include <set>
 #include <string>
 
 #include "kube/cluster/cluster_api.h"
@@ -67,7 +67,9 @@ class MemoryApiServer {
   MemoryCluster cluster_;
   Faults faults_;
   bool down_ = false;
-  std::set<TrackedWatch*> watches_;
+  /// By age: an order by address would differ from run to run.
+  std::map<std::uint64_t, TrackedWatch*> watches_;
+  std::uint64_t next_watch_ = 1;
 };
 
 }  // namespace slicelet::kube
