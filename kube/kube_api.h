@@ -54,6 +54,8 @@ struct DeleteOptions {
   /// Precondition; empty for none.
   std::string uid;
   std::optional<std::int64_t> grace_seconds;
+  /// Precondition; empty for none.
+  std::string resource_version{};
 };
 
 enum class WatchEventType { kAdded, kModified, kDeleted, kBookmark };

@@ -261,6 +261,10 @@ absl::Status MemoryCluster::Delete(const User& user, const ObjectRef& ref, const
     return Conflict(ref, "Precondition failed: UID in precondition: " + options.uid +
                              ", UID in object meta: " + UidOf(*before));
   }
+  if (!options.resource_version.empty() && options.resource_version != ResourceVersionOf(*before)) {
+    return Conflict(ref, "Precondition failed: ResourceVersion in precondition: " + options.resource_version +
+                             ", ResourceVersion in object meta: " + ResourceVersionOf(*before));
+  }
   std::int64_t grace = 0;
   if (ref.resource == kPods && !TextAt(*before, {"spec", "nodeName"}).empty() && !IsTerminal(*before)) {
     const std::int64_t own = IntegerAt(*before, {"spec", "terminationGracePeriodSeconds"}, 30);

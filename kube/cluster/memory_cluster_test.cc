@@ -81,8 +81,10 @@ TEST_F(MemoryClusterTest, StatusPatchOfAnotherUidIsUnprocessable) {
   const auto patched = cluster.Patch("admin", {kPods, "shop", "a", "status"}, PatchType::kStrategicMerge,
                                      {{"metadata", {{"uid", "other"}}}, {"status", {{"phase", "Running"}}}});
   EXPECT_TRUE(absl::IsFailedPrecondition(patched.status())) << patched.status();
-  const auto deleted = cluster.Delete("admin", {kPods, "shop", "a", ""}, {"other", std::nullopt});
+  const auto deleted = cluster.Delete("admin", {kPods, "shop", "a", ""}, {.uid = "other"});
   EXPECT_TRUE(absl::IsAborted(deleted)) << deleted;
+  const auto older = cluster.Delete("admin", {kPods, "shop", "a", ""}, {.uid = "", .resource_version = "1"});
+  EXPECT_TRUE(absl::IsAborted(older)) << older;
 }
 
 TEST_F(MemoryClusterTest, DeletionIsGracefulAndCanOnlyBeShortened) {

@@ -160,6 +160,8 @@ class HttpKubeApi : public KubeApi {
   void Delete(const ObjectRef& ref, const DeleteOptions& options, StatusCallback done) override {
     Json body = {{"kind", "DeleteOptions"}, {"apiVersion", "v1"}};
     if (!options.uid.empty()) body["preconditions"]["uid"] = options.uid;
+    if (!options.resource_version.empty())
+      body["preconditions"]["resourceVersion"] = options.resource_version;
     if (options.grace_seconds.has_value()) body["gracePeriodSeconds"] = *options.grace_seconds;
     Call({"DELETE", ObjectPath(ref), "application/json", DumpJson(body), ""},
          [done = std::move(done)](const absl::StatusOr<Json>& answer) { done(answer.status()); });

@@ -103,6 +103,29 @@ TEST_F(PodSyncTest, ARestoredClusterIsNoEvidence) {
   EXPECT_LE(last_synced_.list_resource_version(), before);
 }
 
+TEST_F(PodSyncTest, ADeletionThatARestoreUndidIsNotFinished) {
+  const std::string uid = MakePod("web");
+  Take();
+  Report(Running(uid));
+  const auto snapshot = server_.cluster().TakeSnapshot();
+  Delete("web");
+  EXPECT_THAT(Take(), ElementsAre("stop web 30"));
+  server_.Restore(snapshot);
+  // The last word comes before the shim has seen the restored state.
+  v1::PodGone gone;
+  gone.set_uid(uid);
+  *gone.mutable_last() = Stopped(uid);
+  pods_->OnGone(gone);
+  loop_.Advance(std::chrono::seconds(5));
+  EXPECT_FALSE(Pod("web").is_null()) << "nobody deleted it, as far as this cluster knows";
+  EXPECT_THAT(Take(), testing::Contains("apply web"));
+
+  Delete("web");
+  loop_.RunReady();
+  Gone(uid);
+  EXPECT_TRUE(Pod("web").is_null());
+}
+
 TEST_F(PodSyncTest, AnUnsyncedListTellsNothing) {
   Take();
   server_.faults().before = [](const kube::KubeCall& call) {

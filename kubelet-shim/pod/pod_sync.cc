@@ -92,7 +92,11 @@ void PodSync::OnList(std::vector<kube::Json> items, const std::string& version) 
   DropMissing(items, went_back);
   for (auto& pod : items) {
     const auto it = workers_.find(PodUid(kube::UidOf(pod)));
-    if (it == workers_.end()) {
+    if (it != workers_.end() && kube::BeingDeleted(it->second->pod()) && !kube::BeingDeleted(pod)) {
+      // Restored as it was before its deletion: whatever was under way counts no more.
+      workers_.erase(it);
+      Add(std::move(pod));
+    } else if (it == workers_.end()) {
       Add(std::move(pod));
     } else {
       tolerations_.OnPod(pod);

@@ -71,7 +71,8 @@ void StatusWriter::OnPatched(const kube::Json& sent, absl::StatusOr<kube::Json> 
 
 void StatusWriter::SendDelete() {
   busy_ = true;
-  api_->Delete({kube::kPods, ns_, name_, ""}, {.uid = uid_, .grace_seconds = 0},
+  api_->Delete({kube::kPods, ns_, name_, ""},
+               {.uid = uid_, .grace_seconds = 0, .resource_version = handler_.resource_version()},
                lifetime_.Guard([this](const absl::Status& status) {
                  busy_ = false;
                  if (status.ok()) {

@@ -23,6 +23,8 @@ class StatusWriter {
     std::function<kube::Json()> patch;
     /// The API server answered with this newer object.
     std::function<void(kube::Json)> on_object;
+    /// Of the newest API object.
+    std::function<std::string()> resource_version;
   };
 
   /// `pod` names the object; its uid is the precondition of everything.
@@ -31,7 +33,8 @@ class StatusWriter {
 
   /// Something changed: writes, if there is anything to write.
   void Update();
-  /// As soon as the status is as it should be, removes the object (grace 0, uid precondition). Once.
+  /// As soon as the status is as it should be, removes the object (grace 0). Once. Preconditions are uid and
+  /// resource version: a server that was restored may show it as it was before anybody deleted it.
   void Delete();
 
  private:
