@@ -156,6 +156,39 @@ TEST_F(HubTest, ASecretTravelsSealedAndOnceForAllRestarts) {
   EXPECT_NE(host_.Find("u1")->blobs(0).digest(), blob.digest());
 }
 
+TEST_F(HubTest, ContentThatCameAheadOfItsPodOutlivesAList) {
+  ConnectAll();
+  v1::ShimMessage settings;
+  v1::ReferentApply& referent = *settings.mutable_referent_apply();
+  referent.set_kind("ConfigMap");
+  referent.set_namespace_("ns");
+  referent.set_name("settings");
+  referent.mutable_content()->add_files()->set_key("a");
+  Say(settings);
+  // Another node's list may come between the content and the pod that needs it.
+  Synced({});
+  const kube::Json volume = {
+      {"spec",
+       {{"volumes", kube::Json::array({{{"name", "v"}, {"configMap", {{"name", "settings"}}}}})},
+        {"containers", kube::Json::array({{{"name", "main"},
+                                           {"image", "docker.io/library/app:1"},
+                                           {"volumeMounts",
+                                            kube::Json::array({{{"name", "v"}, {"mountPath", "/s"}}})}}})}}}};
+  Say(ApplyOf(PodJson("u1", volume), {"configmap/settings"}));
+  ASSERT_NE(host_.Find("u1"), nullptr);
+  EXPECT_EQ(host_.Find("u1")->blobs_size(), 1);
+
+  // The next shim does not need it any more.
+  host_.ReportGone("u1");
+  Stop("u1", 0);
+  host_.ReportGone("u1");
+  ConnectShim();
+  Synced({});
+  Synced({"u2"});
+  Say(ApplyOf(PodJson("u2", volume), {"configmap/settings"}));
+  EXPECT_EQ(host_.Find("u2"), nullptr) << "its content has to come again";
+}
+
 TEST_F(HubTest, ATokenChangesNoGenerationAndComesAgainOnRequest) {
   ConnectAll();
   Apply("u1");

@@ -282,6 +282,7 @@ void PodBook::Forget(const PodUid& uid) {
 }
 
 void PodBook::ForgetShown() {
+  referents_.Outdate();
   for (auto& [uid, pod] : pods_) pod.shown = false;
 }
 

@@ -46,7 +46,7 @@ class PodBook {
   /// Nodes whose pods refer to it, or are made of it; empty when nothing changed.
   std::set<NodeName> ApplyReferent(const v1::ReferentApply& referent);
   void DeleteReferent(const v1::ReferentDelete& referent) { referents_.Delete(referent); }
-  /// Forgets content that no pod refers to.
+  /// Forgets content of former shim sessions that no pod refers to.
   void DropUnusedReferents();
   [[nodiscard]] const Referents& referents() const { return referents_; }
 

@@ -38,8 +38,13 @@ const Referents::Referent* Referents::Find(const std::string& ns, const ContentI
   return it == referents_.end() ? nullptr : &it->second;
 }
 
+void Referents::Outdate() {
+  for (auto& [key, referent] : referents_) referent.fresh = false;
+}
+
 void Referents::Retain(const std::set<std::pair<std::string, ContentId>>& used) {
-  std::erase_if(referents_, [&used](const auto& entry) { return used.count(entry.first) == 0; });
+  std::erase_if(referents_,
+                [&used](const auto& entry) { return !entry.second.fresh && used.count(entry.first) == 0; });
 }
 
 }  // namespace slicelet::provider

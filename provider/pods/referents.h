@@ -16,6 +16,8 @@ class Referents {
     /// A serialized FileSet, sorted by key.
     std::string content;
     bool secret = false;
+    /// The present shim sent it, maybe just ahead of the pod that needs it.
+    bool fresh = true;
   };
 
   /// True when the content is new or changed. Kinds that no pod can refer to by content id are ignored.
@@ -24,7 +26,9 @@ class Referents {
   bool Delete(const v1::ReferentDelete& referent);
   [[nodiscard]] const Referent* Find(const std::string& ns, const ContentId& content) const;
 
-  /// Drops those that are not among `used` (namespace, content id).
+  /// The shim that sent them is gone; the next one sends again what it needs.
+  void Outdate();
+  /// Drops those that are neither fresh nor among `used` (namespace, content id).
   void Retain(const std::set<std::pair<std::string, ContentId>>& used);
 
  private:
