@@ -1,6 +1,9 @@
 #include "edge-agent/pod/pod_plan.h"
 
 #include <algorithm>
+#ifdef SLICELET_PLANTS
+#include "tests/sim/plants.h"
+#endif
 
 namespace slicelet::agent {
 
@@ -308,6 +311,9 @@ class Planner {
     if (record == nullptr || record->image() == container.image() || (init && !container.sidecar())) return;
     // Pull first: the old one serves until the new image is there.
     if (!ImageReady(container, model)) return;
+#ifdef SLICELET_PLANTS
+    if (sim::Planted(sim::Plant::kStartBesideRunning)) return plan_.starts.push_back(container.name());
+#endif
     const Duration grace =
         std::max<Duration>(seconds(pod_.workload.termination_grace_seconds()), kMinimumGrace);
     plan_.stops.push_back({container.name(), grace,

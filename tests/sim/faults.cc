@@ -232,6 +232,8 @@ void World::LieAboutGeneration(std::size_t host) {
   around_.host_link.Break(machine.id());
 }
 
+void World::ReplayManifest(std::size_t host, std::uint64_t pick) { this->host(host).ReplayManifest(pick); }
+
 void World::Heal() {
   around_.story.Tell("---- everything is repaired");
   const LinkFaults quiet{.min_delay = milliseconds(1), .max_delay = milliseconds(20)};

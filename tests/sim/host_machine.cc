@@ -45,6 +45,8 @@ class ForgetfulStore : public agent::AgentStore {
   agent::AgentStore& inner_;
 };
 
+constexpr std::size_t kMostOverheard = 8;
+
 std::size_t NumberOf(const std::string& id) { return static_cast<std::size_t>(id.back() - '0'); }
 
 Generation FromProto(const v1::Generation& generation) { return {generation.epoch(), generation.number()}; }
@@ -276,7 +278,25 @@ std::vector<v1::HostMessage> HostMachine::OnSend(v1::HostMessage message) {
 std::vector<v1::HubMessage> HostMachine::OnReceive(v1::HubMessage message) {
   if (struck_) return {};
   if (around_.plant == Plant::kRestartOnDigestChange) RestartOnNewDigests(message);
-  return {std::move(message)};
+  std::vector<v1::HubMessage> out;
+  // What was heard before this message is old, unless nothing newer was ever said.
+  if (replay_ && overheard_.size() > 1) {
+    v1::HubMessage old;
+    old.set_session(message.session());
+    *old.mutable_desired() = overheard_[*replay_ % (overheard_.size() - 1)];
+    replay_.reset();
+    around_.story.Tell(id_ + ": an old manifest is played back");
+    out.push_back(std::move(old));
+  }
+  if (message.has_desired()) Overhear(message.desired());
+  out.insert(out.begin(), std::move(message));
+  return out;
+}
+
+void HostMachine::Overhear(const v1::Desired& desired) {
+  if (!overheard_.empty() && overheard_.back().manifest().manifest() == desired.manifest().manifest()) return;
+  overheard_.push_back(desired);
+  if (overheard_.size() > kMostOverheard) overheard_.pop_front();
 }
 
 void HostMachine::RestartOnNewDigests(const v1::HubMessage& message) {

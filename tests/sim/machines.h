@@ -1,5 +1,6 @@
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -88,6 +89,9 @@ class HostMachine {
   bool TakeStruck();
   /// The next Birth claims a Generation that nobody signed.
   void LieOnce() { lie_ = true; }
+  /// Somebody who recorded the link plays an old manifest to the agent, after the hub's next message. `pick`
+  /// chooses among those that were heard.
+  void ReplayManifest(std::uint64_t pick) { replay_ = pick; }
 
   /// After every step: what was accepted stays accepted, and two instances never run.
   void Check();
@@ -101,6 +105,7 @@ class HostMachine {
   /// What lay on a tmpfs is gone.
   void WipeMemory(const std::string& directory);
   void RestartOnNewDigests(const v1::HubMessage& message);
+  void Overhear(const v1::Desired& desired);
 
   Surroundings& around_;
   const std::string id_;
@@ -125,6 +130,9 @@ class HostMachine {
   /// The store was lost once.
   bool forgot_ = false;
   std::optional<v1::StatusReport> held_report_;
+  /// Manifests as they came over the link, the oldest first.
+  std::deque<v1::Desired> overheard_;
+  std::optional<std::uint64_t> replay_;
   std::unique_ptr<Process> process_;
 };
 

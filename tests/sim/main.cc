@@ -2,10 +2,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <chrono>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
+#include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "common/log/log.h"
@@ -14,50 +17,94 @@
 namespace slicelet::sim {
 namespace {
 
+constexpr char kHelp[] =
+    R"(slicelet-sim plays random schedules of faults against all domain code of shim, provider and three agents,
+in one process on virtual time, and checks the invariants of docs/architecture.md after every step.
+
+Usage: slicelet-sim [--first N] [--schedules N | --long] [--jobs N]
+       slicelet-sim --seed N [--plant NAME]
+       slicelet-sim --plants | --plant NAME [--first N]
+
+  --schedules N  play so many schedules, one per seed (2000)
+  --long         play 100000
+  --first N      the first seed (1)
+  --jobs N       in so many processes (one per CPU)
+  --seed N       replay this one exactly and print its story
+  --plants       plant every known bug in turn; each has to be found within 30 s of CPU
+  --plant NAME   only this one, by its name or number; with --seed print the story of one schedule with it
+  --help         this text
+
+Examples:
+  slicelet-sim                                  what CI runs
+  slicelet-sim --first 5001 --schedules 500     other seeds
+  slicelet-sim --seed 4711                      the story of one
+  slicelet-sim --plants                         can it fail at all?
+  slicelet-sim --plant lose-tombstone --seed 40 how a planted bug shows
+
+Exit status: 0 all is well, 1 an invariant was broken or a planted bug not found, 2 wrong use.
+Planted bugs:
+)";
+
 constexpr int kUsage = 2;
 constexpr int kMaxReported = 10;
-/// A planted bug has to be found in this time.
+constexpr std::uint64_t kSchedules = 2'000;
+constexpr std::uint64_t kLongSchedules = 100'000;
+/// One in so many schedules is played twice: a seed that is not replayed exactly is worth nothing.
+constexpr std::uint64_t kPlayedTwice = 50;
+/// A planted bug has to be found in this time of CPU.
 constexpr double kPlantSeconds = 30;
 
 struct Options {
-  std::uint64_t seed = 1;
-  std::uint64_t schedules = 1;
-  int jobs = 1;
-  bool story = false;
+  std::uint64_t first = 1;
+  std::uint64_t schedules = kSchedules;
+  int jobs = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  std::optional<std::uint64_t> seed;
   bool all_plants = false;
-  std::string plant;
+  std::optional<Plant> plant;
 };
 
-double Seconds(std::chrono::steady_clock::time_point since) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - since).count();
-}
+/// Of CPU: a busy machine must not decide whether a bug is found.
+double Seconds(std::clock_t since) { return static_cast<double>(std::clock() - since) / CLOCKS_PER_SEC; }
 
 int Fail(const std::string& message) {
-  std::fprintf(stderr, "slicelet-sim: %s\n", message.c_str());
+  std::fprintf(stderr, "slicelet-sim: %s; see --help\n", message.c_str());
   return kUsage;
 }
 
+int Help() {
+  std::fputs(kHelp, stdout);
+  for (const PlantInfo& info : AllPlants()) {
+    std::printf("  %2d %-24s %s\n", static_cast<int>(info.plant), info.name.c_str(), info.what.c_str());
+  }
+  return 0;
+}
+
 void PrintFailure(std::uint64_t seed, const Outcome& outcome) {
-  std::printf("seed %llu FAILED %s\n  replay: slicelet-sim --seed %llu --story\n",
+  std::printf("seed %llu FAILED %s\n  replay: slicelet-sim --seed %llu\n",
               static_cast<unsigned long long>(seed), outcome.violation.c_str(),
               static_cast<unsigned long long>(seed));
   std::fflush(stdout);
 }
 
 /// Plays every `stride`-th seed of the range; returns how many failed.
-int PlayRange(const Options& options, int first, int stride) {
+int PlayRange(const Options& options, int job, int stride) {
   int failed = 0;
   std::uint64_t steps = 0, played = 0;
-  const auto start = std::chrono::steady_clock::now();
-  for (std::uint64_t n = first; n < options.schedules; n += stride) {
-    const Outcome outcome = Play(options.seed + n, Plant::kNone, false);
+  const std::clock_t start = std::clock();
+  for (std::uint64_t n = job; n < options.schedules; n += stride) {
+    Outcome outcome = Play(options.first + n, Plant::kNone, false);
+    if (n % kPlayedTwice == 0 && outcome.passed &&
+        Play(options.first + n, Plant::kNone, false).fingerprint != outcome.fingerprint) {
+      outcome.passed = false;
+      outcome.violation = "is not the same when it is played again";
+    }
     ++played;
     steps += outcome.steps;
     if (outcome.passed) continue;
-    if (++failed <= kMaxReported) PrintFailure(options.seed + n, outcome);
+    if (++failed <= kMaxReported) PrintFailure(options.first + n, outcome);
   }
   if (played > 0) {
-    std::printf("%llu schedules, %d failed, %llu events each on average, %.1f ms each\n",
+    std::printf("%llu schedules, %d failed, %llu events and %.1f ms of CPU each on average\n",
                 static_cast<unsigned long long>(played), failed,
                 static_cast<unsigned long long>(steps / played),
                 Seconds(start) * 1'000 / static_cast<double>(played));
@@ -83,29 +130,29 @@ int PlaySchedules(const Options& options) {
   return result;
 }
 
-int TellStory(const Options& options) {
-  const Plant plant = options.plant.empty() ? Plant::kNone : FindPlant(options.plant).value();
-  const Outcome outcome = Play(options.seed, plant, true);
+int TellStory(std::uint64_t seed, Plant plant) {
+  SetLogLevel(LogLevel::kInfo);
+  const Outcome outcome = Play(seed, plant, true);
   for (const std::string& line : outcome.story) std::printf("%s\n", line.c_str());
-  std::printf("seed %llu: %s; %d pods, %d faults, %llu events\n",
-              static_cast<unsigned long long>(options.seed), outcome.passed ? "passed" : "FAILED",
-              outcome.pods, outcome.faults, static_cast<unsigned long long>(outcome.steps));
+  std::printf("seed %llu: %s; %d pods, %d faults, %llu events\n", static_cast<unsigned long long>(seed),
+              outcome.passed ? "passed" : "FAILED", outcome.pods, outcome.faults,
+              static_cast<unsigned long long>(outcome.steps));
   return outcome.passed ? 0 : 1;
 }
 
 /// True when some schedule finds the bug in time.
-bool FindsPlant(const PlantInfo& info, std::uint64_t seed) {
-  const auto start = std::chrono::steady_clock::now();
+bool FindsPlant(const PlantInfo& info, std::uint64_t first) {
+  const std::clock_t start = std::clock();
   for (std::uint64_t n = 0; Seconds(start) < kPlantSeconds; ++n) {
-    const Outcome outcome = Play(seed + n, info.plant, false);
+    const Outcome outcome = Play(first + n, info.plant, false);
     if (outcome.passed) continue;
-    std::printf("%d %-26s found by seed %llu after %.1f s: %s\n", static_cast<int>(info.plant),
-                info.name.c_str(), static_cast<unsigned long long>(seed + n), Seconds(start),
+    std::printf("%2d %-24s found by seed %llu after %.1f s: %s\n", static_cast<int>(info.plant),
+                info.name.c_str(), static_cast<unsigned long long>(first + n), Seconds(start),
                 outcome.violation.c_str());
     std::fflush(stdout);
     return true;
   }
-  std::printf("%d %-26s NOT FOUND within %.0f s: %s\n", static_cast<int>(info.plant), info.name.c_str(),
+  std::printf("%2d %-24s NOT FOUND within %.0f s: %s\n", static_cast<int>(info.plant), info.name.c_str(),
               kPlantSeconds, info.what.c_str());
   std::fflush(stdout);
   return false;
@@ -114,51 +161,55 @@ bool FindsPlant(const PlantInfo& info, std::uint64_t seed) {
 int FindPlants(const Options& options) {
   int missed = 0;
   for (const PlantInfo& info : AllPlants()) {
-    if (!options.plant.empty() && FindPlant(options.plant) != info.plant) continue;
-    if (!FindsPlant(info, options.seed)) ++missed;
+    if (options.plant && *options.plant != info.plant) continue;
+    if (!FindsPlant(info, options.first)) ++missed;
   }
   return missed == 0 ? 0 : 1;
 }
 
-bool ReadNumber(const char* text, std::uint64_t& out) {
-  char* end = nullptr;
-  out = std::strtoull(text, &end, 10);
-  return *text != '\0' && *end == '\0';
+bool ReadNumber(const std::string& text, std::uint64_t& out) {
+  if (text.empty() || text.find_first_not_of("0123456789") != std::string::npos || text.size() > 18)
+    return false;
+  out = std::stoull(text);
+  return true;
 }
 
 int Main(int argc, char** argv) {
   Options options;
   for (int i = 1; i < argc; ++i) {
     const std::string flag = argv[i];
-    std::uint64_t number = 0;
-    if (flag == "--story") {
-      options.story = true;
-    } else if (flag == "--plants") {
+    if (flag == "--help" || flag == "-h") return Help();
+    if (flag == "--plants") {
       options.all_plants = true;
-    } else if (flag == "--plant" && i + 1 < argc) {
-      options.plant = argv[++i];
-    } else if ((flag == "--seed" || flag == "--schedules" || flag == "--jobs") && i + 1 < argc) {
-      if (!ReadNumber(argv[++i], number)) return Fail(flag + " " + argv[i] + " is no number");
-      if (flag == "--seed")
-        options.seed = number;
-      else if (flag == "--schedules")
-        options.schedules = number;
-      else
-        options.jobs = static_cast<int>(number);
+      continue;
+    }
+    if (flag == "--long") {
+      options.schedules = kLongSchedules;
+      continue;
+    }
+    const bool number_wanted =
+        flag == "--seed" || flag == "--first" || flag == "--schedules" || flag == "--jobs";
+    if (!number_wanted && flag != "--plant") return Fail("unknown option " + flag);
+    if (i + 1 == argc) return Fail(flag + " wants a value");
+    const std::string value = argv[++i];
+    std::uint64_t number = 0;
+    if (number_wanted && !ReadNumber(value, number)) return Fail(flag + ": " + value + " is no number");
+    if (flag == "--plant") {
+      options.plant = FindPlant(value);
+      if (!options.plant) return Fail("--plant: there is no planted bug " + value);
+    } else if (flag == "--seed") {
+      options.seed = number;
+    } else if (flag == "--first") {
+      options.first = number;
+    } else if (flag == "--schedules") {
+      options.schedules = number;
     } else {
-      return Fail(
-          "what is " + flag +
-          "? Usage: slicelet-sim [--seed N] [--schedules N] [--jobs N] [--story] [--plant NAME | --plants]");
+      options.jobs = static_cast<int>(number);
     }
   }
-  if (!options.plant.empty() && !FindPlant(options.plant)) {
-    std::string names;
-    for (const PlantInfo& info : AllPlants()) names += " " + info.name;
-    return Fail("there is no plant " + options.plant + "; there are" + names);
-  }
-  SetLogLevel(options.story ? LogLevel::kInfo : LogLevel::kOff);
-  if (options.story) return TellStory(options);
-  if (options.all_plants || !options.plant.empty()) return FindPlants(options);
+  SetLogLevel(LogLevel::kOff);
+  if (options.seed) return TellStory(*options.seed, options.plant.value_or(Plant::kNone));
+  if (options.all_plants || options.plant) return FindPlants(options);
   return PlaySchedules(options);
 }
 

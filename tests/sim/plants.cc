@@ -21,6 +21,8 @@ const std::vector<PlantInfo>& AllPlants() {
       {Plant::kTrustUnprovedEpoch, "trust-unproved-epoch",
        "the provider believes a Generation that nobody proved"},
       {Plant::kRerunFinishedJob, "rerun-finished-job", "the agent forgets over a reboot what had finished"},
+      {Plant::kStartBesideRunning, "start-beside-running",
+       "the agent starts the new image while the former instance runs"},
   };
   return kAll;
 }

@@ -18,6 +18,7 @@ enum class Plant {
   kReportOutOfOrder = 7,
   kTrustUnprovedEpoch = 8,
   kRerunFinishedJob = 9,
+  kStartBesideRunning = 10,
 };
 
 struct PlantInfo {

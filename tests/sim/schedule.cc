@@ -15,6 +15,7 @@ using std::chrono::seconds;
 constexpr Duration kLength = minutes(8);
 constexpr int kFewestPods = 10;
 constexpr int kFewestFaults = 5;
+constexpr std::uint64_t kFewestEvents = 500;
 
 /// Draws one schedule.
 class Generator {
@@ -78,7 +79,7 @@ class Generator {
     const auto nth = static_cast<int>(1 + random_.Below(6));
     const auto point = static_cast<int>(random_.Below(3));
     const std::uint64_t pick = random_.Next() >> 1;
-    switch (random_.Below(24)) {
+    switch (random_.Below(25)) {
       case 0:
       case 1:
         return Add(at, [=](World& world) { world.KillAgent(host, down); });
@@ -133,6 +134,8 @@ class Generator {
         return Add(at, [=](World& world) {
           pick % 2 == 0 ? world.StopRuntime(host, down) : world.LoseRuntimeEvents(host, down);
         });
+      case 23:
+        return Add(at, [=](World& world) { world.ReplayManifest(host, pick); });
       default:
         return Add(at, [=](World& world) {
           pick % 2 == 0 ? world.KillSandbox(host, pick / 2) : world.LieAboutGeneration(host);
@@ -203,14 +206,20 @@ Outcome Play(std::uint64_t seed, Plant plant, bool told) {
   }
   if (!world.failed()) world.Run(schedule.length - now > Duration(0) ? schedule.length - now : Duration(0));
   if (!world.failed()) world.Settle();
+  if (told && world.failed()) world.TellAboutViolation();
   // The programs' ends are no part of the story.
   if (told) SetLogLevel(LogLevel::kOff);
   SetLogSink(nullptr);
+  if (!world.failed() &&
+      (schedule.pods < kFewestPods || schedule.faults < kFewestFaults || world.steps() < kFewestEvents)) {
+    world.around().story.Violate("too little happens to prove anything");
+  }
   Outcome outcome;
   outcome.passed = !world.failed();
   outcome.violation = world.story().violation().value_or("");
   outcome.story = world.story().lines();
   outcome.steps = world.steps();
+  outcome.fingerprint = world.fingerprint();
   outcome.pods = schedule.pods;
   outcome.faults = schedule.faults;
   return outcome;

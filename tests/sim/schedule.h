@@ -29,6 +29,7 @@ struct Outcome {
   std::string violation;
   std::vector<std::string> story;
   std::uint64_t steps = 0;
+  std::uint64_t fingerprint = 0;
   int pods = 0;
   int faults = 0;
 };

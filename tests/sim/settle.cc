@@ -62,19 +62,31 @@ void World::WaitUntilQuiet(bool strict) {
     what += "\n    and " + std::to_string(differences.size() - kShownDifferences) + " more";
   }
   if (differences.empty()) what += " it is never quiet for a minute";
-  for (const auto& object : around_.api.cluster().All(kube::kPods)) {
-    const auto about = [&](const std::string& one) {
-      return one.find(kube::UidOf(*object)) != std::string::npos;
-    };
-    if (std::none_of(differences.begin(), differences.end(), about)) continue;
-    around_.story.Tell("api: " + kube::NameOf(*object) + " is " + object->dump());
-    if (const auto* agent = HostOf(kube::TextAt(*object, {"spec", "nodeName"})).agent()) {
-      const auto* status = agent->pods().FindStatus(PodUid(kube::UidOf(*object)));
-      around_.story.Tell("host: " + kube::NameOf(*object) + " is " +
+  around_.story.Violate(what);
+}
+
+void World::TellAboutViolation() {
+  const std::string& what = around_.story.violation().value();
+  for (const auto& [uid, pod] : truth().pods()) {
+    if (what.find(uid) == std::string::npos) continue;
+    const auto object = around_.api.cluster().Peek(kube::kPods, pod.ns, pod.name);
+    around_.story.Tell("api: " + pod.name + " is " + (object == nullptr ? "gone" : object->dump()));
+    HostMachine& host = HostOf(pod.node);
+    if (host.agent() != nullptr) {
+      const auto* status = host.agent()->pods().FindStatus(PodUid(uid));
+      around_.story.Tell("agent: " + pod.name + " is " +
                          (status == nullptr ? "unknown" : status->ShortDebugString()));
     }
+    const auto record = host.store().records().find(PodUid(uid));
+    if (record != host.store().records().end())
+      around_.story.Tell("agent's store: " + record->second.ShortDebugString());
+    for (const auto& [id, state] : host.runtime().containers()) {
+      if (state.uid != uid) continue;
+      around_.story.Tell("runtime: " + id + " is " + state.container.name + ", attempt " +
+                         std::to_string(state.container.attempt) + ", phase " +
+                         std::to_string(static_cast<int>(state.container.phase)));
+    }
   }
-  around_.story.Violate(what);
 }
 
 void World::DecideOrphans() {

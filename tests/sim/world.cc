@@ -123,6 +123,8 @@ void World::Run(Duration time) {
 
 void World::AfterStep() {
   ++steps_;
+  fingerprint_ = fingerprint_ * 1'099'511'628'211ULL ^
+                 static_cast<std::uint64_t>(around_.loop.Now().time_since_epoch().count());
   if (around_.loop.Now() - second_began_ >= seconds(1)) {
     second_began_ = around_.loop.Now();
     steps_in_second_ = 0;

@@ -28,11 +28,16 @@ class World {
   /// decides about what is held, and it is compared again.
   void Settle();
 
+  /// Ends a story with what everybody knows of the pods that the violation names.
+  void TellAboutViolation();
+
   Surroundings& around() { return around_; }
   Truth& truth() { return *around_.truth; }
   [[nodiscard]] const Story& story() const { return around_.story; }
   [[nodiscard]] bool failed() const { return around_.story.violation().has_value(); }
   [[nodiscard]] std::uint64_t steps() const { return steps_; }
+  /// Of the moments of all steps: differs when a run is not the same as another one.
+  [[nodiscard]] std::uint64_t fingerprint() const { return fingerprint_; }
   [[nodiscard]] int pods_created() const { return pods_created_; }
 
   HostMachine& host(std::size_t n) { return *hosts_.at(n % hosts_.size()); }
@@ -74,6 +79,7 @@ class World {
   void KillContainer(std::size_t host, std::uint64_t pick);
   void KillSandbox(std::size_t host, std::uint64_t pick);
   void LieAboutGeneration(std::size_t host);
+  void ReplayManifest(std::size_t host, std::uint64_t pick);
 
  private:
   void AfterStep();
@@ -102,6 +108,7 @@ class World {
   bool epochs_may_change_ = false;
   std::map<std::string, std::uint64_t> epochs_;
   std::uint64_t steps_ = 0;
+  std::uint64_t fingerprint_ = 0;
   MonotonicTime second_began_{};
   int steps_in_second_ = 0;
   int pods_created_ = 0;
