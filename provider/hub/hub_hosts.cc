@@ -144,7 +144,7 @@ void Hub::Impl::SetTakes(HostState& host, bool takes, const std::string& reason,
   now.set_status(takes);
   now.set_reason(reason);
   now.set_message(why);
-  ReportNode(host);
+  ReportNodeOf(host);
   ReportWaiting(host);
 }
 

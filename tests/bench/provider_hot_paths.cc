@@ -20,7 +20,7 @@ void BM_TranslatePod(benchmark::State& state) {
   const Json pod = *ParseJson(bench::SamplePod());
   for (auto _ : state) {
     auto translated = Translate(pod, {});
-    benchmark::DoNotOptimize(SerializeWorkload(std::get<Translation>(translated).workload));
+    benchmark::DoNotOptimize(SerializeDeployment(std::get<Translation>(translated)));
   }
 }
 BENCHMARK(BM_TranslatePod);
@@ -33,7 +33,7 @@ void BM_SignManifest(benchmark::State& state) {
   BlobShelf shelf(store);
   const auto signer = MakeSignerFromSeed(std::string(32, 's'));
   const std::string workload =
-      SerializeWorkload(std::get<Translation>(Translate(*ParseJson(bench::SamplePod()), {})).workload);
+      SerializeDeployment(std::get<Translation>(Translate(*ParseJson(bench::SamplePod()), {})));
   Deployments deployments;
   for (int i = 0; i < state.range(0); ++i) {
     const std::string uid = "uid-" + std::to_string(i);

@@ -29,6 +29,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (std::find(keys.begin(), keys.end(), error.key) == keys.end() || error.message.empty()) std::abort();
   }
   if (terms.hosts < 1 || terms.hosts > FleetTerms::kMaxHosts) std::abort();
-  terms.min_ready.Met(1, 2, 3);
+  (void)terms.min_ready.Met(1, 2, 3);
   return 0;
 }
