@@ -56,8 +56,7 @@ PodWorker::PodWorker(PodContext& context, Json pod)
   writer_ = std::make_unique<StatusWriter>(
       context_.loop, context_.random, context_.api, pod_,
       StatusWriter::Handler{.patch = [this] { return MissingPatch(); },
-                            .on_object = [this](Json object) { OnObject(std::move(object)); },
-                            .resource_version = [this] { return kube::ResourceVersionOf(pod_); }});
+                            .on_object = [this](Json object) { OnObject(std::move(object)); }});
 }
 
 void PodWorker::Start() {

@@ -30,7 +30,7 @@ void StatusWriter::Update() {
   if (!patch.is_null() && patch != ignored_) {
     SendPatch(std::move(patch));
   } else if (delete_wanted_ && !deleted_) {
-    SendDelete();
+    CheckDeletion();
   }
 }
 
@@ -69,10 +69,22 @@ void StatusWriter::OnPatched(const kube::Json& sent, absl::StatusOr<kube::Json> 
   }
 }
 
-void StatusWriter::SendDelete() {
+void StatusWriter::CheckDeletion() {
+  busy_ = true;
+  api_->Get({kube::kPods, ns_, name_, ""}, lifetime_.Guard([this](const absl::StatusOr<kube::Json>& pod) {
+    busy_ = false;
+    if (absl::IsNotFound(pod.status())) return Abandon("gone");
+    if (!pod.ok()) return RetryLater(pod.status());
+    if (kube::UidOf(*pod) != uid_) return Abandon("another uid has its name");
+    if (!kube::BeingDeleted(*pod)) return Abandon("its deletion was undone");
+    SendDelete(kube::ResourceVersionOf(*pod));
+  }));
+}
+
+void StatusWriter::SendDelete(const std::string& resource_version) {
   busy_ = true;
   api_->Delete({kube::kPods, ns_, name_, ""},
-               {.uid = uid_, .grace_seconds = 0, .resource_version = handler_.resource_version()},
+               {.uid = uid_, .grace_seconds = 0, .resource_version = resource_version},
                lifetime_.Guard([this](const absl::Status& status) {
                  busy_ = false;
                  if (status.ok()) {
@@ -80,9 +92,8 @@ void StatusWriter::SendDelete() {
                    LogInfo("pod deleted", {{"namespace", ns_}, {"pod", name_}, {"uid", uid_}});
                  } else if (absl::IsNotFound(status)) {
                    Abandon("gone");
-                 } else if (absl::IsAborted(status) || absl::IsFailedPrecondition(status)) {
-                   CheckUid(status);
                  } else {
+                   // It may have changed: the next attempt looks again.
                    RetryLater(status);
                  }
                }));

@@ -23,8 +23,6 @@ class StatusWriter {
     std::function<kube::Json()> patch;
     /// The API server answered with this newer object.
     std::function<void(kube::Json)> on_object;
-    /// Of the newest API object.
-    std::function<std::string()> resource_version;
   };
 
   /// `pod` names the object; its uid is the precondition of everything.
@@ -33,14 +31,15 @@ class StatusWriter {
 
   /// Something changed: writes, if there is anything to write.
   void Update();
-  /// As soon as the status is as it should be, removes the object (grace 0). Once. Preconditions are uid and
-  /// resource version: a server that was restored may show it as it was before anybody deleted it.
+  /// As soon as the status is as it should be, removes the object (grace 0). Once, and only if it is still
+  /// being deleted: a server that was restored may show it as it was before that.
   void Delete();
 
  private:
   void SendPatch(kube::Json patch);
   void OnPatched(const kube::Json& sent, absl::StatusOr<kube::Json> result);
-  void SendDelete();
+  void CheckDeletion();
+  void SendDelete(const std::string& resource_version);
   /// 409 or 422: is it still the same pod?
   void CheckUid(const absl::Status& cause);
   void RetryLater(const absl::Status& cause);
