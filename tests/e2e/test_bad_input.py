@@ -26,6 +26,28 @@ def test_an_unknown_config_map_waits_and_says_so_until_it_exists(edge, kubectl):
     assert "found" in kubectl("logs", "needs")
 
 
+def test_a_container_whose_config_map_is_missing_waits_alone(edge, kubectl):
+    kubectl.apply(pod("two", args=["print", "main runs", "wait"], extra=[
+        {"name": "needy", "args": ["env", "X", "wait"],
+         "env": [{"name": "X", "valueFrom": {"configMapKeyRef": {"name": "later", "key": "x"}}}]}]))
+
+    def container(name):
+        statuses = kubectl.get("pod", "two")["status"].get("containerStatuses", [])
+        return next((s for s in statuses if s["name"] == name), {}).get("state", {})
+
+    wait_until("main runs", lambda: container("main").get("running"))
+    assert "main runs" in kubectl("logs", "two", "-c", "main")
+    waits = wait_until("needy waits", lambda: (w := container("needy").get("waiting", {})).get("reason") ==
+                       "CreateContainerConfigError" and w)
+    assert waits["message"] == 'configmap "later" not found'
+    wait_until("event", lambda: any(e["reason"] == "MandatoryConfigMapNotFound" for e in kubectl.events("two")))
+    started = container("main")["running"]["startedAt"]
+    kubectl("create", "configmap", "later", "--from-literal=x=found")
+    wait_until("both run", lambda: is_ready(kubectl.get("pod", "two")), timeout=90)
+    assert "found" in kubectl("logs", "two", "-c", "needy")
+    assert container("main")["running"]["startedAt"] == started, "the other container was not touched"
+
+
 def test_an_unknown_config_map_volume_is_a_failed_mount(edge, kubectl):
     kubectl.apply(pod("mounts", args=["wait"], mounts=[{"name": "v", "mountPath": "/v"}],
                       volumes=[{"name": "v", "configMap": {"name": "nowhere"}}]))
@@ -97,6 +119,26 @@ def test_a_caller_without_the_clusters_certificate_is_refused(edge, kubectl):
     assert edge.curl(url, certificate="kubelet-client") == 200
     assert edge.curl(url + "x", certificate="kubelet-client") == 404
     assert edge.curl(url, certificate="kubelet-client", method="POST") == 405
+
+
+def test_a_service_account_may_do_what_the_cluster_allows_it(edge, kubectl):
+    kubectl.apply(pod("watched", args=["print", "words", "wait"]))
+    wait_until("runs", lambda: is_ready(kubectl.get("pod", "watched")))
+    role = f"scraper-{kubectl.namespace}"
+    try:
+        kubectl("create", "serviceaccount", "scraper")
+        kubectl("create", "clusterrole", role, "--verb=get", "--resource=nodes/pods")
+        kubectl("create", "clusterrolebinding", role, f"--clusterrole={role}",
+                f"--serviceaccount={kubectl.namespace}:scraper")
+        scraper = kubectl("create", "token", "scraper").strip()
+        nobody = kubectl("create", "token", "default").strip()
+        pods, logs = f"{edge.kubelet_url()}/pods", f"{edge.kubelet_url()}/containerLogs/{kubectl.namespace}/watched/main"
+        wait_until("the binding counts", lambda: edge.curl(pods, token=scraper) == 200, timeout=90)
+        assert edge.curl(logs, token=scraper) == 403
+        assert edge.curl(pods, token=nobody) == 403
+        assert edge.curl(pods, token="made-up") == 401
+    finally:
+        kubectl("delete", "clusterrolebinding,clusterrole", role, "--ignore-not-found")
 
 
 def test_a_host_with_a_certificate_of_another_hub_is_refused(edge, kubectl):

@@ -300,8 +300,9 @@ class Edge:
         address = next(a["address"] for a in node["status"]["addresses"] if a["type"] == "InternalIP")
         return f"https://{address}:{node['status']['daemonEndpoints']['kubeletEndpoint']['Port']}"
 
-    def curl(self, url, certificate=None, method="GET"):
-        """The status code. `certificate`: none, the API server's ("kubelet-client"), or one of another authority."""
+    def curl(self, url, certificate=None, method="GET", token=None):
+        """The status code. `certificate`: none, the API server's ("kubelet-client"), or one of another authority.
+        `token`: a bearer token."""
         arguments = ["curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", "-X", method, "--max-time", "10"]
         if certificate == "other-ca":
             key, crt = self.directory / "other.key", self.directory / "other.crt"
@@ -311,6 +312,8 @@ class Edge:
         elif certificate:
             pki = self.plane.directory / "pki"
             arguments += ["--cert", pki / f"{certificate}.crt", "--key", pki / f"{certificate}.key"]
+        if token:
+            arguments += ["-H", f"Authorization: Bearer {token}"]
         # A server may also refuse a stranger's certificate in the handshake; that is as good as 401.
         code, out, _ = run([*arguments, url], check=False)
         return 401 if code in (35, 56) and certificate == "other-ca" else int(out)

@@ -1,0 +1,72 @@
+#include <gmock/gmock.h>
+#include <sys/wait.h>
+
+#include <array>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+namespace slicelet::cli {
+namespace {
+
+using testing::HasSubstr;
+
+struct Ended {
+  int code = -1;
+  /// Standard output and error.
+  std::string text;
+};
+
+Ended Slicectl(const std::string& arguments) {
+  Ended ended;
+  const std::string line = "SLICELET_CONFIG=/nowhere.yaml " SLICECTL " " + arguments + " 2>&1 </dev/null";
+  FILE* pipe = popen(line.c_str(), "r");
+  std::array<char, 4'096> buffer{};
+  for (std::size_t size = 0; (size = fread(buffer.data(), 1, buffer.size(), pipe)) > 0;) {
+    ended.text.append(buffer.data(), size);
+  }
+  ended.code = WEXITSTATUS(pclose(pipe));
+  return ended;
+}
+
+/// The names below "Subcommands:" of a help text.
+std::vector<std::string> Subcommands(const std::string& help) {
+  std::vector<std::string> names;
+  const auto begin = help.find("Subcommands:\n");
+  if (begin == std::string::npos) return names;
+  std::size_t at = help.find('\n', begin) + 1;
+  while (at < help.size() && help.compare(at, 2, "  ") == 0) {
+    const auto end = help.find('\n', at);
+    // Deeper lines go on with a description.
+    if (help[at + 2] != ' ') names.push_back(help.substr(at + 2, help.find(' ', at + 2) - at - 2));
+    at = end + 1;
+  }
+  return names;
+}
+
+void ExpectExamples(const std::string& command, int& commands) {
+  const Ended help = Slicectl(command + " --help");
+  EXPECT_EQ(help.code, 0) << command;
+  EXPECT_THAT(help.text, HasSubstr("Examples:\n  slicectl ")) << command;
+  ++commands;
+  for (const auto& name : Subcommands(help.text))
+    ExpectExamples((command.empty() ? "" : command + " ") + name, commands);
+}
+
+TEST(Slicectl, EveryCommandHasExamples) {
+  int commands = 0;
+  ExpectExamples("", commands);
+  EXPECT_GE(commands, 17);
+}
+
+TEST(Slicectl, WrongUseAndFailureHaveTheirOwnExitCodes) {
+  EXPECT_EQ(Slicectl("").code, 2);
+  EXPECT_EQ(Slicectl("nosuch").code, 2);
+  EXPECT_EQ(Slicectl("get pods -o colour").code, 2);
+  const Ended unconfigured = Slicectl("host list");
+  EXPECT_EQ(unconfigured.code, 1);
+  EXPECT_THAT(unconfigured.text, HasSubstr("/nowhere.yaml"));
+}
+
+}  // namespace
+}  // namespace slicelet::cli
