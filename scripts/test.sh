@@ -122,7 +122,7 @@ if wants_any integration e2e faults; then
   prepare "build Kubernetes" "cold about 6 min" build_kubernetes
 fi
 if wants_any unit sim integration e2e faults; then
-  prepare "build release" "cold about 20 min" build release all
+  prepare "build release" "cold about 9 min" build release all
 fi
 wants tidy && check "clang-tidy" "changed files" scripts/lib/check_tidy.sh "${long:+--all}"
 wants unit && suite "unit tests" "1 min" ctest_suite release unit 2

@@ -75,6 +75,7 @@ class ScriptedHost {
     v1::HostMessage message;
     v1::StatusReport& report = *message.mutable_status();
     report.set_sequence(++sequence_);
+    report.set_full(sequence_ == 1);
     *report.mutable_observed() = manifest.generation();
     Send(std::move(message));
   }
