@@ -269,7 +269,7 @@ TEST_F(PodSupervisorTest, AContainerWhoseConfigurationIsMissingWaitsAlone) {
     return host_.Status("u1").containers(1).state().waiting().reason() == "CreateContainerConfigError";
   }));
   EXPECT_EQ(host_.Status("u1").containers(1).state().waiting().message(), "configmap \"settings\" not found");
-  EXPECT_TRUE(host_.Status("u1").containers(0).state().has_running());
+  EXPECT_TRUE(host_.RunUntil([&] { return host_.Status("u1").containers(0).state().has_running(); }));
   host_.loop.Advance(seconds(60));
   EXPECT_EQ(host_.runtime_host.StartCount("u1", "needy"), 0);
 

@@ -47,7 +47,7 @@ void ReadFleetNodes(ConfigReader& reader, Hub::Options& hub) {
     const std::string path = "fleetNodes." + name;
     if (!IsDnsLabel(name)) reader.Error(path, "the node's name is no DNS label");
     const auto parsed = TargetCondition::Parse(condition);
-    if (!parsed.ok()) reader.Error(path, "is \"" + condition + "\", " + Message(parsed.status()));
+    if (!parsed.ok()) reader.Error(path, "\"" + condition + "\": " + Message(parsed.status()));
     hub.fleet_nodes.push_back({name, condition});
   }
 }

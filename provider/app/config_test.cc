@@ -45,7 +45,7 @@ TEST(ReadProviderConfig, ReadsFleetNodes) {
   EXPECT_EQ(config->hub.fleet_nodes[1].name, "plant");
   EXPECT_EQ(config->hub.fleet_nodes[1].condition, "tags.site = 'north'");
   json["fleetNodes"] = {{"plant", "tags.site ="}};
-  EXPECT_THAT(ErrorOf(json), HasSubstr("fleetNodes.plant is \"tags.site =\", column 12: the end"));
+  EXPECT_THAT(ErrorOf(json), HasSubstr("fleetNodes.plant: \"tags.site =\": column 12: the end"));
   json["fleetNodes"] = {{"No_Label", "*"}};
   EXPECT_THAT(ErrorOf(json), HasSubstr("fleetNodes.No_Label"));
 }
