@@ -68,7 +68,8 @@ cleanup() {
   for pid in "${pids[@]}"; do timeout 10 tail --pid="$pid" -f /dev/null || kill -KILL "$pid" 2>/dev/null || true; done
   tests/integration/containerd.sh down "$containerd" >/dev/null 2>&1 || true
   [ -z "$kube" ] || tests/control-plane/control-plane.sh down "$work/plane" >/dev/null 2>&1 || true
-  umount -l "$work"/agent/volatile "$work"/agent/termination 2>/dev/null || true
+  # The agent leaves its tmpfs and those of pods to the next agent.
+  awk -v below="$work/" 'index($2, below) == 1 {print $2}' /proc/mounts | sort -r | xargs -r umount -l
   rm -rf "$work"
 }
 trap cleanup EXIT

@@ -212,6 +212,19 @@ TEST_F(PodSupervisorTest, OnlyAChangedImageRestartsAContainer) {
   EXPECT_EQ(host_.Status("u1").containers(0).restart_count(), 1);
 }
 
+TEST_F(PodSupervisorTest, AnImageThatChangesWhileItsContainerIsMadeIsTheOneThatRuns) {
+  host_.runtime_host.latency.create = seconds(2);
+  v1::Workload pod = host_.Pod("u1");
+  host_.Apply({pod});
+  host_.loop.Advance(seconds(1));
+  pod.mutable_containers(0)->set_image("app:2");
+  host_.Apply({pod});
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.IsReady("u1"); }));
+  ASSERT_EQ(host_.runtime_host.starts().size(), 1U) << "the one with the old image was never started";
+  EXPECT_EQ(host_.runtime_host.starts()[0].image, "app:2");
+  EXPECT_EQ(host_.Status("u1").containers(0).image(), "app:2");
+}
+
 TEST_F(PodSupervisorTest, ConfigMapChangesFilesWithoutARestart) {
   v1::Workload pod = host_.Pod("u1");
   v1::Volume& volume = *pod.add_volumes();

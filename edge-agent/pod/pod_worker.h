@@ -122,8 +122,8 @@ class PodWorker {
   void StartContainer(const std::string& name);
   [[nodiscard]] absl::StatusOr<ContainerConfig> BuildContainer(const v1::Container& container, bool init,
                                                                std::uint32_t attempt);
-  void OnCreated(const std::string& name, std::uint32_t attempt, const std::string& image_id,
-                 const std::string& id, const StartQueue::Turn& turn);
+  void OnCreated(const std::string& name, std::uint32_t attempt, const std::string& image,
+                 const std::string& image_id, const std::string& id, const StartQueue::Turn& turn);
   void OnStartFailed(const std::string& name, const std::string& id, const absl::Status& status);
   /// Learns what became of a start, and asks again until it is known.
   void Settle(const std::string& name, const std::string& id, const absl::Status& start);

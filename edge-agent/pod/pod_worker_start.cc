@@ -263,14 +263,15 @@ void PodWorker::StartContainer(const std::string& name) {
   }
   model.operation = ContainerModel::Operation::kStarting;
   const std::string image_id = config->image;
+  const std::string image = container->image();
   shared_.dependencies.runtime.CreateContainer(
       model_.sandbox.id, *config, *sandbox,
-      lifetime_.Guard([this, name, attempt, image_id,
+      lifetime_.Guard([this, name, attempt, image_id, image,
                        turn = shared_.starts.Take()](const absl::StatusOr<std::string>& id) {
         ContainerModel& created = model_.containers[name];
         touched_[name] = Now();
         if (id.ok()) {
-          OnCreated(name, attempt, image_id, *id, turn);
+          OnCreated(name, attempt, image, image_id, *id, turn);
           return;
         }
         created.operation = ContainerModel::Operation::kNone;
@@ -283,12 +284,14 @@ void PodWorker::StartContainer(const std::string& name) {
       }));
 }
 
-void PodWorker::OnCreated(const std::string& name, std::uint32_t attempt, const std::string& image_id,
-                          const std::string& id, const StartQueue::Turn& turn) {
+void PodWorker::OnCreated(const std::string& name, std::uint32_t attempt, const std::string& image,
+                          const std::string& image_id, const std::string& id, const StartQueue::Turn& turn) {
   bool init = false;
   const v1::Container* container = SpecOf(name, &init);
   ContainerModel& model = model_.containers[name];
-  if (model_.stop || container == nullptr || model_.record.has_terminal_phase()) {
+  // The image may have changed while it was made: the record would name what does not run.
+  const bool outdated = container != nullptr && container->image() != image;
+  if (model_.stop || container == nullptr || outdated || model_.record.has_terminal_phase()) {
     model.operation = ContainerModel::Operation::kNone;
     model.attempt_floor = static_cast<std::int32_t>(attempt) + 1;
     RemoveStale(name, id);

@@ -241,7 +241,7 @@ def test_items_are_judged_one_by_one_and_the_status_is_207(gateway):
 
 
 def test_each_device_change_is_told_on_the_bus(gateway):
-    listener = gateway.subscribe("edgex/system-events/core-metadata/device/#", None, "-C", "2")
+    listener = gateway.subscribe("edgex/system-events/core-metadata/device/+/device-virtual/told", None, "-C", "2")
     time.sleep(0.5)
     post(gateway, "deviceprofile", profile("told"))
     post(gateway, "device", device("told"))

@@ -135,7 +135,7 @@ class Edge:
 
     def binary(self, name):
         for path in (self.bin / name, *self.bin.glob(f"*/app/{name}"), self.bin / "cli" / name,
-                     self.bin / "common" / "mqtt" / name):
+                     self.bin / "common" / "mqtt" / name, self.bin / "tests" / "bench" / name):
             if path.is_file():
                 return path
         raise AssertionError(f"no {name} below {self.bin}: build the release preset first")
