@@ -20,7 +20,7 @@ const std::vector<std::string>& Migrations() {
     CREATE TABLE statuses (uid TEXT, host TEXT, record BLOB NOT NULL, PRIMARY KEY (uid, host)) STRICT;
     CREATE TABLE blobs (digest BLOB PRIMARY KEY, data BLOB NOT NULL) STRICT
   )",
-                                                     R"(
+                                                      R"(
     CREATE TABLE placements (uid TEXT PRIMARY KEY, record BLOB NOT NULL) STRICT
   )"};
   return migrations;
