@@ -261,7 +261,6 @@ class ExecSession {
   std::deque<std::string> queue_;
   int input_flags_ = -1;
   bool file_input_ = false;
-  bool reading_paused_ = false;
   absl::StatusOr<int> result_ = absl::UnavailableError("the connection ended before the command did");
 };
 

@@ -36,6 +36,10 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
   target_compile_options(slicelet_compile_options INTERFACE -Wno-restrict -Wno-array-bounds -Wno-stringop-overflow
     -Wno-stringop-overread)
 endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  # libstdc++ 12's own stable_sort uses what it calls deprecated.
+  target_compile_options(slicelet_compile_options INTERFACE -Wno-deprecated-declarations)
+endif()
 target_include_directories(slicelet_compile_options INTERFACE ${PROJECT_SOURCE_DIR})
 # lld links a program of this size in under a second.
 find_program(LLD NAMES ld.lld ld.lld-19)

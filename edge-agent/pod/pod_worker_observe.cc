@@ -10,8 +10,6 @@
 namespace slicelet::agent {
 namespace {
 
-constexpr Duration kRetry = std::chrono::seconds(1);
-
 template <typename Map>
 std::string Value(const Map& map, const char* key) {
   const auto it = map.find(key);

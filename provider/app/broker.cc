@@ -10,7 +10,7 @@ constexpr std::uint64_t kMaxFile = 64 * 1'024;
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Broker>> Broker::Make(const std::string& hub_id,
-                                                     const ProviderConfig::Mqtt& config, FileSystem& files,
+                                                     const ProviderMqtt& config, FileSystem& files,
                                                      Loop& loop, Clock& clock, Random& random) {
   auto broker = std::make_unique<Broker>();
   MqttBrokerAddress address{.endpoint = config.broker};

@@ -17,7 +17,7 @@ class Broker {
   /// Reads the files that `config` names; connects when the acceptor is started. The references must outlive
   /// it.
   static absl::StatusOr<std::unique_ptr<Broker>> Make(const std::string& hub_id,
-                                                      const ProviderConfig::Mqtt& config, FileSystem& files,
+                                                      const ProviderMqtt& config, FileSystem& files,
                                                       Loop& loop, Clock& clock, Random& random);
 
   [[nodiscard]] MqttHostAcceptor& hosts() { return *hosts_; }

@@ -17,7 +17,7 @@ void ReadListener(ConfigReader& reader, ProviderConfig::Listener& listener) {
   reader.Required("key", &listener.tls.key_file);
 }
 
-void ReadMqtt(ConfigReader& reader, ProviderConfig::Mqtt& mqtt) {
+void ReadMqtt(ConfigReader& reader, ProviderMqtt& mqtt) {
   reader.Required("broker", &mqtt.broker);
   reader.Required("ca", &mqtt.ca_file);
   reader.Required("certificate", &mqtt.certificate_file);

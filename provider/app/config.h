@@ -12,6 +12,18 @@
 
 namespace slicelet::provider {
 
+/// The hub's MQTT broker, for hosts whose link is MQTT.
+struct ProviderMqtt {
+  /// "HOST:PORT".
+  std::string broker;
+  /// Files: the hub's authority, and the client certificate of the hub itself.
+  std::string ca_file, certificate_file, key_file;
+  /// Files: the keys that sign for the hub and that answers are sealed for, and the root's certificates.
+  std::string envelope_key_file, inbox_key_file;
+  std::vector<std::string> key_certificate_files;
+  Duration keepalive = std::chrono::seconds(60);
+};
+
 /// provider.yaml, as `slicectl hub init` writes it. Paths are absolute or relative to the working directory.
 struct ProviderConfig {
   /// A listener with mutual TLS.
@@ -32,18 +44,7 @@ struct ProviderConfig {
   std::string socket;
   /// For a shim and slicectl on other machines.
   std::optional<Listener> remote;
-  /// The hub's MQTT broker, for hosts whose link is MQTT.
-  struct Mqtt {
-    /// "HOST:PORT".
-    std::string broker;
-    /// Files: the hub's authority, and the client certificate of the hub itself.
-    std::string ca_file, certificate_file, key_file;
-    /// Files: the keys that sign for the hub and that answers are sealed for, and the root's certificates.
-    std::string envelope_key_file, inbox_key_file;
-    std::vector<std::string> key_certificate_files;
-    Duration keepalive = std::chrono::seconds(60);
-  };
-  std::optional<Mqtt> mqtt;
+  std::optional<ProviderMqtt> mqtt;
   /// Exactly one of the three says where EdgeHost objects are.
   std::string kubeconfig;
   std::string directory;

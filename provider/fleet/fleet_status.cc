@@ -309,8 +309,9 @@ class Aggregation {
                           std::to_string(failed) + ", unreachable " + std::to_string(unreachable);
     // Most hosts first.
     std::vector<std::pair<std::string, std::vector<std::string>>> sorted(troubles.begin(), troubles.end());
-    std::stable_sort(sorted.begin(), sorted.end(),
-                     [](const auto& a, const auto& b) { return a.second.size() > b.second.size(); });
+    std::sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) {
+      return a.second.size() != b.second.size() ? a.second.size() > b.second.size() : a.first < b.first;
+    });
     if (sorted.size() > kShownReasons) sorted.resize(kShownReasons);
     for (const auto& [reason, hosts] : sorted) {
       message += "; " + std::to_string(hosts.size()) + "/" + std::to_string(instances_.size()) +

@@ -44,8 +44,7 @@ bool Fits(const TargetHost& host, const Load& load, const HostClaim& claim) {
 
 class Selection {
  public:
-  Selection(const std::vector<TargetPod>& pods, const std::vector<TargetHost>& hosts)
-      : pods_(pods), hosts_(hosts) {
+  Selection(const std::vector<TargetPod>& pods, const std::vector<TargetHost>& hosts) : hosts_(hosts) {
     for (const TargetHost& host : hosts) loads_[host.id] = {host.taken.cpu_milli, host.taken.memory_bytes};
     for (const TargetPod& pod : pods) order_.push_back(&pod);
     std::sort(order_.begin(), order_.end(),
@@ -163,7 +162,6 @@ class Selection {
         (winner != nullptr ? "pod " + winner->name : std::string("a pod of the host's node")) + " " + why;
   }
 
-  const std::vector<TargetPod>& pods_;
   const std::vector<TargetHost>& hosts_;
   std::vector<const TargetPod*> order_;
   std::map<HostId, Load> loads_;
