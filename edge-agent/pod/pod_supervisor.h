@@ -48,7 +48,7 @@ class PodSupervisor {
     /// Pods whose start is under way at the same time; others wait for them.
     int starts_at_once = 4;
     /// Container log rotation.
-    std::uint64_t log_max_bytes = 10 * 1024 * 1024;
+    std::uint64_t log_max_bytes = std::uint64_t{10} * 1024 * 1024;
     int log_max_files = 5;
   };
 

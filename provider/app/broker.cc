@@ -5,13 +5,13 @@
 namespace slicelet::provider {
 namespace {
 
-constexpr std::uint64_t kMaxFile = 64 * 1'024;
+constexpr std::uint64_t kMaxFile = std::uint64_t{64} * 1'024;
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Broker>> Broker::Make(const std::string& hub_id,
-                                                     const ProviderMqtt& config, FileSystem& files,
-                                                     Loop& loop, Clock& clock, Random& random) {
+absl::StatusOr<std::unique_ptr<Broker>> Broker::Make(const std::string& hub_id, const ProviderMqtt& config,
+                                                     FileSystem& files, Loop& loop, Clock& clock,
+                                                     Random& random) {
   auto broker = std::make_unique<Broker>();
   MqttBrokerAddress address{.endpoint = config.broker};
   SLICELET_ASSIGN_OR_RETURN(address.ca, files.Read(config.ca_file, kMaxFile));

@@ -16,9 +16,9 @@ class Broker {
  public:
   /// Reads the files that `config` names; connects when the acceptor is started. The references must outlive
   /// it.
-  static absl::StatusOr<std::unique_ptr<Broker>> Make(const std::string& hub_id,
-                                                      const ProviderMqtt& config, FileSystem& files,
-                                                      Loop& loop, Clock& clock, Random& random);
+  static absl::StatusOr<std::unique_ptr<Broker>> Make(const std::string& hub_id, const ProviderMqtt& config,
+                                                      FileSystem& files, Loop& loop, Clock& clock,
+                                                      Random& random);
 
   [[nodiscard]] MqttHostAcceptor& hosts() { return *hosts_; }
   void AddMetrics(MetricsPage& page) const;

@@ -69,7 +69,7 @@ void Truth::Restored() {
     }
     for (const Json& container : it->second->at("spec").at("containers")) {
       std::string& image = pod.images[container.at("name")];
-      if (image != container.at("image")) ++pod.changes[container.at("name")];
+      if (image != container.at("image").get<std::string>()) ++pod.changes[container.at("name")];
       image = container.at("image");
     }
   }
