@@ -1,6 +1,6 @@
 #include "common/mqtt/module_dialer.h"
 
-#include <algorithm>
+#include <map>
 #include <utility>
 
 namespace slicelet {
@@ -17,6 +17,8 @@ std::uint32_t Seconds(Duration duration) {
 struct Mailbox {
   Loop& loop;
   class ModuleConnection* owner;
+  /// Runs on the library's thread.
+  std::function<void(const MqttMessage&)> on_arrival;
   /// False once the owner is gone; on the loop only.
   std::shared_ptr<bool> open = std::make_shared<bool>(true);
 };
@@ -25,11 +27,14 @@ class ModuleConnection : public MqttConnection {
  public:
   ModuleConnection(Loop& loop, const slicelet_mqtt_module& module, const MqttBrokerAddress& broker,
                    const Options& options, Events events)
-      : module_(module), events_(std::move(events)), mailbox_{loop, this} {
+      : module_(module), events_(std::move(events)), mailbox_{loop, this, std::move(events_.on_arrival)} {
     slicelet_mqtt_options open{};
-    const std::string uri = "ssl://" + broker.endpoint;
+    const std::string uri = (broker.tls ? "ssl://" : "tcp://") + broker.endpoint;
     open.uri = uri.c_str();
     open.client_id = options.client_id.c_str();
+    open.protocol = broker.protocol;
+    open.username = broker.username.empty() ? nullptr : broker.username.c_str();
+    open.password = broker.password.empty() ? nullptr : broker.password.c_str();
     open.ca = broker.ca.c_str();
     open.certificate = broker.certificate.c_str();
     open.key = broker.key.c_str();
@@ -58,17 +63,17 @@ class ModuleConnection : public MqttConnection {
 
   absl::Status Publish(const MqttMessage& message) override {
     if (client_ == nullptr || !connected_) return absl::UnavailableError("not connected to the broker");
-    if (outstanding_ >= kMaxMqttOutstanding ||
+    if (sent_.size() >= kMaxMqttOutstanding ||
         outstanding_bytes_ + message.payload.size() > kMaxMqttOutstandingBytes) {
       return absl::ResourceExhaustedError("the broker takes messages too slowly");
     }
     const int code =
-        module_.publish(client_, message.topic.c_str(), message.payload.data(), message.payload.size(),
-                        message.retained ? 1 : 0, Seconds(message.expiry));
+        module_.publish(client_, ++last_sent_, message.topic.c_str(), message.payload.data(),
+                        message.payload.size(), message.retained ? 1 : 0, Seconds(message.expiry));
     if (code != 0) {
       return absl::UnavailableError("the message was not taken, code " + std::to_string(code));
     }
-    ++outstanding_;
+    sent_[last_sent_] = {message.id, message.payload.size()};
     outstanding_bytes_ += message.payload.size();
     return absl::OkStatus();
   }
@@ -82,7 +87,7 @@ class ModuleConnection : public MqttConnection {
     Leave();
   }
 
-  [[nodiscard]] std::size_t outstanding() const override { return outstanding_; }
+  [[nodiscard]] std::size_t outstanding() const override { return sent_.size(); }
 
  private:
   template <typename Task>
@@ -112,16 +117,21 @@ class ModuleConnection : public MqttConnection {
     message.topic.assign(topic, topic_size);
     message.payload.assign(payload, size);
     message.retained = retained != 0;
+    if (Of(user).on_arrival) return Of(user).on_arrival(message);
     Post(Of(user), [message = std::move(message)](ModuleConnection& self) mutable {
       const auto on_message = self.events_.on_message;
       if (on_message) on_message(std::move(message));
     });
   }
-  static void OnPublished(void* user, std::size_t size) {
-    Post(Of(user), [size](ModuleConnection& self) {
-      if (self.outstanding_ == 0) return;
-      --self.outstanding_;
-      self.outstanding_bytes_ -= std::min(size, self.outstanding_bytes_);
+  static void OnPublished(void* user, std::uint64_t id, int taken) {
+    Post(Of(user), [id, taken](ModuleConnection& self) {
+      const auto it = self.sent_.find(id);
+      if (it == self.sent_.end()) return;
+      const Sent sent = it->second;
+      self.sent_.erase(it);
+      self.outstanding_bytes_ -= sent.bytes;
+      const auto on_taken = self.events_.on_taken;
+      if (taken != 0 && on_taken) on_taken(sent.id);
     });
   }
 
@@ -141,7 +151,13 @@ class ModuleConnection : public MqttConnection {
   Mailbox mailbox_;
   slicelet_mqtt_client* client_ = nullptr;
   bool connected_ = false;
-  std::size_t outstanding_ = 0;
+  struct Sent {
+    std::uint64_t id = 0;
+    std::size_t bytes = 0;
+  };
+  /// By what the module calls it.
+  std::map<std::uint64_t, Sent> sent_;
+  std::uint64_t last_sent_ = 0;
   std::size_t outstanding_bytes_ = 0;
 };
 

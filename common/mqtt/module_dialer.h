@@ -12,10 +12,16 @@ namespace slicelet {
 
 /// Where a broker is, and how its clients prove who they are.
 struct MqttBrokerAddress {
-  /// "HOST:PORT", always TLS; HOST must be in the broker's certificate.
+  /// "HOST:PORT"; with TLS, HOST must be in the broker's certificate.
   std::string endpoint;
-  /// PEM.
+  /// PEM. Without a ca the system's authorities count.
   std::string ca, certificate, key;
+  /// Empty: none.
+  std::string username, password;
+  bool tls = true;
+  /// 5, or 3 for MQTT 3.1.1, where messages do not expire, wills have no delay, and sessions that are kept
+  /// are kept for as long as the broker likes.
+  int protocol = 5;
 };
 
 /// Connections made with the client library behind `module`. `loop` must outlive them.

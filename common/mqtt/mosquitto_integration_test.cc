@@ -2,6 +2,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <deque>
+#include <mutex>
 
 #include "common/loop/asio_loop.h"
 #include "common/mqtt/module_dialer.h"
@@ -20,6 +21,7 @@ struct Seen {
   bool connected = false;
   std::deque<MqttMessage> messages;
   std::optional<absl::Status> closed;
+  std::vector<std::uint64_t> taken;
 };
 
 class MosquittoTest : public testing::Test {
@@ -227,6 +229,106 @@ TEST_F(MosquittoTest, TheModuleIsTheSameCodeLoadedLater) {
   EXPECT_THAT(Message(LoadMqttModule("/nowhere/slicelet-mqtt.so").status()),
               HasSubstr("/nowhere/slicelet-mqtt.so"));
   EXPECT_THAT(Message(LoadMqttModule("libz.so.1").status()), HasSubstr("is not an MQTT module"));
+}
+
+/// MQTT 3.1.1 without TLS: what EdgeX's bus and older servers speak.
+class OldProtocolTest : public MosquittoTest {
+ protected:
+  /// What comes, on the library's thread.
+  struct Kept {
+    std::mutex mutex;
+    std::vector<std::string> payloads;
+    std::size_t Count() {
+      const std::lock_guard lock(mutex);
+      return payloads.size();
+    }
+  };
+
+  MqttBrokerAddress Address() const { return {.endpoint = plain_.endpoint(), .tls = false, .protocol = 3}; }
+  std::unique_ptr<MqttConnection> Keep(const MqttBrokerAddress& address, Seen& seen, Kept& kept) {
+    return MakeModuleDialer(loop_, *slicelet_mqtt_module_v1(), address)
+        ->Connect({.client_id = "keeper", .will = {}},
+                  {.on_connected = [&seen] { seen.connected = true; },
+                   .on_arrival =
+                       [&kept](const MqttMessage& message) {
+                         const std::lock_guard lock(kept.mutex);
+                         kept.payloads.push_back(message.payload);
+                       },
+                   .on_taken = [&seen](std::uint64_t id) { seen.taken.push_back(id); },
+                   .on_closed = [&seen](absl::Status status) { seen.closed = std::move(status); }});
+  }
+
+  OpenMosquitto plain_;
+};
+
+TEST_F(OldProtocolTest, TheBrokerKeepsASessionsMessagesUntilTheyArrived) {
+  Seen seen;
+  Kept kept;
+  auto keeper = Keep(Address(), seen, kept);
+  ASSERT_TRUE(RunUntil([&] { return seen.connected; }));
+  keeper->Subscribe("events/#");
+  // Published by the subscriber itself, so that the subscription stands when the answer is there.
+  ASSERT_TRUE(keeper->Publish({.topic = "events/1", .payload = "one", .id = 41}).ok());
+  ASSERT_TRUE(RunUntil([&] { return kept.Count() == 1 && !seen.taken.empty(); }));
+  EXPECT_THAT(seen.taken, testing::ElementsAre(41));
+  EXPECT_EQ(keeper->outstanding(), 0U);
+  keeper.reset();
+
+  Seen other;
+  const auto publisher = Connect(Address(), "publisher", other);
+  ASSERT_TRUE(RunUntil([&] { return other.connected; }));
+  ASSERT_TRUE(publisher->Publish({.topic = "events/2", .payload = "two"}).ok());
+  ASSERT_TRUE(RunUntil([&] { return publisher->outstanding() == 0; }));
+
+  Seen again;
+  keeper = Keep(Address(), again, kept);
+  ASSERT_TRUE(RunUntil([&] { return kept.Count() == 2; }));
+  EXPECT_EQ(kept.payloads.back(), "two");
+}
+
+TEST_F(OldProtocolTest, ASessionOfNoLengthIsForgotten) {
+  Seen seen;
+  auto visitor = Connect(Address(), "visitor", seen, {.session_expiry = Duration::zero()});
+  ASSERT_TRUE(RunUntil([&] { return seen.connected; }));
+  visitor->Subscribe("events/#");
+  ASSERT_TRUE(visitor->Publish({.topic = "events/1", .payload = "one"}).ok());
+  ASSERT_TRUE(RunUntil([&] { return seen.messages.size() == 1; }));
+  visitor.reset();
+  Seen other;
+  const auto publisher = Connect(Address(), "publisher", other);
+  ASSERT_TRUE(RunUntil([&] { return other.connected; }));
+  ASSERT_TRUE(publisher->Publish({.topic = "events/2", .payload = "two"}).ok());
+  ASSERT_TRUE(RunUntil([&] { return publisher->outstanding() == 0; }));
+
+  Seen again;
+  visitor = Connect(Address(), "visitor", again, {.session_expiry = Duration::zero()});
+  ASSERT_TRUE(RunUntil([&] { return again.connected; }));
+  visitor->Subscribe("events/#");
+  ASSERT_TRUE(visitor->Publish({.topic = "events/3", .payload = "three"}).ok());
+  ASSERT_TRUE(RunUntil([&] { return !again.messages.empty(); }));
+  EXPECT_EQ(again.messages.front().payload, "three");
+}
+
+TEST_F(OldProtocolTest, AWrongPasswordIsCalledThat) {
+  plain_.Kill();
+  // "right", as mosquitto_passwd writes it.
+  plain_.Write("passwords",
+               "gw-1:$7$101$UN2gRqs2L7SY+3Ac$lWH0F2uWgUebxV4+"
+               "TRQJltum73yTYckuC0Aa1bLqJorNBGmcz8JAVyNalMxrHvVgPKxRO8f2DQBQVCnDOpyyyQ==\n");
+  plain_.Write("mosquitto.conf", "listener " + std::to_string(plain_.port()) + " 127.0.0.1\npassword_file " +
+                                     plain_.directory() + "/passwords\n");
+  plain_.Start();
+  auto address = Address();
+  address.username = "gw-1";
+  address.password = "wrong";
+  Seen refused;
+  const auto stranger = Connect(address, "gw-1", refused);
+  ASSERT_TRUE(RunUntil([&] { return refused.closed.has_value(); }));
+  EXPECT_THAT(Message(*refused.closed), HasSubstr("not authorized"));
+  address.password = "right";
+  Seen seen;
+  const auto known = Connect(address, "gw-1", seen);
+  ASSERT_TRUE(RunUntil([&] { return seen.connected; }));
 }
 
 }  // namespace

@@ -18,9 +18,11 @@ struct MqttMessage {
   bool retained = false;
   /// The broker drops it when it could not deliver it for so long; zero: never.
   Duration expiry{};
+  /// Sending: what `on_taken` calls it.
+  std::uint64_t id = 0;
 };
 
-/// One connection to a broker: MQTT 5, QoS 1 throughout. The broker may lose, repeat, reorder and invent
+/// One connection to a broker, QoS 1 throughout. The broker may lose, repeat, reorder and invent
 /// whatever it likes; nothing here makes up for that. All calls and callbacks happen on the loop.
 class MqttConnection {
  public:
@@ -30,12 +32,19 @@ class MqttConnection {
     std::optional<MqttMessage> will;
     Duration will_delay = std::chrono::seconds(30);
     /// How long the broker keeps subscriptions and queued messages for us; longer than the will's delay.
+    /// Zero: not at all.
     Duration session_expiry = std::chrono::hours(1);
     Duration keepalive = std::chrono::seconds(60);
   };
   struct Events {
     std::function<void()> on_connected;
     std::function<void(MqttMessage)> on_message;
+    /// In the place of `on_message`, and not on the loop: on a thread of the library's, before the broker is
+    /// told that the message arrived. What must not be lost is made durable here; it must not wait for the
+    /// loop.
+    std::function<void(const MqttMessage&)> on_arrival;
+    /// The broker has the message of this id. Not called for what was under way when the connection closed.
+    std::function<void(std::uint64_t id)> on_taken;
     /// At most once; nothing follows it. Not called after `Close` or destruction.
     std::function<void(absl::Status)> on_closed;
   };

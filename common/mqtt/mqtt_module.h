@@ -12,16 +12,22 @@ extern "C" {
 #endif
 
 /* Rises with every change of this file. */
-#define SLICELET_MQTT_MODULE_VERSION 1
+#define SLICELET_MQTT_MODULE_VERSION 2
 
 typedef struct slicelet_mqtt_options {
-  const char* uri; /* "ssl://host:port" */
+  const char* uri; /* "ssl://host:port" or "tcp://host:port" */
   const char* client_id;
-  /* PEM. */
+  /* 3: MQTT 3.1.1, where delays and expiries have no effect; 5. */
+  int protocol;
+  /* NULL: none. */
+  const char* username;
+  const char* password;
+  /* PEM, for ssl. An empty ca: the system's authorities; an empty certificate: none. */
   const char* ca;
   const char* certificate;
   const char* key;
   uint32_t keepalive_seconds;
+  /* 0: the broker forgets this client when it leaves. */
   uint32_t session_expiry_seconds;
   uint32_t connect_timeout_seconds;
   /* NULL: no will. */
@@ -38,10 +44,11 @@ typedef struct slicelet_mqtt_callbacks {
   void (*connected)(void* user);
   /* The connection could not be made, or is gone. */
   void (*closed)(void* user, const char* why);
+  /* The broker is told that the message arrived once this has returned. */
   void (*message)(void* user, const char* topic, size_t topic_size, const char* payload, size_t size,
                   int retained);
-  /* The broker took, or will never take, a message of `size` bytes. */
-  void (*published)(void* user, size_t size);
+  /* The broker took, or (taken 0) will never take, the message published under `id`. */
+  void (*published)(void* user, uint64_t id, int taken);
 } slicelet_mqtt_callbacks;
 
 typedef struct slicelet_mqtt_client slicelet_mqtt_client;
@@ -52,9 +59,9 @@ typedef struct slicelet_mqtt_module {
   slicelet_mqtt_client* (*open)(const slicelet_mqtt_options* options,
                                 const slicelet_mqtt_callbacks* callbacks, void* user, char* error,
                                 size_t error_size);
-  /* 0 when it is on its way; `published` follows. Else a code, and nothing follows. */
-  int (*publish)(slicelet_mqtt_client* client, const char* topic, const char* payload, size_t size,
-                 int retained, uint32_t expiry_seconds);
+  /* 0 when it is on its way; `published` follows with this `id`. Else a code, and nothing follows. */
+  int (*publish)(slicelet_mqtt_client* client, uint64_t id, const char* topic, const char* payload,
+                 size_t size, int retained, uint32_t expiry_seconds);
   int (*subscribe)(slicelet_mqtt_client* client, const char* filter);
   /* Leaves the broker and frees the client. No callback runs once it has returned. */
   void (*close)(slicelet_mqtt_client* client);

@@ -25,6 +25,7 @@ struct slicelet_mqtt_client {
   /// Held while a callback runs, so that closing waits for it.
   std::mutex mutex;
   bool closed = false;
+  bool version5 = true;
   std::string files[3];
   int descriptors[3] = {-1, -1, -1};
 
@@ -45,6 +46,7 @@ constexpr int kMaxInflight = 100;
 constexpr int kMaxBuffered = 8'192;
 constexpr std::chrono::seconds kRest{2};
 constexpr int kDisconnectMilliseconds = 500;
+constexpr std::size_t kSchemeSize = 6;
 
 /// The library calls back with numbers, not with pointers: it may do so after a client is gone.
 struct Registry {
@@ -60,6 +62,11 @@ Registry& TheRegistry() {
   // Never destroyed: threads of the library live until the process ends.
   static auto* registry = new Registry;
   return *registry;
+}
+
+void* ContextOf(std::uintptr_t id) {
+  // The library hands it back and never looks behind it. NOLINTNEXTLINE(performance-no-int-to-ptr)
+  return reinterpret_cast<void*>(id);
 }
 
 ClientPtr Find(void* context) {
@@ -78,8 +85,37 @@ void With(void* context, Call call) {
   if (!client->closed) call(*client);
 }
 
-void OnConnected(void* context, MQTTAsync_successData5*) {
+void Connected(void* context) {
   With(context, [](slicelet_mqtt_client& client) { client.callbacks.connected(client.user); });
+}
+void OnConnected(void* context, MQTTAsync_successData5*) { Connected(context); }
+void OnConnected3(void* context, MQTTAsync_successData*) { Connected(context); }
+
+/// MQTT 3.1.1, table 3.1: what a broker says when it refuses a connection.
+const char* Refusal3(int code) {
+  switch (code) {
+    case 1:
+      return "the broker does not speak MQTT 3.1.1";
+    case 2:
+      return "client id refused";
+    case 3:
+      return "the broker is not available";
+    case 4:
+      return "bad user name or password";
+    case 5:
+      return "not authorized";
+    default:
+      return MQTTAsync_strerror(code);
+  }
+}
+
+void OnConnectFailed3(void* context, MQTTAsync_failureData* data) {
+  With(context, [data](slicelet_mqtt_client& client) {
+    std::string why = "cannot connect to the broker";
+    const char* reason = data != nullptr ? Refusal3(data->code) : nullptr;
+    if (reason != nullptr) why += std::string(": ") + reason;
+    client.callbacks.closed(client.user, why.c_str());
+  });
 }
 
 void OnConnectFailed(void* context, MQTTAsync_failureData5* data) {
@@ -124,19 +160,24 @@ int OnMessage(void* context, char* topic, int topic_size, MQTTAsync_message* mes
 /// What a publication's callbacks need; freed by the one that runs.
 struct Publication {
   std::uintptr_t client;
-  std::size_t size;
+  std::uint64_t id;
 };
 
-void Published(void* context) {
+void Published(void* context, int taken) {
   const std::unique_ptr<Publication> publication(static_cast<Publication*>(context));
-  With(reinterpret_cast<void*>(publication->client),
-       [&](slicelet_mqtt_client& client) { client.callbacks.published(client.user, publication->size); });
+  With(ContextOf(publication->client), [&](slicelet_mqtt_client& client) {
+    client.callbacks.published(client.user, publication->id, taken);
+  });
 }
-void OnPublished(void* context, MQTTAsync_successData5*) { Published(context); }
-void OnPublishFailed(void* context, MQTTAsync_failureData5*) { Published(context); }
+void OnPublished(void* context, MQTTAsync_successData5*) { Published(context, 1); }
+void OnPublished3(void* context, MQTTAsync_successData*) { Published(context, 1); }
+void OnPublishFailed(void* context, MQTTAsync_failureData5*) { Published(context, 0); }
+void OnPublishFailed3(void* context, MQTTAsync_failureData*) { Published(context, 0); }
 
 /// The library reads files only; key material that came in memory stays there.
+/// Empty for an empty text.
 std::string InMemory(int* descriptor, const char* name, const char* text) {
+  if (*text == '\0') return "";
   *descriptor = memfd_create(name, MFD_CLOEXEC);
   const std::size_t size = std::strlen(text);
   if (*descriptor < 0 || ::write(*descriptor, text, size) != static_cast<ssize_t>(size)) return "";
@@ -174,15 +215,20 @@ void Reap() {
 
 int StartConnecting(slicelet_mqtt_client& client, const slicelet_mqtt_options& options) {
   // Everything lives on this stack frame until the library has copied it.
-  MQTTAsync_connectOptions connect = MQTTAsync_connectOptions_initializer5;
+  MQTTAsync_connectOptions connect = MQTTAsync_connectOptions_initializer;
+  if (client.version5) {
+    connect = MQTTAsync_connectOptions_initializer5;
+  } else {
+    connect.MQTTVersion = MQTTVERSION_3_1_1;
+  }
   MQTTAsync_SSLOptions ssl = MQTTAsync_SSLOptions_initializer;
-  ssl.trustStore = client.files[0].c_str();
-  ssl.keyStore = client.files[1].c_str();
-  ssl.privateKey = client.files[2].c_str();
+  if (!client.files[0].empty()) ssl.trustStore = client.files[0].c_str();
+  if (!client.files[1].empty()) ssl.keyStore = client.files[1].c_str();
+  if (!client.files[2].empty()) ssl.privateKey = client.files[2].c_str();
   ssl.enableServerCertAuth = 1;
   ssl.verify = 1;
   ssl.sslVersion = MQTT_SSL_VERSION_TLS_1_2;
-  ssl.disableDefaultTrustStore = 1;
+  ssl.disableDefaultTrustStore = client.files[0].empty() ? 0 : 1;
   MQTTAsync_willOptions will = MQTTAsync_willOptions_initializer;
   Properties properties;
   Properties will_properties;
@@ -196,17 +242,25 @@ int StartConnecting(slicelet_mqtt_client& client, const slicelet_mqtt_options& o
     will.retained = options.will_retained;
     AddProperty(will_properties.list, MQTTPROPERTY_CODE_WILL_DELAY_INTERVAL, options.will_delay_seconds);
     connect.will = &will;
-    connect.willProperties = &will_properties.list;
+    if (client.version5) connect.willProperties = &will_properties.list;
   }
   connect.keepAliveInterval = static_cast<int>(options.keepalive_seconds);
   connect.connectTimeout = static_cast<int>(options.connect_timeout_seconds);
-  connect.cleanstart = 0;
   connect.maxInflight = kMaxInflight;
-  connect.ssl = &ssl;
-  connect.connectProperties = &properties.list;
-  connect.onSuccess5 = OnConnected;
-  connect.onFailure5 = OnConnectFailed;
-  connect.context = reinterpret_cast<void*>(client.id);
+  connect.username = options.username;
+  connect.password = options.password;
+  if (std::strncmp(options.uri, "ssl://", kSchemeSize) == 0) connect.ssl = &ssl;
+  if (client.version5) {
+    connect.cleanstart = 0;
+    connect.connectProperties = &properties.list;
+    connect.onSuccess5 = OnConnected;
+    connect.onFailure5 = OnConnectFailed;
+  } else {
+    connect.cleansession = options.session_expiry_seconds == 0 ? 1 : 0;
+    connect.onSuccess = OnConnected3;
+    connect.onFailure = OnConnectFailed3;
+  }
+  connect.context = ContextOf(client.id);
   return MQTTAsync_connect(client.handle, &connect);
 }
 
@@ -216,6 +270,7 @@ slicelet_mqtt_client* Open(const slicelet_mqtt_options* options, const slicelet_
   const auto client = std::make_shared<slicelet_mqtt_client>();
   client->callbacks = *callbacks;
   client->user = user;
+  client->version5 = options->protocol != 3;
   client->files[0] = InMemory(&client->descriptors[0], "ca", options->ca);
   client->files[1] = InMemory(&client->descriptors[1], "certificate", options->certificate);
   client->files[2] = InMemory(&client->descriptors[2], "key", options->key);
@@ -226,10 +281,11 @@ slicelet_mqtt_client* Open(const slicelet_mqtt_options* options, const slicelet_
     registry.clients[client->id] = client;
   }
   MQTTAsync_createOptions create = MQTTAsync_createOptions_initializer5;
+  if (!client->version5) create.MQTTVersion = MQTTVERSION_3_1_1;
   create.maxBufferedMessages = kMaxBuffered;
   int code = MQTTAsync_createWithOptions(&client->handle, options->uri, options->client_id,
                                          MQTTCLIENT_PERSISTENCE_NONE, nullptr, &create);
-  void* context = reinterpret_cast<void*>(client->id);
+  void* context = ContextOf(client->id);
   if (code == MQTTASYNC_SUCCESS) {
     MQTTAsync_setCallbacks(client->handle, context, OnLost, OnMessage, nullptr);
     MQTTAsync_setDisconnected(client->handle, context, OnDisconnected);
@@ -245,8 +301,8 @@ slicelet_mqtt_client* Open(const slicelet_mqtt_options* options, const slicelet_
   return nullptr;
 }
 
-int Publish(slicelet_mqtt_client* client, const char* topic, const char* payload, std::size_t size,
-            int retained, std::uint32_t expiry_seconds) {
+int Publish(slicelet_mqtt_client* client, std::uint64_t id, const char* topic, const char* payload,
+            std::size_t size, int retained, std::uint32_t expiry_seconds) {
   MQTTAsync_message message = MQTTAsync_message_initializer;
   Properties properties;
   if (expiry_seconds > 0) {
@@ -259,12 +315,18 @@ int Publish(slicelet_mqtt_client* client, const char* topic, const char* payload
   message.retained = retained;
   message.properties = properties.list;
   MQTTAsync_responseOptions response = MQTTAsync_responseOptions_initializer;
-  auto publication = std::make_unique<Publication>(Publication{client->id, size});
-  response.onSuccess5 = OnPublished;
-  response.onFailure5 = OnPublishFailed;
+  auto publication = std::make_unique<Publication>(Publication{client->id, id});
+  if (client->version5) {
+    response.onSuccess5 = OnPublished;
+    response.onFailure5 = OnPublishFailed;
+  } else {
+    response.onSuccess = OnPublished3;
+    response.onFailure = OnPublishFailed3;
+  }
   response.context = publication.get();
   const int code = MQTTAsync_sendMessage(client->handle, topic, &message, &response);
-  if (code == MQTTASYNC_SUCCESS) publication.release();
+  // Its callback frees it.
+  if (code == MQTTASYNC_SUCCESS) static_cast<void>(publication.release());
   return code;
 }
 
@@ -287,7 +349,8 @@ void Close(slicelet_mqtt_client* client) {
     const std::lock_guard lock(held->mutex);
     held->closed = true;
   }
-  MQTTAsync_disconnectOptions options = MQTTAsync_disconnectOptions_initializer5;
+  MQTTAsync_disconnectOptions options = MQTTAsync_disconnectOptions_initializer;
+  if (held->version5) options = MQTTAsync_disconnectOptions_initializer5;
   options.timeout = kDisconnectMilliseconds;
   MQTTAsync_disconnect(held->handle, &options);
   const std::lock_guard lock(registry.mutex);

@@ -15,8 +15,8 @@
 namespace slicelet {
 
 /// A broker in memory, on the loop's time: sessions, retained messages, wills with their delay, queues with a
-/// bound. It can be killed, forget everything, drop what is large, and be used by somebody with all its
-/// rights.
+/// bound; all callbacks come on the loop. It can be killed, forget everything, drop what is large, and be
+/// used by somebody with all its rights.
 class FakeBroker {
  public:
   explicit FakeBroker(Loop& loop) : loop_(loop) {}
@@ -46,6 +46,10 @@ class FakeBroker {
   void ClearRetained() { retained_.clear(); }
   void set_max_packet(std::size_t bytes) { max_packet_ = bytes; }
   void set_max_queued(std::size_t messages) { max_queued_ = messages; }
+  /// Hangs up on whoever publishes, without taking the message: as servers do that refuse a topic.
+  void RefusePublications(bool refuse) { refuse_ = refuse; }
+  /// Takes messages and does not say so.
+  void HoldAnswers(bool hold) { hold_answers_ = hold; }
   /// This many of the next messages are lost.
   void DropNext(int messages) { drop_next_ = messages; }
   /// Delivery of messages stops, and goes on.
@@ -109,7 +113,11 @@ class FakeBroker {
       }
       // On a later turn, as a network would.
       broker_.loop_.Post([this_broker = &broker_, message, link = link_] {
-        if (this_broker->alive_) this_broker->Route(message);
+        if (!this_broker->alive_) return;
+        if (this_broker->refuse_) return this_broker->Break(*link, "the broker hung up");
+        this_broker->Route(message);
+        const auto on_taken = link->events.on_taken;
+        if (on_taken && !this_broker->hold_answers_) on_taken(message.id);
       });
       return absl::OkStatus();
     }
@@ -239,6 +247,11 @@ class FakeBroker {
         const std::shared_ptr<Link> link = it->second;
         const MqttMessage message = std::move(queue.front());
         queue.pop_front();
+        const auto on_arrival = link->events.on_arrival;
+        if (on_arrival) {
+          on_arrival(message);
+          continue;
+        }
         const auto on_message = link->events.on_message;
         if (on_message) on_message(message);
       }
@@ -248,6 +261,8 @@ class FakeBroker {
   Loop& loop_;
   bool alive_ = true;
   bool hold_ = false;
+  bool refuse_ = false;
+  bool hold_answers_ = false;
   std::size_t max_packet_ = 256 * 1024;
   std::size_t max_queued_ = 1'000;
   int drop_next_ = 0;

@@ -1,0 +1,111 @@
+#pragma once
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+
+extern char** environ;
+
+namespace slicelet {
+
+/// A real mosquitto on a free port of the loopback, in a directory of its own. Forgets everything when it is
+/// restarted, unless its configuration says otherwise.
+class MosquittoProcess {
+ public:
+  MosquittoProcess() {
+    char name[] = "/tmp/slicelet-mosquitto-XXXXXX";
+    directory_ = mkdtemp(name);
+    // mosquitto gives up its rights when it is started by root.
+    std::filesystem::permissions(directory_, std::filesystem::perms(0755));
+    port_ = FreePort();
+  }
+  ~MosquittoProcess() {
+    Kill();
+    std::filesystem::remove_all(directory_);
+  }
+  MosquittoProcess(const MosquittoProcess&) = delete;
+  MosquittoProcess& operator=(const MosquittoProcess&) = delete;
+
+  [[nodiscard]] int port() const { return port_; }
+  [[nodiscard]] const std::string& directory() const { return directory_; }
+  /// "mosquitto.conf" is what it is configured with.
+  void Write(const std::string& name, const std::string& text) const {
+    std::ofstream(directory_ + "/" + name) << text;
+  }
+
+  /// Returns once it accepts connections.
+  void Start() {
+    const std::string configuration = directory_ + "/mosquitto.conf";
+    const char* arguments[] = {"mosquitto", "-c", configuration.c_str(), nullptr};
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    const std::string log = directory_ + "/log";
+    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log.c_str(), O_WRONLY | O_CREAT | O_APPEND,
+                                     0644);
+    posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
+    const char* path = access("/usr/sbin/mosquitto", X_OK) == 0 ? "/usr/sbin/mosquitto" : "mosquitto";
+    if (posix_spawnp(&pid_, path, &actions, nullptr, const_cast<char**>(arguments), environ) != 0) pid_ = -1;
+    posix_spawn_file_actions_destroy(&actions);
+    for (int i = 0; i < 500 && !Accepts(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  void Kill() {
+    if (pid_ <= 0) return;
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+    pid_ = -1;
+  }
+
+ private:
+  static sockaddr_in Loopback(int port) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return address;
+  }
+  static int FreePort() {
+    const int one = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address = Loopback(0);
+    socklen_t size = sizeof(address);
+    const bool bound = bind(one, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
+                       getsockname(one, reinterpret_cast<sockaddr*>(&address), &size) == 0;
+    close(one);
+    return bound ? ntohs(address.sin_port) : 0;
+  }
+  [[nodiscard]] bool Accepts() const {
+    const int one = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const sockaddr_in address = Loopback(port_);
+    const bool connected = connect(one, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
+    close(one);
+    return connected;
+  }
+
+  std::string directory_;
+  int port_ = 0;
+  pid_t pid_ = -1;
+};
+
+/// One without TLS that takes whoever comes.
+class OpenMosquitto : public MosquittoProcess {
+ public:
+  /// `more`: lines for its configuration.
+  explicit OpenMosquitto(const std::string& more = "") {
+    Write("mosquitto.conf",
+          "listener " + std::to_string(port()) + " 127.0.0.1\nallow_anonymous true\n" + more);
+    Start();
+  }
+  [[nodiscard]] std::string endpoint() const { return "127.0.0.1:" + std::to_string(port()); }
+};
+
+}  // namespace slicelet
