@@ -23,7 +23,7 @@ using HostPipe = MessagePipe<v1::HostMessage, v1::HubMessage>;
 using HubPipe = MessagePipe<v1::HubMessage, v1::HostMessage>;
 
 /// Long enough for a busy machine; only a failing test waits that long.
-constexpr auto kPatience = std::chrono::seconds(60);
+constexpr auto kPatience = std::chrono::seconds(120);
 
 /// Passes bytes both ways until it is frozen: then it keeps its connections and says nothing any more, as a
 /// NAT that forgot them does.
@@ -168,17 +168,18 @@ class RpcFaultsTest : public testing::Test {
     ASSERT_FALSE(late) << "nothing happened for too long";
   }
   /// Connects again and again until a connection ends as `wanted`.
-  void ConnectUntil(RpcClient& client, bool wanted) {
+  std::unique_ptr<HostPipe> ConnectUntil(RpcClient& client, bool wanted) {
     const auto begin = loop_.Now();
     while (loop_.Now() - begin < kPatience) {
-      const auto pipe = Connect(client);
+      auto pipe = Connect(client);
       RunUntil([&] { return answers_ > 0 || !closed_.empty(); });
-      if ((answers_ > 0) == wanted) return;
+      if ((answers_ > 0) == wanted) return pipe;
       bool paused = false;
       loop_.RunAfter(std::chrono::milliseconds(200), [&] { paused = true; });
       RunUntil([&] { return paused; });
     }
-    FAIL() << (wanted ? "no connection succeeds" : "connections still succeed");
+    ADD_FAILURE() << (wanted ? "no connection succeeds" : "connections still succeed");
+    return nullptr;
   }
 
   std::filesystem::path directory_;
@@ -213,14 +214,13 @@ TEST_F(RpcFaultsTest, BothEndsNoticeALinkThatFellSilent) {
   const int port = Listen(authority.IssueTls("slicelet-provider"), keepalive);
   FreezableProxy proxy(port);
   const auto client = Dial(proxy.port(), authority.IssueTls("gw-1"), keepalive);
-  const auto pipe = Connect(*client);
-  RunUntil([&] { return answers_ == 1; });
-  EXPECT_TRUE(closed_.empty());
+  // A machine that is busy for longer than the keepalive waits may lose a connection before its time.
+  const auto pipe = ConnectUntil(*client, true);
 
   proxy.Freeze();
-  RunUntil([&] { return !closed_.empty() && !hub_closed_.empty(); });
-  EXPECT_EQ(closed_.front().code(), absl::StatusCode::kUnavailable);
-  EXPECT_EQ(hub_closed_.front().code(), absl::StatusCode::kUnavailable);
+  RunUntil([&] { return !closed_.empty() && hub_closed_.size() == hub_pipes_.size(); });
+  EXPECT_EQ(closed_.back().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(hub_closed_.back().code(), absl::StatusCode::kUnavailable);
 }
 
 TEST_F(RpcFaultsTest, AnIdleLinkThatAnswersStays) {

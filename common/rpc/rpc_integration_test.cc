@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <cstdlib>
 
 #include "common/loop/asio_loop.h"
@@ -20,7 +21,7 @@ using HostPipe = MessagePipe<v1::HostMessage, v1::HubMessage>;
 using HubPipe = MessagePipe<v1::HubMessage, v1::HostMessage>;
 
 /// Long enough for a busy machine; only a failing test waits that long.
-constexpr auto kPatience = std::chrono::seconds(20);
+constexpr auto kPatience = std::chrono::seconds(120);
 
 v1::HostMessage Number(std::uint64_t session) {
   v1::HostMessage message;
@@ -69,17 +70,19 @@ class RpcTest : public testing::Test {
     port_ = *port;
   }
 
-  std::unique_ptr<RpcClient> Dial(RpcTls tls) {
+  std::unique_ptr<RpcClient> Dial(RpcTls tls, int port) {
     RpcClient::Options options;
-    options.address = "localhost:" + std::to_string(port_);
+    options.address = "localhost:" + std::to_string(port);
     options.tls = std::move(tls);
     auto client = RpcClient::Make(loop_, std::move(options));
     EXPECT_TRUE(client.ok()) << client.status();
     return std::move(*client);
   }
-  std::unique_ptr<RpcClient> Dial() {
-    return Dial(authority_.IssueTls("gw-1", "slicelet:hosts", "spiffe://hub-1/host/gw-1"));
+  std::unique_ptr<RpcClient> Dial(RpcTls tls) { return Dial(std::move(tls), port_); }
+  std::unique_ptr<RpcClient> Dial(int port) {
+    return Dial(authority_.IssueTls("gw-1", "slicelet:hosts", "spiffe://hub-1/host/gw-1"), port);
   }
+  std::unique_ptr<RpcClient> Dial() { return Dial(port_); }
 
   std::unique_ptr<HostPipe> Connect(RpcClient& client) {
     connector_ = MakeHubConnector(client);
@@ -188,16 +191,20 @@ TEST_F(RpcTest, AServerThatShutsDownEndsItsSessions) {
 }
 
 TEST_F(RpcTest, RedialsAtOnceAfterARefusal) {
-  server_.Shutdown();
-  const auto client = Dial();
+  // Bound and not listening: it refuses, and nobody else gets the port meanwhile.
+  using tcp = boost::asio::ip::tcp;
+  tcp::acceptor reserved(*static_cast<boost::asio::io_context*>(loop_.io_context()), tcp::v4());
+  reserved.bind({boost::asio::ip::address_v4::loopback(), 0});
+  const int reserved_port = reserved.local_endpoint().port();
+  const auto client = Dial(reserved_port);
   const auto lost = Connect(*client);
   RunUntil([&] { return closed_.size() == 1; });
-  RpcServer again;
-  const auto port =
-      again.Listen({.address = "127.0.0.1:" + std::to_string(port_),
-                    .tls = authority_.IssueTls("slicelet-provider"),
-                    .services = {{&edge_link_, [](const RpcPeer&) { return absl::OkStatus(); }}},
-                    .keepalive = {}});
+  reserved.close();
+  RpcServer late;
+  const auto port = late.Listen({.address = "127.0.0.1:" + std::to_string(reserved_port),
+                                 .tls = authority_.IssueTls("slicelet-provider"),
+                                 .services = {{&edge_link_, [](const RpcPeer&) { return absl::OkStatus(); }}},
+                                 .keepalive = {}});
   ASSERT_TRUE(port.ok()) << port.status();
   const auto pipe = Connect(*client);
   pipe->Send(Number(1));

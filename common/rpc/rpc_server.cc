@@ -80,7 +80,7 @@ absl::StatusOr<int> RpcServer::Listen(const Listener& listener) {
 void RpcServer::Shutdown() {
   impl_->calls.Close();
   for (const auto& server : impl_->servers) {
-    server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
+    server->Shutdown(std::chrono::system_clock::now() + kRpcLinger);
   }
   impl_->calls.WaitUntilEmpty();
   impl_->servers.clear();

@@ -4,7 +4,6 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
 
-#include <chrono>
 #include <memory>
 #include <string>
 #include <utility>
@@ -14,9 +13,6 @@
 #include "common/rpc/internal/live_calls.h"
 
 namespace slicelet {
-
-/// How long an ended call may take to bring its last writes home before it is cancelled.
-inline constexpr auto kRpcLinger = std::chrono::seconds(5);
 
 /// The dialling side of a bidirectional call.
 template <typename Out, typename In>

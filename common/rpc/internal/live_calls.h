@@ -1,11 +1,15 @@
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <unordered_map>
 
 namespace slicelet {
+
+/// How long an ended call may take to bring its last writes and its status home before it is cancelled.
+inline constexpr auto kRpcLinger = std::chrono::seconds(5);
 
 /// A call that gRPC may still call back.
 class LiveCall {
