@@ -81,6 +81,9 @@ finish() {
   printf '  %s\n' "${step_table[@]}"
   if [ "$((failed + checks_failed))" -gt 0 ] || [ "$steps_done" -lt "$steps_total" ]; then
     [ "$((failed + checks_failed))" -gt 0 ] || failed=1
+    say ""
+    say "${bold}What failed${plain}"
+    find "$results" -name '*.xml' -print0 | xargs -0 -r /usr/bin/python3 scripts/lib/count_results.py --failures
     say "Logs of every step: build/logs/. One tier alone: scripts/test.sh --tier TIER"
   fi
   say "$((passed + checks_passed)) passed, $((failed + checks_failed)) failed, $((skipped)) skipped"
