@@ -26,7 +26,10 @@ struct Resource {
 };
 
 extern const Resource kPods, kNodes, kLeases, kConfigMaps, kSecrets, kServices, kEvents, kServiceAccounts,
-    kNamespaces, kCertificateSigningRequests, kEdgeHosts;
+    kNamespaces, kResourceQuotas, kCertificateSigningRequests;
+
+/// The kinds of slicelet.io/v1alpha1.
+extern const Resource kEdgeHosts, kIotClusters, kIotSlices, kIotGateways, kIotServers, kIotDevices;
 
 /// One object, or one of its subresources ("status", "token", "approval").
 struct ObjectRef {

@@ -21,9 +21,15 @@ const Resource kServices{"", "v1", "services", "Service", true};
 const Resource kEvents{"", "v1", "events", "Event", true};
 const Resource kServiceAccounts{"", "v1", "serviceaccounts", "ServiceAccount", true};
 const Resource kNamespaces{"", "v1", "namespaces", "Namespace", false};
+const Resource kResourceQuotas{"", "v1", "resourcequotas", "ResourceQuota", true};
 const Resource kCertificateSigningRequests{"certificates.k8s.io", "v1", "certificatesigningrequests",
                                            "CertificateSigningRequest", false};
 const Resource kEdgeHosts{"slicelet.io", "v1alpha1", "edgehosts", "EdgeHost", true};
+const Resource kIotClusters{"slicelet.io", "v1alpha1", "iotclusters", "IotCluster", true};
+const Resource kIotSlices{"slicelet.io", "v1alpha1", "iotslices", "IotSlice", true};
+const Resource kIotGateways{"slicelet.io", "v1alpha1", "iotgateways", "IotGateway", true};
+const Resource kIotServers{"slicelet.io", "v1alpha1", "iotservers", "IotServer", true};
+const Resource kIotDevices{"slicelet.io", "v1alpha1", "iotdevices", "IotDevice", true};
 
 std::optional<std::int64_t> RetryAfterSeconds(const absl::Status& status) {
   const auto payload = status.GetPayload(kRetryAfter);
