@@ -32,7 +32,7 @@ tidy         clang-tidy on files changed since the main branch      --long: on e
 unit         unit tests
 sim          2,000 simulated schedules, and every planted bug       --long: 100,000 schedules
 integration  adapters against real parts (TLS, SQLite, containerd, API server)
-e2e          all programs on a real control plane and real containerd
+e2e          all programs on a real control plane and real containerd; the exporter against a real Mainflux
 faults       kill -9, link faults, restores                         --long: all pairs of kills
 sanitizers   unit tests and 200 schedules under the address and undefined-behaviour sanitizers,
              integration tests under the thread sanitizer           only when asked for, or with --long
@@ -113,7 +113,7 @@ wants_any integration e2e faults && steps_total=$((steps_total + 1))
 wants unit && steps_total=$((steps_total + 1))
 wants sim && steps_total=$((steps_total + 2))
 wants integration && steps_total=$((steps_total + 1))
-wants e2e && steps_total=$((steps_total + 1))
+wants e2e && steps_total=$((steps_total + 2))
 wants faults && steps_total=$((steps_total + 1))
 wants sanitizers && steps_total=$((steps_total + 5))
 
@@ -127,6 +127,7 @@ wants format && check "format" "seconds" scripts/lib/check_format.sh
 if wants_any integration e2e faults; then
   prepare "build Kubernetes" "cold about 6 min" build_kubernetes
 fi
+wants e2e && prepare "build Mainflux" "cold about 4 min" tests/mainflux/build.sh
 if wants_any unit sim integration e2e faults; then
   prepare "build release" "cold about 9 min" build release all
 fi

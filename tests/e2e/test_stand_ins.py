@@ -16,10 +16,8 @@ import pytest
 
 from tests.harness.edge import free_ports
 from tests.harness.kubernetes import ROOT
+from tests.harness.postgres import USER, make_database, server_command
 from tests.harness.waiting import wait_until
-
-POSTGRES = pathlib.Path("/usr/lib/postgresql/15/bin")
-NOBODY = 65534
 
 
 class Gateway:
@@ -38,18 +36,8 @@ class Gateway:
 
     def start_database(self):
         data = self.directory / "database"
-        data.mkdir()
-        os.chown(data, NOBODY, NOBODY)
-        user = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
-        password = self.directory / "password"
-        password.write_text("postgres\n")
-        password.chmod(0o644)
-        subprocess.run([POSTGRES / "initdb", "-D", data, "-U", "postgres", "--no-sync", "--locale=C", "-A", "scram-sha-256",
-                        f"--pwfile={password}"], check=True, stdout=subprocess.DEVNULL, cwd="/", **user)
-        subprocess.run([POSTGRES / "postgres", "--single", "-D", data, "postgres"], check=True, input=b"CREATE DATABASE edgex_db\n",
-                       stdout=subprocess.DEVNULL, cwd="/", **user)
-        return self.keep([POSTGRES / "postgres", "-D", data, "-p", str(self.database_port), "-c", "unix_socket_directories=",
-                          "-c", "fsync=off"], cwd="/", **user)
+        make_database(data, "postgres", ["edgex_db"])
+        return self.keep(server_command(data, self.database_port), cwd="/", **USER)
 
     def start_broker(self, port):
         configuration = self.directory / f"mosquitto-{port}.conf"

@@ -1,0 +1,140 @@
+"""A real Mainflux 0.12 on free ports of the loopback: its four services with PostgreSQL, Redis, NATS and mosquitto.
+
+    with Mainflux(directory) as server:
+        token = server.login()
+
+As a program: `python3 -m tests.harness.mainflux DIRECTORY` brings one up, prints where it answers as one line of JSON, and ends
+it when its standard input ends.
+"""
+
+import json
+import pathlib
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+
+from tests.harness.edge import free_ports
+from tests.harness.kubernetes import ROOT
+from tests.harness.postgres import USER, make_database, server_command
+from tests.harness.process import Program
+from tests.harness.waiting import wait_until
+
+PASSWORD = "mainflux"
+ADMIN = ("admin@example.com", "12345678")
+PORTS = ("postgres", "redis", "nats", "broker", "auth", "auth_grpc", "users", "things", "identify", "things_grpc", "mqtt", "mqtt_ws")
+
+
+class Mainflux:
+    """`ports` names what listens where: users, things, auth and identify speak HTTP, mqtt is where gateways publish."""
+
+    def __init__(self, directory):
+        self.directory = pathlib.Path(directory)
+        self.ports = dict(zip(PORTS, free_ports(len(PORTS))))
+        self.programs = {}
+
+    def __enter__(self):
+        try:
+            return self.up()
+        except BaseException:
+            self.down()
+            raise
+
+    def __exit__(self, *_):
+        self.down()
+
+    def up(self):
+        built = subprocess.run([ROOT / "tests/mainflux/build.sh"], check=True, capture_output=True, text=True).stdout.strip()
+        self.directory.chmod(0o755)
+        make_database(self.directory / "postgres", PASSWORD, ["auth", "users", "things"])
+        self._start_dependencies()
+        for name in ("postgres", "redis", "nats", "broker"):
+            wait_until(f"{name} listens", lambda name=name: self._listens(name))
+        for name in ("auth", "users", "things", "mqtt"):
+            self.add(name, [f"{built}/{name}"], self._environment())
+        for name in ("auth", "users", "things"):
+            wait_until(f"{name} answers", lambda name=name: self.request(name, "GET", "/version")[0] == 200)
+        wait_until("the MQTT adapter listens", lambda: self._listens("mqtt"))
+        # The services find one another by themselves, and until then a good login is refused.
+        wait_until("the administrator can log in", self.login)
+        return self
+
+    def _start_dependencies(self):
+        ports = self.ports
+        broker = self.directory / "mosquitto.conf"
+        broker.write_text(f"listener {ports['broker']} 127.0.0.1\nallow_anonymous true\nuser root\n")
+        database = server_command(self.directory / "postgres", ports["postgres"])
+        if USER:
+            database = ["setpriv", f"--reuid={USER['user']}", f"--regid={USER['group']}", "--clear-groups", *database]
+        self.add("postgres", ["env", "-C", "/", *database])
+        self.add("redis", ["redis-server", "--port", ports["redis"], "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+                           "--dir", self.directory])
+        self.add("nats", ["nats-server", "-a", "127.0.0.1", "-p", ports["nats"]])
+        self.add("broker", ["mosquitto", "-c", broker])
+
+    def _environment(self):
+        ports = {name: str(port) for name, port in self.ports.items()}
+        environment = {
+            "MF_AUTH_HTTP_PORT": ports["auth"], "MF_AUTH_GRPC_PORT": ports["auth_grpc"], "MF_AUTH_SECRET": "secret",
+            "MF_AUTH_GRPC_URL": f"localhost:{ports['auth_grpc']}", "MF_USERS_HTTP_PORT": ports["users"],
+            "MF_USERS_ADMIN_EMAIL": ADMIN[0], "MF_USERS_ADMIN_PASSWORD": ADMIN[1],
+            "MF_THINGS_HTTP_PORT": ports["things"], "MF_THINGS_AUTH_HTTP_PORT": ports["identify"],
+            "MF_THINGS_AUTH_GRPC_PORT": ports["things_grpc"], "MF_THINGS_AUTH_GRPC_URL": f"localhost:{ports['things_grpc']}",
+            "MF_THINGS_CACHE_URL": f"localhost:{ports['redis']}", "MF_THINGS_ES_URL": f"localhost:{ports['redis']}",
+            "MF_MQTT_ADAPTER_MQTT_PORT": ports["mqtt"], "MF_MQTT_ADAPTER_WS_PORT": ports["mqtt_ws"],
+            "MF_MQTT_ADAPTER_MQTT_TARGET_PORT": ports["broker"], "MF_NATS_URL": f"nats://127.0.0.1:{ports['nats']}",
+            "MF_MQTT_ADAPTER_ES_URL": f"localhost:{ports['redis']}", "MF_AUTH_CACHE_URL": f"localhost:{ports['redis']}"}
+        for service in ("AUTH", "USERS", "THINGS"):
+            environment |= {f"MF_{service}_DB_HOST": "127.0.0.1", f"MF_{service}_DB_PORT": ports["postgres"],
+                            f"MF_{service}_DB_USER": "postgres", f"MF_{service}_DB_PASS": PASSWORD}
+        return environment
+
+    def add(self, name, command, environment=None):
+        self.programs[name] = Program(name, command, self.directory, environment).start()
+
+    def down(self):
+        for program in reversed(list(self.programs.values())):
+            program.kill()
+
+    def _listens(self, name):
+        assert self.programs[name].running(), self.programs[name].tail()
+        with socket.socket() as one:
+            return one.connect_ex(("127.0.0.1", self.ports[name])) == 0
+
+    def request(self, service, method, path, body=None, token=None):
+        """(status, JSON or None, headers); status 0 when nobody answers."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.ports[service]}{path}", method=method,
+                                         data=None if body is None else json.dumps(body).encode(),
+                                         headers={"Content-Type": "application/json", **({"Authorization": token} if token else {})})
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return answer.status, json.loads(answer.read() or b"null"), answer.headers
+        except urllib.error.HTTPError as refused:
+            return refused.code, None, refused.headers
+        except OSError:
+            return 0, None, {}
+
+    def login(self):
+        """A token, or "" while logging in is refused."""
+        status, answer, _ = self.request("users", "POST", "/tokens", {"email": ADMIN[0], "password": ADMIN[1]})
+        return answer["token"] if status == 201 else ""
+
+    def create(self, kind, name, token):
+        """The id of a new thing or channel; `kind` is "things" or "channels"."""
+        status, _, headers = self.request("things", "POST", f"/{kind}", {"name": name}, token)
+        assert status == 201, status
+        return headers["Location"].rsplit("/", 1)[1]
+
+    def count(self, kind, token):
+        return self.request("things", "GET", f"/{kind}?limit=1", None, token)[1]["total"]
+
+
+def main():
+    with Mainflux(sys.argv[1]) as server:
+        print(json.dumps({"ports": server.ports, "email": ADMIN[0], "password": ADMIN[1]}), flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()

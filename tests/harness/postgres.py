@@ -1,0 +1,30 @@
+"""A PostgreSQL of a test's own, from Debian's package, on a port of the loopback."""
+
+import os
+import pathlib
+import subprocess
+
+PROGRAMS = pathlib.Path("/usr/lib/postgresql/15/bin")
+NOBODY = 65534
+# PostgreSQL does not run as root.
+USER = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.getuid() == 0 else {}
+
+
+def make_database(directory, password, databases):
+    """Makes the cluster in `directory`, which must not exist, with its superuser `postgres`."""
+    directory.mkdir()
+    secret = directory.with_name(directory.name + "-password")
+    secret.write_text(password + "\n")
+    secret.chmod(0o644)
+    if USER:
+        os.chown(directory, NOBODY, NOBODY)
+    subprocess.run([PROGRAMS / "initdb", "-D", directory, "-U", "postgres", "--no-sync", "--locale=C", "-A", "scram-sha-256",
+                    f"--pwfile={secret}"], check=True, stdout=subprocess.DEVNULL, cwd="/", **USER)
+    statements = "".join(f"CREATE DATABASE {name}\n" for name in databases)
+    subprocess.run([PROGRAMS / "postgres", "--single", "-D", directory, "postgres"], check=True, input=statements.encode(),
+                   stdout=subprocess.DEVNULL, cwd="/", **USER)
+
+
+def server_command(directory, port):
+    """To be run in / and as `USER`."""
+    return [str(PROGRAMS / "postgres"), "-D", str(directory), "-p", str(port), "-c", "unix_socket_directories=", "-c", "fsync=off"]
