@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Builds the chart's container image without a daemon: the programs of build/release and the libraries they link.
+# Builds container images without a daemon, of the programs of build/release and the libraries they link: hub.tar for the
+# chart, senml-export.tar for gateways.
 #
 # Usage: scripts/images.sh [--output DIR] [--build DIR]
-#   --output DIR   where the OCI archive goes (default: build/images)
+#   --output DIR   where the OCI archives go (default: build/images)
 #   --build DIR    the programs' build directory (default: build/release)
 #
 # Examples:
@@ -19,7 +20,7 @@ while [ $# -gt 0 ]; do
   case $1 in
     --output) output=${2:?"--output needs a directory"}; shift 2 ;;
     --build) programs=${2:?"--build needs a directory"}; shift 2 ;;
-    -h | --help) sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    -h | --help) sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
     *) echo "images.sh: unknown option '$1'; see --help" >&2; exit 2 ;;
   esac
 done
@@ -31,23 +32,35 @@ trap 'rm -rf "$work"' EXIT
 
 # add FILE AT: a file of this machine, at its place in the image.
 add() { install -D -m 0755 "$1" "$work/rootfs$2"; }
-mkdir -p "$work/rootfs/tmp" "$work/rootfs/var/lib/slicelet" "$work/rootfs/etc"
-chmod 1777 "$work/rootfs/tmp"
-for path in provider/app/slicelet-provider kubelet-shim/app/slicelet-shim cli/slicectl; do
-  [ -x "$programs/$path" ] || die "no $programs/$path: build it with cmake --preset release && cmake --build build/release"
-  add "$programs/$path" "/usr/bin/${path##*/}"
-done
-ldd "$work"/rootfs/usr/bin/* | sed -nE 's/^\s*(\S+ => )?(\/\S+) \(0x.*/\2/p' | sort -u | while read -r library; do
-  add "$(readlink -f "$library")" "$library"
-done
-# Names of services resolve by DNS and the hosts file.
-echo 'hosts: files dns' >"$work/rootfs/etc/nsswitch.conf"
-echo 'slicelet:x:65532:65532::/:/sbin/nologin' >"$work/rootfs/etc/passwd"
+
+# image NAME PROGRAM...: an image of these programs, with what they load; more options of umoci in $configuration.
+image() {
+  local name=$1 path
+  shift
+  rm -rf "$work/rootfs"
+  mkdir -p "$work"/rootfs/{tmp,etc,var/lib/slicelet,var/lib/senml-export}
+  chmod 1777 "$work/rootfs/tmp" "$work/rootfs/var/lib/senml-export"
+  for path in "$@"; do
+    [ -x "$programs/$path" ] || die "no $programs/$path: build it with cmake --preset release && cmake --build build/release"
+    add "$programs/$path" "/usr/bin/${path##*/}"
+  done
+  ldd "$work"/rootfs/usr/bin/* | sed -nE 's/^\s*(\S+ => )?(\/\S+) \(0x.*/\2/p' | sort -u | while read -r library; do
+    add "$(readlink -f "$library")" "$library"
+  done
+  # Names of services resolve by DNS and the hosts file.
+  echo 'hosts: files dns' >"$work/rootfs/etc/nsswitch.conf"
+  printf '%s:/sbin/nologin\n' 'slicelet:x:65532:65532::/' 'edgex:x:2002:2001::/' >"$work/rootfs/etc/passwd"
+  umoci --log=error new --image "$work/layout:$name"
+  umoci --log=error insert --image "$work/layout:$name" "$work/rootfs" /
+  umoci --log=error config --image "$work/layout:$name" --config.env PATH=/usr/bin --config.workingdir / "${configuration[@]}"
+  skopeo copy -q "oci:$work/layout:$name" "oci-archive:$work/$name.tar:docker.io/slicelet/$name:$version"
+  mv "$work/$name.tar" "$output/$name.tar"
+  say "docker.io/slicelet/$name:$version is in ${output#"$root"/}/$name.tar ($(du -h "$output/$name.tar" | cut -f1))"
+}
 
 umoci --log=error init --layout "$work/layout"
-umoci --log=error new --image "$work/layout:hub"
-umoci --log=error insert --image "$work/layout:hub" "$work/rootfs" /
-umoci --log=error config --image "$work/layout:hub" --config.user 65532:65532 --config.env PATH=/usr/bin --config.workingdir /
-skopeo copy -q "oci:$work/layout:hub" "oci-archive:$work/hub.tar:docker.io/slicelet/hub:$version"
-mv "$work/hub.tar" "$output/hub.tar"
-say "docker.io/slicelet/hub:$version is in ${output#"$root"/}/hub.tar ($(du -h "$output/hub.tar" | cut -f1))"
+configuration=(--config.user 65532:65532)
+image hub provider/app/slicelet-provider kubelet-shim/app/slicelet-shim cli/slicectl
+# As EdgeX's own services run.
+configuration=(--config.user 2002:2001 --config.entrypoint /usr/bin/senml-export)
+image senml-export edge-agent/senml-export/senml-export

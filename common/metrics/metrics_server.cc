@@ -23,25 +23,36 @@ void MetricsOptions::Read(ConfigReader& reader, MetricsOptions& options) {
   });
 }
 
-MetricsServer::MetricsServer(AsioLoop& loop, std::function<void(MetricsPage&)> fill)
+MetricsServer::MetricsServer(AsioLoop& loop, std::function<void(MetricsPage&)> fill,
+                             std::function<absl::Status()> ready)
     : fill_(std::move(fill)),
+      ready_(std::move(ready)),
       http_(loop, HttpServer::Options{},
             [this](const std::shared_ptr<HttpExchange>& exchange) { Handle(exchange); }) {}
 
 absl::StatusOr<int> MetricsServer::Start(const MetricsOptions& options) {
+  const auto files = MakeSystemFileSystem();
+  CertificateAndKey certificate;
+  SLICELET_ASSIGN_OR_RETURN(certificate.certificate_pem, files->Read(options.certificate_file, kMaxPemFile));
+  SLICELET_ASSIGN_OR_RETURN(certificate.key_pem, files->Read(options.key_file, kMaxPemFile));
+  auto port = Start(options.listen, certificate);
+  if (!port.ok()) return WithContext(port.status(), "metrics.listen");
+  return port;
+}
+
+absl::StatusOr<int> MetricsServer::Start(const std::string& listen, const CertificateAndKey& certificate) {
   HttpServer::Listener listener;
   listener.name = "metrics";
-  const auto colon = options.listen.rfind(':');
-  const std::string port = colon == std::string::npos ? "" : options.listen.substr(colon + 1);
+  const auto colon = listen.rfind(':');
+  const std::string port = colon == std::string::npos ? "" : listen.substr(colon + 1);
   const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), listener.port);
   if (port.empty() || error != std::errc() || end != port.data() + port.size() || listener.port < 0 ||
       listener.port > kHighestPort) {
-    return absl::InvalidArgumentError("metrics.listen: \"" + options.listen + "\" is not HOST:PORT");
+    return absl::InvalidArgumentError("\"" + listen + "\" is not HOST:PORT");
   }
-  listener.address = options.listen.substr(0, colon);
-  const auto files = MakeSystemFileSystem();
-  SLICELET_ASSIGN_OR_RETURN(listener.certificate_pem, files->Read(options.certificate_file, kMaxPemFile));
-  SLICELET_ASSIGN_OR_RETURN(listener.key_pem, files->Read(options.key_file, kMaxPemFile));
+  listener.address = listen.substr(0, colon);
+  listener.certificate_pem = certificate.certificate_pem;
+  listener.key_pem = certificate.key_pem;
   return http_.Listen(listener);
 }
 
@@ -58,6 +69,10 @@ void MetricsServer::Handle(const std::shared_ptr<HttpExchange>& exchange) {
     response.body = page.Text();
   } else if (request.target.segments == Path{"healthz"}) {
     response.body = "ok\n";
+  } else if (ready_ && request.target.segments == Path{"readyz"}) {
+    const absl::Status ready = ready_();
+    response.status = ready.ok() ? 200 : 503;
+    response.body = ready.ok() ? "ok\n" : Message(ready) + "\n";
   } else {
     response.status = 404;
     response.body = "no such page: /metrics and /healthz are here\n";

@@ -8,6 +8,7 @@
 #include "common/config/config_reader.h"
 #include "common/http/http_server.h"
 #include "common/metrics/metrics_page.h"
+#include "common/tls/pki.h"
 
 namespace slicelet {
 
@@ -23,20 +24,25 @@ struct MetricsOptions {
   static void Read(ConfigReader& reader, MetricsOptions& options);
 };
 
-/// Serves /metrics and /healthz over HTTPS to whoever asks: they tell counts and names of hosts, never
-/// contents.
+/// Serves /metrics, /healthz and /readyz over HTTPS to whoever asks: they tell counts and names of hosts,
+/// never contents.
 class MetricsServer {
  public:
-  /// `fill` is called on the loop for every request.
-  MetricsServer(AsioLoop& loop, std::function<void(MetricsPage&)> fill);
+  /// `fill` is called on the loop for every request, and so is `ready`: /readyz answers 503 with its message
+  /// while it is not OK. Without it there is no /readyz.
+  MetricsServer(AsioLoop& loop, std::function<void(MetricsPage&)> fill,
+                std::function<absl::Status()> ready = nullptr);
 
   /// InvalidArgument for a bad address or certificate, Unavailable when it is taken. Returns the port.
   absl::StatusOr<int> Start(const MetricsOptions& options);
+  /// The same with a certificate in memory. `listen` is HOST:PORT with a numeric host.
+  absl::StatusOr<int> Start(const std::string& listen, const CertificateAndKey& certificate);
 
  private:
   void Handle(const std::shared_ptr<HttpExchange>& exchange);
 
   const std::function<void(MetricsPage&)> fill_;
+  const std::function<absl::Status()> ready_;
   HttpServer http_;
 };
 

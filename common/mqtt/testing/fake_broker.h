@@ -263,7 +263,7 @@ class FakeBroker {
   bool hold_ = false;
   bool refuse_ = false;
   bool hold_answers_ = false;
-  std::size_t max_packet_ = 256 * 1024;
+  std::size_t max_packet_ = std::size_t{256} * 1024;
   std::size_t max_queued_ = 1'000;
   int drop_next_ = 0;
   std::uint64_t dropped_ = 0;

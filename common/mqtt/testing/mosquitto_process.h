@@ -19,6 +19,24 @@ extern char** environ;
 
 namespace slicelet {
 
+inline sockaddr_in LoopbackAddress(int port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return address;
+}
+/// Nobody listens on it at this moment.
+inline int FreeLoopbackPort() {
+  const int one = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address = LoopbackAddress(0);
+  socklen_t size = sizeof(address);
+  const bool bound = bind(one, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
+                     getsockname(one, reinterpret_cast<sockaddr*>(&address), &size) == 0;
+  close(one);
+  return bound ? ntohs(address.sin_port) : 0;
+}
+
 /// A real mosquitto on a free port of the loopback, in a directory of its own. Forgets everything when it is
 /// restarted, unless its configuration says otherwise.
 class MosquittoProcess {
@@ -28,7 +46,7 @@ class MosquittoProcess {
     directory_ = mkdtemp(name);
     // mosquitto gives up its rights when it is started by root.
     std::filesystem::permissions(directory_, std::filesystem::perms(0755));
-    port_ = FreePort();
+    port_ = FreeLoopbackPort();
   }
   ~MosquittoProcess() {
     Kill();
@@ -59,33 +77,22 @@ class MosquittoProcess {
     posix_spawn_file_actions_destroy(&actions);
     for (int i = 0; i < 500 && !Accepts(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
-  void Kill() {
+  void Kill() { End(SIGKILL); }
+  /// It takes what the kernel's buffers hold, and neither reads nor answers.
+  void Freeze() { kill(pid_, SIGSTOP); }
+  /// In good order: what its configuration says it keeps is kept.
+  void Stop() { End(SIGTERM); }
+
+ private:
+  void End(int signal) {
     if (pid_ <= 0) return;
-    kill(pid_, SIGKILL);
+    kill(pid_, signal);
     waitpid(pid_, nullptr, 0);
     pid_ = -1;
   }
-
- private:
-  static sockaddr_in Loopback(int port) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    return address;
-  }
-  static int FreePort() {
-    const int one = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address = Loopback(0);
-    socklen_t size = sizeof(address);
-    const bool bound = bind(one, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
-                       getsockname(one, reinterpret_cast<sockaddr*>(&address), &size) == 0;
-    close(one);
-    return bound ? ntohs(address.sin_port) : 0;
-  }
   [[nodiscard]] bool Accepts() const {
     const int one = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const sockaddr_in address = Loopback(port_);
+    const sockaddr_in address = LoopbackAddress(port_);
     const bool connected = connect(one, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
     close(one);
     return connected;
@@ -99,10 +106,14 @@ class MosquittoProcess {
 /// One without TLS that takes whoever comes.
 class OpenMosquitto : public MosquittoProcess {
  public:
-  /// `more`: lines for its configuration.
-  explicit OpenMosquitto(const std::string& more = "") {
-    Write("mosquitto.conf",
-          "listener " + std::to_string(port()) + " 127.0.0.1\nallow_anonymous true\n" + more);
+  /// `more`: lines for its configuration. One that `remembers` has its sessions and messages again after
+  /// `Stop` and `Start`.
+  explicit OpenMosquitto(const std::string& more = "", bool remembers = false) {
+    std::string configuration =
+        "listener " + std::to_string(port()) + " 127.0.0.1\nallow_anonymous true\n" + more;
+    if (remembers)
+      configuration += "user root\npersistence true\npersistence_location " + directory() + "/\n";
+    Write("mosquitto.conf", configuration);
     Start();
   }
   [[nodiscard]] std::string endpoint() const { return "127.0.0.1:" + std::to_string(port()); }

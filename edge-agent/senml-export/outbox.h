@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/base/status.h"
+#include "common/base/time.h"
+
+namespace slicelet::senml {
+
+/// Packs that the server does not have yet, in the order in which they came. May be called from any thread.
+class Outbox {
+ public:
+  struct Item {
+    /// Rises with every pack and is never used twice.
+    std::uint64_t id = 0;
+    std::string pack;
+  };
+  struct Totals {
+    std::uint64_t packs = 0;
+    std::uint64_t bytes = 0;
+    /// Since this process began: the oldest, given up because the outbox was full.
+    std::uint64_t dropped = 0;
+  };
+
+  virtual ~Outbox() = default;
+  /// Once it returns OK the pack outlives this process. A full outbox drops its oldest packs for it.
+  virtual absl::Status Add(const std::string& pack) = 0;
+  /// The oldest packs above `id`, at most `count`.
+  virtual absl::StatusOr<std::vector<Item>> After(std::uint64_t id, std::size_t count) = 0;
+  /// A pack that is not there is removed.
+  virtual absl::Status Remove(std::uint64_t id) = 0;
+  [[nodiscard]] virtual Totals totals() const = 0;
+};
+
+/// In a file that only one process may open at a time. What `Add` took outlives the process at once, and a
+/// power cut `sync_period` later: the other copy, at the gateway's broker, is in memory of the same machine,
+/// so that waiting for the disk on every event would only make the broker drop what comes in the meantime.
+///
+/// `limit`: bytes of packs, and so about the most that the file grows to. Errors of `Add` and of opening are
+/// those of `sqlite::Database`; a damaged file is put aside and a new one made.
+absl::StatusOr<std::unique_ptr<Outbox>> OpenSqliteOutbox(const std::string& path, std::uint64_t limit,
+                                                         Duration sync_period = std::chrono::seconds(1));
+
+}  // namespace slicelet::senml

@@ -1,0 +1,273 @@
+#include <fcntl.h>
+#include <gmock/gmock.h>
+
+#include <boost/asio/io_context.hpp>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
+
+#include "common/loop/asio_loop.h"
+#include "common/mqtt/module_dialer.h"
+#include "common/mqtt/testing/mosquitto_process.h"
+
+namespace slicelet::senml {
+namespace {
+
+using testing::HasSubstr;
+
+/// Long enough for a busy machine; only a failing test waits that long.
+constexpr auto kPatience = std::chrono::seconds(60);
+constexpr auto kLookPeriod = std::chrono::milliseconds(50);
+constexpr char kTopic[] = "channels/c1/messages";
+
+/// The program itself.
+class Program {
+ public:
+  explicit Program(std::vector<std::string> environment) : environment_(std::move(environment)) {}
+  ~Program() { End(SIGKILL); }
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+
+  void Start(const std::string& log) {
+    std::vector<char*> environment;
+    for (auto& variable : environment_) environment.push_back(variable.data());
+    environment.push_back(nullptr);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, log.c_str(), O_WRONLY | O_CREAT | O_APPEND,
+                                     0644);
+    const char* arguments[] = {SENML_EXPORT, nullptr};
+    ASSERT_EQ(posix_spawn(&pid_, SENML_EXPORT, &actions, nullptr, const_cast<char**>(arguments),
+                          environment.data()),
+              0);
+    posix_spawn_file_actions_destroy(&actions);
+  }
+  /// The exit code, or minus the signal that ended it.
+  int End(int signal) {
+    if (pid_ <= 0) return 0;
+    if (signal != 0) kill(pid_, signal);
+    int status = 0;
+    waitpid(std::exchange(pid_, -1), &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+  }
+
+ private:
+  std::vector<std::string> environment_;
+  pid_t pid_ = -1;
+};
+
+std::string EventOf(int value) {
+  const std::int64_t origin = 1'700'000'000'000'000'000 + value;
+  const nlohmann::json event = {
+      {"deviceName", "press-1"},
+      {"origin", origin},
+      {"readings",
+       nlohmann::json::array(
+           {{{"resourceName", "count"}, {"valueType", "Int32"}, {"value", std::to_string(value)}}})}};
+  return nlohmann::json{{"contentType", "application/json"}, {"payload", {{"event", event}}}}.dump();
+}
+
+class SenmlExportTest : public testing::Test {
+ protected:
+  /// A client that reads what arrives at the server, in a session that the server keeps.
+  struct Client {
+    std::unique_ptr<MqttConnection> connection;
+    bool connected = false;
+    bool closed = false;
+  };
+
+  SenmlExportTest()
+      : log_(bus_.directory() + "/export.log"),
+        export_({"SENML_SERVER=tcp://" + server_.endpoint(), "SENML_USERNAME=thing-1", "SENML_PASSWORD=key-1",
+                 "SENML_CLIENT_ID=gw-1", std::string("SENML_TOPIC=") + kTopic,
+                 "SENML_STORE=" + bus_.directory() + "/store/outbox.db", "MESSAGEBUS_HOST=127.0.0.1",
+                 "MESSAGEBUS_PORT=" + std::to_string(bus_.port()),
+                 "SENML_LISTEN=127.0.0.1:" + std::to_string(probes_)}) {}
+
+  void TearDown() override {
+    if (!HasFailure()) return;
+    std::ostringstream log;
+    log << std::ifstream(log_).rdbuf();
+    std::cerr << log.str();
+  }
+
+  bool RunUntil(const std::function<bool()>& done) {
+    bool late = false;
+    const auto limit = loop_.RunAfter(kPatience, [&late] { late = true; });
+    // What is waited for need not wake this loop.
+    Timer look(loop_);
+    const std::function<void()> look_again = [&] { look.Set(kLookPeriod, look_again); };
+    look_again();
+    auto* context = static_cast<boost::asio::io_context*>(loop_.io_context());
+    while (!done() && !late) context->run_one();
+    loop_.Cancel(limit);
+    return !late;
+  }
+
+  void Connect(Client& client, const OpenMosquitto& broker, const std::string& id) {
+    client.connected = client.closed = false;
+    client.connection =
+        MakeModuleDialer(loop_, *slicelet_mqtt_module_v1(),
+                         {.endpoint = broker.endpoint(), .tls = false, .protocol = 3})
+            ->Connect({.client_id = id, .will = {}},
+                      {.on_connected = [&client] { client.connected = true; },
+                       .on_message = [this](const MqttMessage& message) { Receive(message); },
+                       .on_closed = [&client](const absl::Status&) { client.closed = true; }});
+    ASSERT_TRUE(RunUntil([&] { return client.connected || client.closed; }));
+    ASSERT_TRUE(client.connected);
+  }
+
+  void Receive(const MqttMessage& message) {
+    const auto pack = nlohmann::json::parse(message.payload);
+    packs_[pack[0]["v"].get<int>()].insert(message.payload);
+    ++arrived_;
+  }
+  [[nodiscard]] bool HaveAll(int first, int last) const {
+    for (int value = first; value <= last; ++value) {
+      if (packs_.count(value) == 0) return false;
+    }
+    return true;
+  }
+
+  void Publish(int first, int last) {
+    for (int value = first; value <= last; ++value) {
+      ASSERT_TRUE(publisher_.connection
+                      ->Publish({.topic = "edgex/events/device/device-virtual/press/press-1/count",
+                                 .payload = EventOf(value)})
+                      .ok());
+    }
+    ASSERT_TRUE(RunUntil([&] { return publisher_.connection->outstanding() == 0; }));
+  }
+
+  /// From then on the bus keeps a session for the program.
+  void StartAndSubscribe() {
+    Connect(subscriber_, server_, "subscriber");
+    subscriber_.connection->Subscribe(kTopic);
+    Connect(publisher_, bus_, "publisher");
+    export_.Start(log_);
+    for (int warm_up = -1; packs_.empty(); --warm_up) {
+      Publish(warm_up, warm_up);
+      bool waited = false;
+      loop_.RunAfter(std::chrono::milliseconds(100), [&waited] { waited = true; });
+      ASSERT_TRUE(RunUntil([&] { return waited; }));
+      ASSERT_GT(warm_up, -600) << "nothing arrives";
+    }
+  }
+
+  AsioLoop loop_;
+  OpenMosquitto bus_{"max_queued_messages 0\n"};
+  OpenMosquitto server_{"max_queued_messages 0\n", true};
+  const int probes_ = FreeLoopbackPort();
+  const std::string log_;
+  Program export_;
+  Client subscriber_;
+  Client publisher_;
+  /// What arrived, by the reading's value: every text that carried it.
+  std::map<int, std::set<std::string>> packs_;
+  int arrived_ = 0;
+};
+
+/// What an HTTPS page of the program says.
+std::string Page(int port, const std::string& path) {
+  const std::string command =
+      "curl -sk --max-time 20 -w ' %{http_code}' https://127.0.0.1:" + std::to_string(port) + path;
+  FILE* curl = popen(command.c_str(), "r");
+  std::string text;
+  for (int c = std::fgetc(curl); c != EOF; c = std::fgetc(curl)) text += static_cast<char>(c);
+  pclose(curl);
+  return text;
+}
+
+TEST_F(SenmlExportTest, NothingIsLostOverKillsAndAnAbsentServer) {
+  StartAndSubscribe();
+  constexpr int kPart = 500;
+  int kills = 0;
+  const auto kill_and_start = [&] {
+    EXPECT_EQ(export_.End(SIGKILL), -SIGKILL);
+    ++kills;
+    export_.Start(log_);
+  };
+
+  // In the middle of a stream, and some of it while the program is dead.
+  Publish(0, kPart - 1);
+  ASSERT_TRUE(RunUntil([&] { return HaveAll(0, 9); }));
+  EXPECT_EQ(export_.End(SIGKILL), -SIGKILL);
+  ++kills;
+  Publish(kPart, 2 * kPart - 1);
+  export_.Start(log_);
+  ASSERT_TRUE(RunUntil([&] { return HaveAll(0, kPart - 1); }));
+  kill_and_start();
+  ASSERT_TRUE(RunUntil([&] { return HaveAll(0, 2 * kPart - 1); }));
+
+  // The server is away; the program is killed while it keeps what comes, and once more before the server is
+  // back.
+  subscriber_.connection.reset();
+  server_.Stop();
+  Publish(2 * kPart, 3 * kPart - 1);
+  kill_and_start();
+  Publish(3 * kPart, 4 * kPart - 1);
+  kill_and_start();
+  server_.Start();
+  Connect(subscriber_, server_, "subscriber");
+  ASSERT_TRUE(RunUntil([&] { return HaveAll(0, 4 * kPart - 1); }));
+
+  // One text for each reading, however often it came; twice came what was under way: at the server at most
+  // the program's window, at the bus mosquitto's (20).
+  constexpr int kWindows = 64 + 20;
+  for (const auto& [value, texts] : packs_) EXPECT_EQ(texts.size(), 1U) << value;
+  EXPECT_LE(arrived_, static_cast<int>(packs_.size()) + (kills + 1) * kWindows);
+  EXPECT_EQ(export_.End(SIGTERM), 0);
+}
+
+TEST_F(SenmlExportTest, WhatTheServerDidNotAnswerIsSentAgain) {
+  StartAndSubscribe();
+  const auto metrics = [&](const std::string& line) {
+    return RunUntil([&] { return Page(probes_, "/metrics").find(line + "\n") != std::string::npos; });
+  };
+  subscriber_.connection.reset();
+  // From here on the server remembers its subscriber, whatever happens to it.
+  server_.Stop();
+  server_.Start();
+  ASSERT_TRUE(metrics("slicelet_senml_server_disconnects_total 1"));
+  ASSERT_TRUE(metrics("slicelet_senml_server_connected 1"));
+  server_.Freeze();
+  Publish(0, 99);
+  ASSERT_TRUE(metrics("slicelet_senml_packs_waiting 100"));
+  EXPECT_EQ(export_.End(SIGKILL), -SIGKILL);
+  server_.Kill();
+  server_.Start();
+  export_.Start(log_);
+  Connect(subscriber_, server_, "subscriber");
+  ASSERT_TRUE(RunUntil([&] { return HaveAll(0, 99); }));
+}
+
+TEST_F(SenmlExportTest, ProbesAndMetricsTellWhatItDoes) {
+  StartAndSubscribe();
+  ASSERT_TRUE(RunUntil([&] { return Page(probes_, "/readyz") == "ok\n 200"; }));
+  EXPECT_EQ(Page(probes_, "/healthz"), "ok\n 200");
+  EXPECT_THAT(Page(probes_, "/metrics"), HasSubstr("slicelet_senml_server_connected 1"));
+  server_.Kill();
+  ASSERT_TRUE(RunUntil([&] { return Page(probes_, "/readyz").find("server: ") == 0; }));
+  EXPECT_THAT(Page(probes_, "/readyz"), HasSubstr(" 503"));
+  EXPECT_EQ(Page(probes_, "/healthz"), "ok\n 200");
+  Publish(0, 9);
+  ASSERT_TRUE(RunUntil([&] {
+    return Page(probes_, "/metrics").find("slicelet_senml_packs_waiting 10\n") != std::string::npos;
+  }));
+}
+
+TEST_F(SenmlExportTest, ASecondProgramOnOneStoreEnds) {
+  StartAndSubscribe();
+  Program second({"SENML_SERVER=tcp://" + server_.endpoint(), "SENML_USERNAME=t", "SENML_PASSWORD=k",
+                  "SENML_CLIENT_ID=other", "SENML_TOPIC=t",
+                  "SENML_STORE=" + bus_.directory() + "/store/outbox.db"});
+  second.Start(log_);
+  EXPECT_EQ(second.End(0), 1);
+  Program empty({});
+  empty.Start(log_);
+  EXPECT_EQ(empty.End(0), 2);
+}
+
+}  // namespace
+}  // namespace slicelet::senml

@@ -1,0 +1,201 @@
+#include <pthread.h>
+
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "common/log/log.h"
+#include "common/sqlite/database.h"
+#include "common/sqlite/open.h"
+#include "edge-agent/senml-export/outbox.h"
+
+namespace slicelet::senml {
+namespace {
+
+using sqlite::Database;
+using sqlite::Statement;
+
+/// What a row costs beside its pack.
+constexpr std::uint64_t kRowBytes = 32;
+/// AUTOINCREMENT: an id that was removed is never given again, because an answer for it may still be on its
+/// way.
+constexpr char kSchema[] = "CREATE TABLE packs (id INTEGER PRIMARY KEY AUTOINCREMENT, pack BLOB NOT NULL)";
+/// A commit survives the process without touching the disk; `Syncer` makes it survive the machine.
+constexpr char kSettings[] = "PRAGMA synchronous=NORMAL";
+
+/// Brings what was committed to the disk, at its own pace, with a connection of its own.
+class Syncer {
+ public:
+  Syncer(std::unique_ptr<Database> database, Duration period)
+      : database_(std::move(database)), period_(period), thread_([this] { Run(); }) {
+    pthread_setname_np(thread_.native_handle(), "outbox-sync");
+  }
+  ~Syncer() {
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    wake_.notify_one();
+    thread_.join();
+  }
+  Syncer(const Syncer&) = delete;
+  Syncer& operator=(const Syncer&) = delete;
+
+  void SetDirty() {
+    const std::lock_guard lock(mutex_);
+    dirty_ = true;
+  }
+
+ private:
+  void Run() {
+    std::unique_lock lock(mutex_);
+    while (!stopping_) {
+      wake_.wait_for(lock, period_, [this] { return stopping_; });
+      if (!std::exchange(dirty_, false)) continue;
+      lock.unlock();
+      const absl::Status synced = database_->Execute("PRAGMA wal_checkpoint(PASSIVE)");
+      if (!synced.ok()) LogWarning("the outbox is not on the disk yet", {{"why", Message(synced)}});
+      lock.lock();
+    }
+  }
+
+  const std::unique_ptr<Database> database_;
+  const Duration period_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool dirty_ = false;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+class SqliteOutbox : public Outbox {
+ public:
+  SqliteOutbox(sqlite::Opened opened, std::unique_ptr<Database> second, const Totals& stored,
+               std::uint64_t limit, Duration sync_period)
+      : opened_(std::move(opened)), limit_(limit), totals_(stored), syncer_(std::move(second), sync_period) {}
+
+  absl::Status Add(const std::string& pack) override {
+    const std::lock_guard lock(mutex_);
+    SLICELET_RETURN_IF_ERROR(database().Execute("BEGIN IMMEDIATE"));
+    auto added = AddOne(pack);
+    if (added.ok()) {
+      const absl::Status committed = database().Execute("COMMIT");
+      if (!committed.ok()) added = committed;
+    }
+    if (!added.ok()) {
+      // Nothing to do about a rollback that fails: the transaction is over either way, or BEGIN will say so.
+      if (database().in_transaction()) database().Execute("ROLLBACK").IgnoreError();
+      return added.status();
+    }
+    totals_ = *added;
+    syncer_.SetDirty();
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::vector<Item>> After(std::uint64_t id, std::size_t count) override {
+    const std::lock_guard lock(mutex_);
+    SLICELET_ASSIGN_OR_RETURN(
+        Statement read, database().Prepare("SELECT id, pack FROM packs WHERE id > ?1 ORDER BY id LIMIT ?2"));
+    read.BindInt(1, static_cast<std::int64_t>(id)).BindInt(2, static_cast<std::int64_t>(count));
+    std::vector<Item> items;
+    while (true) {
+      SLICELET_ASSIGN_OR_RETURN(const bool row, read.Step());
+      if (!row) return items;
+      items.push_back({static_cast<std::uint64_t>(read.Int(0)), read.Bytes(1)});
+    }
+  }
+
+  absl::Status Remove(std::uint64_t id) override {
+    const std::lock_guard lock(mutex_);
+    SLICELET_ASSIGN_OR_RETURN(Statement remove,
+                              database().Prepare("DELETE FROM packs WHERE id = ?1 RETURNING length(pack)"));
+    remove.BindInt(1, static_cast<std::int64_t>(id));
+    std::optional<std::uint64_t> bytes;
+    SLICELET_ASSIGN_OR_RETURN(bool row, remove.Step());
+    if (row) bytes = static_cast<std::uint64_t>(remove.Int(0));
+    while (row) {
+      SLICELET_ASSIGN_OR_RETURN(row, remove.Step());
+    }
+    if (!bytes) return absl::OkStatus();
+    --totals_.packs;
+    totals_.bytes -= *bytes + kRowBytes;
+    syncer_.SetDirty();
+    return absl::OkStatus();
+  }
+
+  [[nodiscard]] Totals totals() const override {
+    const std::lock_guard lock(mutex_);
+    return totals_;
+  }
+
+  static absl::StatusOr<Totals> Count(Database& database) {
+    SLICELET_ASSIGN_OR_RETURN(Statement read,
+                              database.Prepare("SELECT count(*), coalesce(sum(length(pack)), 0) FROM packs"));
+    SLICELET_ASSIGN_OR_RETURN(const bool row, read.Step());
+    if (!row) return absl::DataLossError(database.path() + ": cannot be counted");
+    const auto packs = static_cast<std::uint64_t>(read.Int(0));
+    return Totals{packs, static_cast<std::uint64_t>(read.Int(1)) + packs * kRowBytes, 0};
+  }
+
+ private:
+  Database& database() { return *opened_.database; }
+
+  /// Inside a transaction; returns what the totals are once it is committed.
+  absl::StatusOr<Totals> AddOne(const std::string& pack) {
+    Totals totals = totals_;
+    const std::uint64_t cost = pack.size() + kRowBytes;
+    if (totals.bytes + cost > limit_) {
+      SLICELET_RETURN_IF_ERROR(DropOldest(totals.bytes + cost - limit_, totals));
+    }
+    SLICELET_ASSIGN_OR_RETURN(Statement insert, database().Prepare("INSERT INTO packs (pack) VALUES (?1)"));
+    SLICELET_RETURN_IF_ERROR(insert.BindBlob(1, pack).Run());
+    ++totals.packs;
+    totals.bytes += cost;
+    return totals;
+  }
+
+  absl::Status DropOldest(std::uint64_t bytes, Totals& totals) {
+    SLICELET_ASSIGN_OR_RETURN(Statement oldest,
+                              database().Prepare("SELECT id, length(pack) FROM packs ORDER BY id"));
+    std::int64_t last = 0;
+    std::uint64_t freed = 0;
+    while (freed < bytes) {
+      SLICELET_ASSIGN_OR_RETURN(const bool row, oldest.Step());
+      if (!row) break;
+      last = oldest.Int(0);
+      freed += static_cast<std::uint64_t>(oldest.Int(1)) + kRowBytes;
+      --totals.packs;
+      ++totals.dropped;
+    }
+    oldest.Reset();
+    totals.bytes -= freed;
+    SLICELET_ASSIGN_OR_RETURN(Statement remove, database().Prepare("DELETE FROM packs WHERE id <= ?1"));
+    return remove.BindInt(1, last).Run();
+  }
+
+  mutable std::mutex mutex_;
+  sqlite::Opened opened_;
+  const std::uint64_t limit_;
+  Totals totals_;
+  Syncer syncer_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Outbox>> OpenSqliteOutbox(const std::string& path, std::uint64_t limit,
+                                                         Duration sync_period) {
+  Outbox::Totals stored;
+  SLICELET_ASSIGN_OR_RETURN(sqlite::Opened opened,
+                            sqlite::OpenStore(path, {kSchema}, [&stored](Database& database) {
+                              const auto counted = SqliteOutbox::Count(database);
+                              if (counted.ok()) stored = *counted;
+                              return counted.status();
+                            }));
+  SLICELET_RETURN_IF_ERROR(opened.database->Execute(kSettings));
+  SLICELET_ASSIGN_OR_RETURN(auto second, Database::Open(path, Database::Mode::kReadWrite));
+  return std::make_unique<SqliteOutbox>(std::move(opened), std::move(second), stored, limit, sync_period);
+}
+
+}  // namespace slicelet::senml

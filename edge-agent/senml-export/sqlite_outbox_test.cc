@@ -1,0 +1,135 @@
+#include <gmock/gmock.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <optional>
+
+#include "edge-agent/senml-export/outbox.h"
+
+namespace slicelet::senml {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr std::uint64_t kLimit = 10'000;
+
+class SqliteOutboxTest : public testing::Test {
+ public:
+  SqliteOutboxTest() {
+    char name[] = "/tmp/slicelet-outbox-XXXXXX";
+    directory_ = mkdtemp(name);
+  }
+  ~SqliteOutboxTest() override { std::filesystem::remove_all(directory_); }
+
+ protected:
+  [[nodiscard]] std::string Path() const { return directory_ + "/outbox.db"; }
+  [[nodiscard]] std::unique_ptr<Outbox> Open(std::uint64_t limit = kLimit) const {
+    auto opened = OpenSqliteOutbox(Path(), limit);
+    EXPECT_TRUE(opened.ok()) << opened.status();
+    return opened.ok() ? *std::move(opened) : nullptr;
+  }
+  static std::vector<std::string> Packs(Outbox& outbox) {
+    std::vector<std::string> packs;
+    const auto items = outbox.After(0, 1'000);
+    EXPECT_TRUE(items.ok()) << items.status();
+    for (const auto& item : *items) packs.push_back(item.pack);
+    return packs;
+  }
+
+  std::string directory_;
+};
+
+TEST_F(SqliteOutboxTest, KeepsPacksInOrderUntilTheyAreRemoved) {
+  const auto outbox = Open();
+  for (const char* pack : {"one", "two", "three"}) ASSERT_TRUE(outbox->Add(pack).ok());
+  EXPECT_THAT(Packs(*outbox), ElementsAre("one", "two", "three"));
+  const auto items = outbox->After(0, 2).value();
+  ASSERT_EQ(items.size(), 2U);
+  EXPECT_EQ(outbox->After(items[1].id, 2).value().front().pack, "three");
+
+  ASSERT_TRUE(outbox->Remove(items[0].id).ok());
+  ASSERT_TRUE(outbox->Remove(items[0].id).ok());
+  EXPECT_THAT(Packs(*outbox), ElementsAre("two", "three"));
+  EXPECT_EQ(outbox->totals().packs, 2U);
+}
+
+TEST_F(SqliteOutboxTest, OutlivesAKilledProcess) {
+  const pid_t child = fork();
+  if (child == 0) {
+    const auto outbox = OpenSqliteOutbox(Path(), kLimit);
+    if (!outbox.ok() || !(*outbox)->Add("one").ok() || !(*outbox)->Add("two").ok()) _exit(1);
+    if (!(*outbox)->Remove((*outbox)->After(0, 1).value().front().id).ok()) _exit(1);
+    kill(getpid(), SIGKILL);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFSIGNALED(status));
+  const auto outbox = Open();
+  EXPECT_THAT(Packs(*outbox), ElementsAre("two"));
+  EXPECT_EQ(outbox->totals().packs, 1U);
+}
+
+TEST_F(SqliteOutboxTest, AnIdIsNeverUsedTwice) {
+  std::uint64_t first = 0;
+  {
+    const auto outbox = Open();
+    ASSERT_TRUE(outbox->Add("one").ok());
+    first = outbox->After(0, 1).value().front().id;
+    ASSERT_TRUE(outbox->Remove(first).ok());
+  }
+  const auto outbox = Open();
+  ASSERT_TRUE(outbox->Add("two").ok());
+  EXPECT_GT(outbox->After(0, 1).value().front().id, first);
+}
+
+TEST_F(SqliteOutboxTest, AFullOneDropsItsOldestAndCountsThem) {
+  const auto outbox = Open();
+  const std::string quarter(kLimit / 4 - 100, 'x');
+  for (const char* name : {"1", "2", "3", "4"}) ASSERT_TRUE(outbox->Add(name + quarter).ok());
+  EXPECT_EQ(outbox->totals().dropped, 0U);
+  ASSERT_TRUE(outbox->Add("5" + quarter + quarter).ok());
+  EXPECT_THAT(Packs(*outbox), ElementsAre("3" + quarter, "4" + quarter, "5" + quarter + quarter));
+  EXPECT_EQ(outbox->totals().dropped, 2U);
+  EXPECT_LE(outbox->totals().bytes, kLimit);
+}
+
+TEST_F(SqliteOutboxTest, ALowerLimitCountsFromTheNextPackOn) {
+  {
+    const auto outbox = Open();
+    for (const char* name : {"1", "2", "3"}) ASSERT_TRUE(outbox->Add(name + std::string(1'000, 'x')).ok());
+  }
+  const auto outbox = Open(1'500);
+  ASSERT_TRUE(outbox->Add("4").ok());
+  EXPECT_THAT(Packs(*outbox), ElementsAre(HasSubstr("3x"), "4"));
+}
+
+TEST_F(SqliteOutboxTest, TheFileDoesNotGrowForEver) {
+  const auto outbox = OpenSqliteOutbox(Path(), kLimit, std::chrono::milliseconds(1)).value();
+  const std::string pack(kLimit / 10, 'x');
+  for (int i = 0; i < 2'000; ++i) {
+    ASSERT_TRUE(outbox->Add(pack).ok());
+    ASSERT_TRUE(outbox->Remove(outbox->After(0, 1).value().front().id).ok());
+  }
+  EXPECT_LT(std::filesystem::file_size(Path()), 10 * kLimit);
+}
+
+TEST_F(SqliteOutboxTest, OnlyOneProcessMayOpenIt) {
+  const auto outbox = Open();
+  EXPECT_THAT(Message(OpenSqliteOutbox(Path(), kLimit).status()), HasSubstr("in use by another process"));
+}
+
+TEST_F(SqliteOutboxTest, ADamagedFileIsPutAside) {
+  std::ofstream(Path()) << "this is no database, and long enough to be looked at";
+  const auto outbox = Open();
+  EXPECT_THAT(Packs(*outbox), IsEmpty());
+  EXPECT_TRUE(std::filesystem::exists(Path() + ".damaged"));
+}
+
+}  // namespace
+}  // namespace slicelet::senml

@@ -1,0 +1,128 @@
+"""senml-export against a real Mainflux: readings of a gateway's bus arrive at a subscriber of the channel."""
+
+import json
+import os
+import pathlib
+import shutil
+import ssl
+import subprocess
+import tempfile
+import threading
+import urllib.error
+import urllib.request
+
+import pytest
+
+from tests.harness.edge import free_ports
+from tests.harness.kubernetes import ROOT
+from tests.harness.mainflux import Mainflux
+from tests.harness.process import Program
+from tests.harness.waiting import wait_until
+
+EXPORT = pathlib.Path(os.environ.get("SLICELET_BIN", ROOT / "build/release")).resolve() / "edge-agent/senml-export/senml-export"
+
+
+@pytest.fixture(scope="module")
+def mainflux():
+    # pytest's own directories are root's alone, and PostgreSQL does not run as root.
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="slicelet-mainflux-"))
+    try:
+        with Mainflux(directory) as server:
+            yield server
+    finally:
+        shutil.rmtree(directory)
+
+
+class Export:
+    """A bus, the exporter on it, and a subscriber of the channel with a session that the server keeps."""
+
+    def __init__(self, server, directory):
+        self.server, self.directory = server, pathlib.Path(directory)
+        self.token = server.login()
+        self.thing = server.create("things", "gw-1", self.token)
+        self.channel = server.create("channels", "gw-1", self.token)
+        self.key = server.request("things", "GET", f"/things/{self.thing}", None, self.token)[1]["key"]
+        self.bus_port, self.probes_port = free_ports(2)
+        self.values = []
+
+    def connect(self, method="PUT"):
+        return self.server.request("things", method, f"/channels/{self.channel}/things/{self.thing}", None, self.token)[0]
+
+    def start(self):
+        configuration = self.directory / "bus.conf"
+        configuration.write_text(f"listener {self.bus_port} 127.0.0.1\nallow_anonymous true\nuser root\n")
+        self.bus = Program("bus", ["mosquitto", "-c", configuration], self.directory).start()
+        self.topic = f"channels/{self.channel}/messages"
+        self.subscriber = subprocess.Popen(
+            ["mosquitto_sub", "-p", str(self.server.ports["mqtt"]), "-V", "mqttv311", "-u", self.thing, "-P", self.key, "-c", "-i",
+             f"reader-{self.thing}", "-q", "1", "-t", self.topic], stdout=subprocess.PIPE, text=True)
+        threading.Thread(target=self._read, daemon=True).start()
+        self.export = Program("senml-export", [EXPORT], self.directory, {
+            "SENML_SERVER": f"tcp://127.0.0.1:{self.server.ports['mqtt']}", "SENML_USERNAME": self.thing, "SENML_PASSWORD": self.key,
+            "SENML_CLIENT_ID": "gw-1", "SENML_TOPIC": self.topic, "SENML_STORE": str(self.directory / "outbox.db"),
+            "SENML_LISTEN": f"127.0.0.1:{self.probes_port}", "MESSAGEBUS_HOST": "127.0.0.1",
+            "MESSAGEBUS_PORT": str(self.bus_port)}).start()
+        wait_until("the exporter is ready", lambda: self.page("/readyz")[0] == 200)
+        # A session at the bus and a subscription at the server, both in place.
+        wait_until("a reading arrives", lambda: self.publish([-1]) or -1 in self.values, interval=0.5)
+        return self
+
+    def _read(self):
+        for line in self.subscriber.stdout:
+            self.values.extend(record["v"] for record in json.loads(line))
+
+    def publish(self, values):
+        """Every message of the bus is acknowledged when this returns."""
+        lines = "".join(json.dumps({"payload": {"event": {
+            "deviceName": "press-1", "origin": 1_700_000_000_000_000_000 + value,
+            "readings": [{"resourceName": "count", "valueType": "Int32", "value": str(value)}]}}}) + "\n" for value in values)
+        subprocess.run(["mosquitto_pub", "-p", str(self.bus_port), "-q", "1", "-t", "edgex/events/device/s/p/press-1/count", "-l"],
+                       input=lines, text=True, check=True)
+
+    def page(self, path):
+        trusting = ssl.create_default_context()
+        trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+        try:
+            with urllib.request.urlopen(f"https://127.0.0.1:{self.probes_port}{path}", timeout=20, context=trusting) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as refused:
+            return refused.code, refused.read().decode()
+        except OSError:
+            return 0, ""
+
+    def stop(self):
+        self.subscriber.kill()
+        self.subscriber.wait()
+        for program in (self.export, self.bus):
+            program.kill()
+
+
+@pytest.fixture
+def export(mainflux, tmp_path):
+    made = Export(mainflux, tmp_path)
+    assert made.connect() == 200
+    made.start()
+    yield made
+    made.stop()
+
+
+def test_every_reading_arrives_over_restarts_of_the_adapter(mainflux, export):
+    export.publish(range(200))
+    wait_until("the first readings arrive", lambda: {*range(10)} <= {*export.values})
+    mainflux.programs["mqtt"].kill()
+    export.publish(range(200, 400))
+    mainflux.programs["mqtt"].start()
+    wait_until("all readings arrive", lambda: {*range(400)} <= {*export.values}, timeout=180)
+    again = [value for value in export.values if value >= 0]
+    assert len(again) - 400 <= 64, "more came twice than was under way"
+
+
+def test_a_thing_that_is_cut_off_its_channel_is_told_apart(export):
+    assert export.connect("DELETE") == 204
+    export.publish(range(10))
+    wait_until("the refusal is shown", lambda: "took nothing" in export.page("/readyz")[1], timeout=120)
+    assert export.page("/readyz")[0] == 503
+    assert not [value for value in export.values if value >= 0]
+    assert export.connect() == 200
+    wait_until("what was kept arrives", lambda: {*range(10)} <= {*export.values}, timeout=180)
+    wait_until("the exporter is ready again", lambda: export.page("/readyz")[0] == 200)
