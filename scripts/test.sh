@@ -113,7 +113,8 @@ wants_any integration e2e faults && steps_total=$((steps_total + 1))
 wants unit && steps_total=$((steps_total + 1))
 wants sim && steps_total=$((steps_total + 2))
 wants integration && steps_total=$((steps_total + 1))
-wants e2e && steps_total=$((steps_total + 2))
+wants_any integration e2e && steps_total=$((steps_total + 1))
+wants e2e && steps_total=$((steps_total + 1))
 wants faults && steps_total=$((steps_total + 1))
 wants sanitizers && steps_total=$((steps_total + 5))
 
@@ -127,7 +128,7 @@ wants format && check "format" "seconds" scripts/lib/check_format.sh
 if wants_any integration e2e faults; then
   prepare "build Kubernetes" "cold about 6 min" build_kubernetes
 fi
-wants e2e && prepare "build Mainflux" "cold about 4 min" tests/mainflux/build.sh
+wants_any integration e2e && prepare "build Mainflux" "cold about 4 min" tests/mainflux/build.sh
 if wants_any unit sim integration e2e faults; then
   prepare "build release" "cold about 9 min" build release all
 fi

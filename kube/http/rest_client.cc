@@ -3,10 +3,8 @@
 #include <cpprest/http_client.h>
 #include <cpprest/producerconsumerstream.h>
 #include <openssl/ssl.h>
-#include <pplx/threadpool.h>
 
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl.hpp>
 #include <map>
 #include <mutex>
@@ -14,6 +12,7 @@
 #include <utility>
 
 #include "common/json/json.h"
+#include "common/rest/cpprest.h"
 #include "kube/http/answer.h"
 #include "kube/http/line_splitter.h"
 
@@ -25,41 +24,10 @@ using web::http::http_response;
 using web::http::client::http_client;
 using web::http::client::http_client_config;
 
-constexpr int kThreads = 4;
 constexpr std::chrono::seconds kCallTimeout{30};
 /// The API server sends a bookmark about once a minute.
 constexpr std::chrono::seconds kWatchSilence{150};
 constexpr std::size_t kMaxErrorBody = std::size_t{64} << 10;
-
-/// Posts to a loop that may be gone: the library's threads finish what they do in their own time.
-class LoopGate {
- public:
-  explicit LoopGate(Loop& loop) : loop_(&loop) {}
-  void Post(Loop::Task task) {
-    const std::lock_guard lock(mutex_);
-    if (loop_ != nullptr) loop_->Post(std::move(task));
-  }
-  void Close() {
-    const std::lock_guard lock(mutex_);
-    loop_ = nullptr;
-  }
-
- private:
-  std::mutex mutex_;
-  Loop* loop_;
-};
-
-void InitializeThreads() {
-  static std::once_flag once;
-  std::call_once(once, [] {
-    try {
-      // Otherwise the library starts 40.
-      crossplat::threadpool::initialize_with_threads(kThreads);
-    } catch (const std::exception&) {
-      // Somebody in this process used the library before us; its pool serves as well.
-    }
-  });
-}
 
 /// Trusts the configuration's authorities and no others: cpprestsdk has put the system's into the context.
 void SetUpTls(boost::asio::ssl::context& context, const std::string& ca_pem,
@@ -76,15 +44,6 @@ void SetUpTls(boost::asio::ssl::context& context, const std::string& ca_pem,
   if (error) throw web::http::http_exception("client-key: " + error.message());
 }
 
-/// The library writes head and body of a request apart; with Nagle's algorithm the second would wait for the
-/// server's delayed acknowledgement. A socket that is not open yet refuses the option and gets it at its next
-/// use.
-void DisableNagle(web::http::client::native_handle handle) {
-  auto* stream = static_cast<boost::asio::ssl::stream<boost::asio::ip::tcp::socket&>*>(handle);
-  boost::system::error_code ignored;
-  stream->next_layer().set_option(boost::asio::ip::tcp::no_delay(true), ignored);
-}
-
 http_client_config ConfigOf(const KubeConfig& config, std::chrono::seconds timeout) {
   http_client_config result;
   result.set_timeout(timeout);
@@ -93,7 +52,10 @@ http_client_config ConfigOf(const KubeConfig& config, std::chrono::seconds timeo
       [ca = config.ca_pem, certificate = config.certificate](boost::asio::ssl::context& context) {
         SetUpTls(context, ca, certificate);
       });
-  result.set_nativehandle_options(DisableNagle);
+  result.set_nativehandle_options(
+      [tls = config.server.rfind("https:", 0) == 0](web::http::client::native_handle handle) {
+        DisableNagle(handle, tls);
+      });
   return result;
 }
 
@@ -175,7 +137,7 @@ struct RestClient::Impl : std::enable_shared_from_this<RestClient::Impl> {
 };
 
 RestClient::RestClient(const KubeConfig& config, Loop& loop) {
-  InitializeThreads();
+  LimitCpprestThreads();
   impl_ = std::make_shared<Impl>(config, loop);
 }
 

@@ -3,8 +3,8 @@
     with Mainflux(directory) as server:
         token = server.login()
 
-As a program: `python3 -m tests.harness.mainflux DIRECTORY` brings one up, prints where it answers as one line of JSON, and ends
-it when its standard input ends.
+As a program: `python3 -m tests.harness.mainflux DIRECTORY` brings one up, prints where it answers and its processes as one line of
+JSON, and ends it when its standard input ends.
 """
 
 import json
@@ -23,6 +23,8 @@ from tests.harness.waiting import wait_until
 
 PASSWORD = "mainflux"
 ADMIN = ("admin@example.com", "12345678")
+# Four services make their tables at once; on a busy machine that takes a while.
+PATIENCE = 180
 PORTS = ("postgres", "redis", "nats", "broker", "auth", "auth_grpc", "users", "things", "identify", "things_grpc", "mqtt", "mqtt_ws")
 
 
@@ -50,14 +52,14 @@ class Mainflux:
         make_database(self.directory / "postgres", PASSWORD, ["auth", "users", "things"])
         self._start_dependencies()
         for name in ("postgres", "redis", "nats", "broker"):
-            wait_until(f"{name} listens", lambda name=name: self._listens(name))
+            wait_until(f"{name} listens", lambda name=name: self._listens(name), timeout=PATIENCE)
         for name in ("auth", "users", "things", "mqtt"):
             self.add(name, [f"{built}/{name}"], self._environment())
         for name in ("auth", "users", "things"):
-            wait_until(f"{name} answers", lambda name=name: self.request(name, "GET", "/version")[0] == 200)
-        wait_until("the MQTT adapter listens", lambda: self._listens("mqtt"))
+            wait_until(f"{name} answers", lambda name=name: self.request(name, "GET", "/version")[0] == 200, timeout=PATIENCE)
+        wait_until("the MQTT adapter listens", lambda: self._listens("mqtt"), timeout=PATIENCE)
         # The services find one another by themselves, and until then a good login is refused.
-        wait_until("the administrator can log in", self.login)
+        wait_until("the administrator can log in", self.login, timeout=PATIENCE)
         return self
 
     def _start_dependencies(self):
@@ -132,7 +134,8 @@ class Mainflux:
 
 def main():
     with Mainflux(sys.argv[1]) as server:
-        print(json.dumps({"ports": server.ports, "email": ADMIN[0], "password": ADMIN[1]}), flush=True)
+        pids = {name: program.process.pid for name, program in server.programs.items()}
+        print(json.dumps({"ports": server.ports, "pids": pids, "email": ADMIN[0], "password": ADMIN[1]}), flush=True)
         sys.stdin.read()
 
 

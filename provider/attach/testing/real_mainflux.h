@@ -1,0 +1,77 @@
+#pragma once
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "provider/attach/iot_server.h"
+
+extern char** environ;
+
+namespace slicelet::provider {
+
+/// A real Mainflux 0.12, brought up by tests/harness/mainflux.py and ended with this object.
+class RealMainflux {
+ public:
+  /// `root`: the repository's.
+  explicit RealMainflux(const std::string& root) {
+    char name[] = "/tmp/slicelet-mainflux-XXXXXX";
+    directory_ = mkdtemp(name);
+    int to_child[2];
+    int from_child[2];
+    if (pipe2(to_child, O_CLOEXEC) != 0 || pipe2(from_child, O_CLOEXEC) != 0) return;
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, to_child[0], STDIN_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, from_child[1], STDOUT_FILENO);
+    const std::string command =
+        "cd '" + root + "' && exec /usr/bin/python3 -m tests.harness.mainflux " + directory_;
+    const char* arguments[] = {"sh", "-c", command.c_str(), nullptr};
+    if (posix_spawn(&pid_, "/bin/sh", &actions, nullptr, const_cast<char**>(arguments), environ) != 0)
+      pid_ = -1;
+    posix_spawn_file_actions_destroy(&actions);
+    close(to_child[0]);
+    close(from_child[1]);
+    end_ = to_child[1];
+    std::string line;
+    char c = 0;
+    while (read(from_child[0], &c, 1) == 1 && c != '\n') line += c;
+    close(from_child[0]);
+    about_ = nlohmann::json::parse(line, nullptr, false);
+  }
+  ~RealMainflux() {
+    close(end_);
+    if (pid_ > 0) waitpid(pid_, nullptr, 0);
+    std::filesystem::remove_all(directory_);
+  }
+  RealMainflux(const RealMainflux&) = delete;
+  RealMainflux& operator=(const RealMainflux&) = delete;
+
+  [[nodiscard]] bool up() const { return about_.is_object(); }
+  [[nodiscard]] ServerAddress Address() const {
+    return {.users = Url("users"), .things = Url("things"), .auth = Url("auth"), .access = Url("identify")};
+  }
+  [[nodiscard]] ServerLogin Login() const {
+    return {.user = about_["email"], .password = about_["password"]};
+  }
+  /// SIGKILL to "auth", "things" ...
+  void Kill(const std::string& service) const { kill(about_["pids"][service].get<pid_t>(), SIGKILL); }
+
+ private:
+  [[nodiscard]] std::string Url(const std::string& service) const {
+    return "http://127.0.0.1:" + about_["ports"][service].dump();
+  }
+
+  std::string directory_;
+  nlohmann::json about_;
+  pid_t pid_ = -1;
+  int end_ = -1;
+};
+
+}  // namespace slicelet::provider
