@@ -1,6 +1,5 @@
 #include "tests/stand-ins/edgex/service.h"
 
-#include <signal.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 namespace slicelet::edgex {
 
 using Json = nlohmann::json;
+using stand_ins::Env;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using std::chrono::steady_clock;
@@ -21,24 +21,7 @@ namespace {
 constexpr char kApi[] = "/api/v3";
 constexpr char kVersion[] = "4.0.1-stand-in";
 
-void OnTerm(int) { _exit(0); }
-
-std::string Env(const char* name, const std::string& otherwise) {
-  const char* value = std::getenv(name);
-  return value != nullptr && *value != '\0' ? value : otherwise;
-}
-
 }  // namespace
-
-void Log(const std::string& level, const std::string& message) {
-  const std::string line = "level=" + level + " msg=\"" + message + "\"\n";
-  if (write(2, line.data(), line.size()) < 0) return;
-}
-
-void Die(int exit_code, const std::string& message) {
-  Log("ERROR", message);
-  _exit(exit_code);
-}
 
 std::string NewId() {
   unsigned char bytes[16];
@@ -54,12 +37,6 @@ std::string NewId() {
   return text;
 }
 
-std::int64_t NowNanos() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
 milliseconds ParseDuration(const std::string& text, milliseconds otherwise) {
   char* end = nullptr;
   const double value = std::strtod(text.c_str(), &end);
@@ -73,8 +50,7 @@ milliseconds ParseDuration(const std::string& text, milliseconds otherwise) {
 
 Service::Service(std::string key, int default_port, int argc, char** argv)
     : key_(std::move(key)), default_port_(default_port) {
-  signal(SIGPIPE, SIG_IGN);
-  signal(SIGTERM, Setting("STANDIN_IGNORE_SIGTERM") == "true" ? SIG_IGN : OnTerm);
+  stand_ins::HandleSignals(Setting("STANDIN_IGNORE_SIGTERM") == "true");
   key_ = Env("EDGEX_SERVICE_KEY", key_);
   ParseFlags(argc, argv);
   if (Env("EDGEX_SECURITY_SECRET_STORE", "true") != "false") {
@@ -142,16 +118,11 @@ void Service::BeginFaults() const {
 }
 
 std::string Service::Setting(const std::string& name, const std::string& otherwise) const {
-  return Env(name.c_str(), otherwise);
+  return Env(name, otherwise);
 }
 
 int Service::IntSetting(const std::string& name, int otherwise) const {
-  const std::string text = Setting(name);
-  if (text.empty()) return otherwise;
-  char* end = nullptr;
-  const long value = std::strtol(text.c_str(), &end, 10);
-  if (*end != '\0') Die(1, name + "='" + text + "' is no number");
-  return static_cast<int>(value);
+  return stand_ins::IntEnv(name, otherwise);
 }
 
 Endpoint Service::MetadataEndpoint() const {

@@ -5,9 +5,21 @@
 #include <string>
 #include <vector>
 
-#include "tests/stand-ins/edgex/http.h"
+#include "tests/stand-ins/common/http.h"
+#include "tests/stand-ins/common/program.h"
 
 namespace slicelet::edgex {
+
+using stand_ins::Die;
+using stand_ins::Endpoint;
+using stand_ins::Fetch;
+using stand_ins::HttpHandler;
+using stand_ins::HttpRequest;
+using stand_ins::HttpResponse;
+using stand_ins::Log;
+using stand_ins::NowNanos;
+using stand_ins::ServeHttp;
+using stand_ins::UrlDecode;
 
 /// What every EdgeX service does: reads flags and environment, waits for what it needs, answers ping, version
 /// and config, and ends with the exit codes of the real ones.
@@ -48,11 +60,7 @@ class Service {
   HttpHandler handler_;
 };
 
-/// One line on stderr, as the services log.
-void Log(const std::string& level, const std::string& message);
-[[noreturn]] void Die(int exit_code, const std::string& message);
 std::string NewId();
-std::int64_t NowNanos();
 /// "90s", "500ms", "5m"; `otherwise` for anything else.
 std::chrono::milliseconds ParseDuration(const std::string& text, std::chrono::milliseconds otherwise);
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace slicelet::edgex {
+namespace slicelet::stand_ins {
 
 struct Endpoint {
   std::string host;
@@ -17,7 +17,11 @@ struct HttpRequest {
   std::string method;
   std::string path;  // decoded, without the query
   std::map<std::string, std::string> query;
+  std::map<std::string, std::string> headers;  // names in lower case
   std::string body;
+
+  /// A header by its name in lower case; "" when it was not sent.
+  [[nodiscard]] std::string Header(const std::string& name) const;
 
   /// The path's parts below `prefix` ("/api/v3/device"); nullopt when it is not below it.
   [[nodiscard]] std::optional<std::vector<std::string>> Below(const std::string& prefix) const;
@@ -26,6 +30,7 @@ struct HttpRequest {
 struct HttpResponse {
   int status = 200;
   std::string body;
+  std::map<std::string, std::string> headers = {};  // beside type and length
 };
 
 using HttpHandler = std::function<std::optional<HttpResponse>(const HttpRequest&)>;
@@ -34,10 +39,12 @@ using HttpHandler = std::function<std::optional<HttpResponse>(const HttpRequest&
 /// when the port can not be opened.
 void ServeHttp(int port, const HttpHandler& handler);
 
-/// One request; nullopt when nobody answered in time.
+/// One request with these headers beside type and length; nullopt when nobody answered in time. Headers of
+/// the answer are not kept.
 std::optional<HttpResponse> Fetch(const Endpoint& endpoint, const std::string& method,
-                                  const std::string& path, const std::string& body = "");
+                                  const std::string& path, const std::string& body = "",
+                                  const std::map<std::string, std::string>& headers = {});
 
 std::string UrlDecode(const std::string& text);
 
-}  // namespace slicelet::edgex
+}  // namespace slicelet::stand_ins

@@ -1,4 +1,4 @@
-#include "tests/stand-ins/edgex/http.h"
+#include "tests/stand-ins/common/http.h"
 
 #include <netdb.h>
 #include <netinet/in.h>
@@ -9,7 +9,7 @@
 #include <cstring>
 #include <thread>
 
-namespace slicelet::edgex {
+namespace slicelet::stand_ins {
 namespace {
 
 constexpr std::size_t kMaxMessage = std::size_t{8} << 20;
@@ -30,11 +30,34 @@ bool SendAll(int fd, const std::string& data) {
   return true;
 }
 
+/// Names in lower case, values without the blanks around them.
+std::map<std::string, std::string> ParseHeaders(const std::string& head) {
+  std::map<std::string, std::string> headers;
+  for (std::size_t end = head.find("\r\n"); end != std::string::npos;) {
+    const std::size_t begin = end + 2;
+    end = head.find("\r\n", begin);
+    const std::string line = head.substr(begin, end == std::string::npos ? end : end - begin);
+    const auto colon = line.find(':');
+    if (colon == std::string::npos) continue;
+    std::string name = line.substr(0, colon);
+    for (char& c : name) c = static_cast<char>(tolower(static_cast<unsigned char>(c)));
+    const auto first = line.find_first_not_of(" \t", colon + 1);
+    const auto last = line.find_last_not_of(" \t");
+    headers[name] = first == std::string::npos ? "" : line.substr(first, last - first + 1);
+  }
+  return headers;
+}
+
+std::string HeaderLines(const std::map<std::string, std::string>& headers) {
+  std::string lines;
+  for (const auto& [name, value] : headers) lines.append(name).append(": ").append(value).append("\r\n");
+  return lines;
+}
+
 std::size_t ContentLength(const std::string& head) {
-  std::string lower = head;
-  for (char& c : lower) c = static_cast<char>(tolower(static_cast<unsigned char>(c)));
-  const auto at = lower.find("\r\ncontent-length:");
-  return at == std::string::npos ? 0 : std::strtoul(lower.c_str() + at + 17, nullptr, 10);
+  const auto headers = ParseHeaders(head);
+  const auto length = headers.find("content-length");
+  return length == headers.end() ? 0 : std::strtoul(length->second.c_str(), nullptr, 10);
 }
 
 /// Head and body of one message; "" when it did not come whole. A body without a length ends with the
@@ -79,6 +102,7 @@ HttpRequest ParseRequest(const std::string& head, std::string body) {
     }
   }
   request.path = target;
+  request.headers = ParseHeaders(head);
   request.body = std::move(body);
   return request;
 }
@@ -90,7 +114,8 @@ void ServeOne(int client, const HttpHandler& handler) {
     const HttpResponse response =
         handler(ParseRequest(head, std::move(body))).value_or(HttpResponse{404, ""});
     SendAll(client, "HTTP/1.1 " + std::to_string(response.status) +
-                        " -\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: " +
+                        " -\r\nContent-Type: application/json\r\nConnection: close\r\n" +
+                        HeaderLines(response.headers) + "Content-Length: " +
                         std::to_string(response.body.size()) + "\r\n\r\n" + response.body);
   }
   close(client);
@@ -143,6 +168,11 @@ std::optional<std::vector<std::string>> HttpRequest::Below(const std::string& pr
   return parts;
 }
 
+std::string HttpRequest::Header(const std::string& name) const {
+  const auto found = headers.find(name);
+  return found == headers.end() ? "" : found->second;
+}
+
 void ServeHttp(int port, const HttpHandler& handler) {
   const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const int on = 1;
@@ -159,14 +189,15 @@ void ServeHttp(int port, const HttpHandler& handler) {
 }
 
 std::optional<HttpResponse> Fetch(const Endpoint& endpoint, const std::string& method,
-                                  const std::string& path, const std::string& body) {
+                                  const std::string& path, const std::string& body,
+                                  const std::map<std::string, std::string>& headers) {
   const int fd = Connect(endpoint);
   if (fd < 0) return std::nullopt;
   std::string head;
   std::string answer;
   if (SendAll(fd, method + " " + path + " HTTP/1.1\r\nHost: " + endpoint.host +
-                      "\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: " +
-                      std::to_string(body.size()) + "\r\n\r\n" + body)) {
+                      "\r\nConnection: close\r\nContent-Type: application/json\r\n" + HeaderLines(headers) +
+                      "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body)) {
     std::tie(head, answer) = ReadMessage(fd, true);
   }
   close(fd);
@@ -174,4 +205,4 @@ std::optional<HttpResponse> Fetch(const Endpoint& endpoint, const std::string& m
   return HttpResponse{std::atoi(head.c_str() + 9), answer};
 }
 
-}  // namespace slicelet::edgex
+}  // namespace slicelet::stand_ins
