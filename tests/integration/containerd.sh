@@ -5,6 +5,7 @@
 #   containerd.sh kill DIR      SIGKILL it; containers run on
 #   containerd.sh start DIR     start it again after `kill`
 #   containerd.sh gateway DIR   give it the images of an EdgeX gateway too (tests/stand-ins/build-gateway-images.sh)
+#   containerd.sh fiware DIR    and those of a FIWARE context stack (tests/stand-ins/build-fiware-images.sh)
 #   containerd.sh ctr DIR ...   containerd's own client, in the CRI's namespace
 #   containerd.sh env DIR       print `export CONTAINER_RUNTIME_ENDPOINT=...` for crictl
 #   containerd.sh down DIR      stop its containers and it, and remove DIR
@@ -14,7 +15,7 @@ set -Eeuo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 fail() { echo "containerd.sh: $*" >&2; exit 1; }
-[ $# -ge 2 ] || { sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 2; }
+[ $# -ge 2 ] || { sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 2; }
 verb=$1
 [ "$verb" != up ] || mkdir -p "$2"
 [ -d "$2" ] || { [ "$verb" = down ] && exit 0; fail "no such directory: $2"; }
@@ -90,10 +91,11 @@ TOML
   echo "containerd is up: $socket"
 }
 
-gateway() {
+# import_stand_ins NAME: what build-NAME-images.sh makes
+import_stand_ins() {
   local images=${SLICELET_IMAGE_CACHE:-$HOME/.cache/slicelet/images}
-  "$here/../stand-ins/build-gateway-images.sh" "$images"
-  ctr_here images import "$images/gateway.tar" >/dev/null
+  "$here/../stand-ins/build-$1-images.sh" "$images"
+  ctr_here images import "$images/$1.tar" >/dev/null
 }
 
 kill_now() {
@@ -132,7 +134,7 @@ case $verb in
   up) up ;;
   start) start ;;
   kill) kill_now ;;
-  gateway) gateway ;;
+  gateway | fiware) import_stand_ins "$verb" ;;
   ctr) ctr_here "$@" ;;
   env) echo "export CONTAINER_RUNTIME_ENDPOINT=unix://$socket IMAGE_SERVICE_ENDPOINT=unix://$socket" ;;
   down) down ;;
