@@ -9,7 +9,7 @@ import subprocess
 import pytest
 import yaml
 
-from tests.harness.edge import CONTAINERD, free_ports
+from tests.harness.edge import CONTAINERD, container_status, free_ports
 from tests.harness.kubernetes import ROOT, condition, run
 from tests.harness.pods import pod
 from tests.harness.waiting import wait_until
@@ -27,10 +27,6 @@ def sample(part, port):
     return objects
 
 
-def status_of(kubectl, name, container):
-    return next(s for s in kubectl.get("pod", name)["status"]["containerStatuses"] if s["name"] == container)
-
-
 def gateway_condition(kubectl):
     return condition(kubectl.get("pod", "edgex-gateway"), "slicelet.io/Gateway")
 
@@ -43,11 +39,6 @@ def received(kubectl):
 def more_arrive(kubectl, count=1):
     before = received(kubectl)
     wait_until("more readings arrive", lambda: received(kubectl) >= before + count, timeout=90)
-
-
-def main_process(edge, kubectl, container):
-    container_id = status_of(kubectl, "edgex-gateway", container)["containerID"].removeprefix("containerd://")
-    return json.loads(edge.crictl("inspect", container_id))["info"]["pid"]
 
 
 def test_the_gateway_starts_in_order_exports_and_survives_every_crash(edge, kubectl):
@@ -79,8 +70,8 @@ def test_the_gateway_starts_in_order_exports_and_survives_every_crash(edge, kube
     wait_until("the IoT device's readings arrive", lambda: '"greenhouse"' in kubectl("logs", "iot-server", "-c", "listener"))
 
     for name in SERVICES:
-        os.kill(main_process(edge, kubectl, name), signal.SIGKILL)
-        wait_until(f"{name} was restarted", lambda: status_of(kubectl, "edgex-gateway", name)["restartCount"] == 1)
+        os.kill(edge.main_process(kubectl, "edgex-gateway", name), signal.SIGKILL)
+        wait_until(f"{name} was restarted", lambda: container_status(kubectl, "edgex-gateway", name)["restartCount"] == 1)
         wait_until(f"Ready again after {name}'s crash", lambda: gateway_condition(kubectl)["status"] == "True", timeout=120)
         more_arrive(kubectl)
     counts = {s["name"]: s["restartCount"] for s in kubectl.get("pod", "edgex-gateway")["status"]["containerStatuses"]}

@@ -46,6 +46,11 @@ def consecutive_ports(count):
     raise AssertionError("no free ports")
 
 
+def container_status(kubectl, pod, container):
+    """As the pod's status says."""
+    return next(s for s in kubectl.get("pod", pod)["status"]["containerStatuses"] if s["name"] == container)
+
+
 class Edge:
     """Paths, programs and what a test may do to them. Everything lives below `directory`."""
 
@@ -288,6 +293,11 @@ class Edge:
         ids = {s["id"] for s in self.sandboxes(namespace, prefix)}
         items = json.loads(self.crictl("ps", "-o", "json", "--state", "Running"))["containers"]
         return [c for c in items if c["podSandboxId"] in ids]
+
+    def main_process(self, kubectl, pod, container):
+        """The process id of a container's first process."""
+        container_id = container_status(kubectl, pod, container)["containerID"].removeprefix("containerd://")
+        return json.loads(self.crictl("inspect", container_id))["info"]["pid"]
 
     def tag_image(self, image, name):
         socket_path = self.containerd_directory / "containerd.sock"
