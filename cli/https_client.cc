@@ -27,6 +27,7 @@
 #include <utility>  // Boost 1.74 forgets it in a coroutine header.
 
 #include "common/json/json.h"
+#include "common/log/log.h"
 
 namespace slicelet::cli {
 namespace {
@@ -155,17 +156,19 @@ class ExecSession {
  private:
   void Read() {
     socket_.async_read(buffer_, [this](const boost::system::error_code& error, std::size_t) {
-      if (error) {
-        boost::system::error_code ignored;
-        input_.close(ignored);
-        resized_.cancel(ignored);
-        return;
-      }
+      if (error) return StopWaiting();
       const auto data = buffer_.data();
       Received(std::string_view(static_cast<const char*>(data.data()), data.size()));
       buffer_.consume(buffer_.size());
       Read();
     });
+  }
+
+  /// The far end is gone: neither the terminal nor its size matters any more.
+  void StopWaiting() {
+    boost::system::error_code failed;
+    if (input_.close(failed)) LogWarning("standard input not closed", {{"error", failed.message()}});
+    if (resized_.cancel(failed)) LogWarning("signals still waited for", {{"error", failed.message()}});
   }
 
   void Received(std::string_view message) {
@@ -285,8 +288,7 @@ struct HttpsClient::Impl {
     context.restart();
     context.run_for(limit);
     if (finished) return result;
-    boost::system::error_code ignored;
-    socket.close(ignored);
+    if (socket.close(result)) LogWarning("connection not closed", {{"error", result.message()}});
     // The step's handler is still owed its call.
     context.restart();
     context.run();
@@ -303,11 +305,11 @@ struct HttpsClient::Impl {
       error = Within(options.connect, socket,
                      [&](auto done) { asio::async_connect(socket, endpoints, std::move(done)); });
     }
+    if (!error) error = socket.set_option(tcp::no_delay(true), error);
     if (error) {
       return absl::UnavailableError("cannot reach the shim at " + where + ": " +
                                     What(error, options.connect) + ". Is slicelet-shim running?");
     }
-    socket.set_option(tcp::no_delay(true), error);
     stream.set_verify_callback(asio::ssl::host_name_verification(server.host));
     error = Within(options.connect, socket, [&](auto done) {
       stream.async_handshake(asio::ssl::stream_base::client, std::move(done));
@@ -353,16 +355,16 @@ absl::StatusOr<std::unique_ptr<HttpsClient>> HttpsClient::Make(const OperatorCon
   auto impl = std::make_unique<Impl>(options);
   boost::system::error_code error;
   impl->tls.set_verify_mode(asio::ssl::verify_peer);
-  impl->tls.load_verify_file(config.ca_path, error);
-  if (error)
+  if (impl->tls.load_verify_file(config.ca_path, error)) {
     return absl::NotFoundError("cannot read the hub's CA " + config.ca_path + ": " + error.message());
-  impl->tls.use_certificate_chain_file(config.certificate_path, error);
-  if (error) {
+  }
+  if (impl->tls.use_certificate_chain_file(config.certificate_path, error)) {
     return absl::NotFoundError("cannot read the certificate " + config.certificate_path + ": " +
                                error.message());
   }
-  impl->tls.use_private_key_file(config.key_path, asio::ssl::context::pem, error);
-  if (error) return absl::NotFoundError("cannot read the key " + config.key_path + ": " + error.message());
+  if (impl->tls.use_private_key_file(config.key_path, asio::ssl::context::pem, error)) {
+    return absl::NotFoundError("cannot read the key " + config.key_path + ": " + error.message());
+  }
   return std::unique_ptr<HttpsClient>(new HttpsClient(std::move(impl)));
 }
 

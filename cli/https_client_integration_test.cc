@@ -2,11 +2,11 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <filesystem>
 #include <fstream>
 #include <future>
 
 #include "cli/https_client.h"
+#include "common/base/testing/temporary_directory.h"
 #include "common/http/http_server.h"
 #include "common/rpc/testing/test_authority.h"
 
@@ -20,20 +20,16 @@ using tcp = boost::asio::ip::tcp;
 class HttpsClientTest : public testing::Test {
  protected:
   HttpsClientTest() {
-    std::string name = (std::filesystem::temp_directory_path() / "slicectl-XXXXXX").string();
-    EXPECT_NE(mkdtemp(name.data()), nullptr);
-    directory_ = name;
     const auto identity = authority_.Issue("operator", "slicelet:operators");
     config_.ca_path = Write("ca.crt", authority_.ca_pem());
     config_.certificate_path = Write("o.crt", identity.certificate_pem);
     config_.key_path = Write("o.key", identity.key_pem);
   }
-  ~HttpsClientTest() override { std::filesystem::remove_all(directory_); }
 
   std::string Write(const std::string& file, const std::string& text) {
-    const auto path = directory_ / file;
+    const std::string path = directory_.File(file);
     std::ofstream(path) << text;
-    return path.string();
+    return path;
   }
   int Listen(const CertificateAndKey& serving) {
     EXPECT_TRUE(server_.SetClientCa(authority_.ca_pem()).ok());
@@ -64,7 +60,7 @@ class HttpsClientTest : public testing::Test {
 
   const TestAuthority authority_;
   OperatorConfig config_;
-  std::filesystem::path directory_;
+  TemporaryDirectory directory_;
   AsioLoop loop_;
   std::vector<std::shared_ptr<HttpExchange>> held_;
   HttpServer server_{
@@ -124,7 +120,7 @@ TEST_F(HttpsClientTest, AnAnswerThatNeverComesIsGivenUp) {
 }
 
 TEST_F(HttpsClientTest, NamesTheFileThatIsMissing) {
-  config_.key_path = (directory_ / "nowhere.key").string();
+  config_.key_path = directory_.File("nowhere.key");
   EXPECT_THAT(Message(HttpsClient::Make(config_).status()), HasSubstr("nowhere.key"));
 }
 

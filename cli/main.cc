@@ -215,20 +215,19 @@ class Program {
     AddOutput(list, output_, {"table", "json"});
     Example(list, "  slicectl orphans list\n  slicectl orphans list -o json");
     OnHub(list, [this](const OperatorConfig& config) { return RunOrphansList(config, output_); });
-    for (const bool keep : {true, false}) {
-      CLI::App* decide =
-          orphans->add_subcommand(keep ? "keep" : "remove", keep ? "Let them run, and ask no more"
-                                                                 : "Stop and remove them on their hosts");
-      decide->add_option("UID", uids_, "pod uids");
-      decide->add_option("--node", node_, "all of a node");
-      const std::string verb = keep ? "keep" : "remove";
-      Example(decide, "  slicectl orphans " + verb +
-                          " 0b5e3a52-6a2f-4c3e-9d0e-2f6a3a1f7c11\n  slicectl orphans " + verb +
-                          " --node gw-1");
-      OnHub(decide, [this, keep](const OperatorConfig& config) {
-        return RunOrphansDecide(config, keep, uids_, node_);
-      });
-    }
+    AddOrphansDecide(orphans, "keep", "Let them run, and ask no more", true);
+    AddOrphansDecide(orphans, "remove", "Stop and remove them on their hosts", false);
+  }
+
+  void AddOrphansDecide(CLI::App* orphans, const std::string& verb, const std::string& about, bool keep) {
+    CLI::App* decide = orphans->add_subcommand(verb, about);
+    decide->add_option("UID", uids_, "pod uids");
+    decide->add_option("--node", node_, "all of a node");
+    const std::string command = "  slicectl orphans " + verb;
+    Example(decide, command + " 0b5e3a52-6a2f-4c3e-9d0e-2f6a3a1f7c11\n" + command + " --node gw-1");
+    OnHub(decide, [this, keep](const OperatorConfig& config) {
+      return RunOrphansDecide(config, keep, uids_, node_);
+    });
   }
 
   void AddNode() {

@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "common/base/testing/temporary_directory.h"
+
 namespace slicelet::cli {
 namespace {
 
@@ -15,15 +17,11 @@ using testing::HasSubstr;
 class OperatorConfigTest : public testing::Test {
  protected:
   OperatorConfigTest() {
-    std::string name = (std::filesystem::temp_directory_path() / "slicectl-XXXXXX").string();
-    EXPECT_NE(mkdtemp(name.data()), nullptr);
-    directory_ = name;
     unsetenv("SLICELET_CONFIG");
-    setenv("HOME", directory_.c_str(), 1);
+    setenv("HOME", directory_.path().c_str(), 1);
   }
-  ~OperatorConfigTest() override { std::filesystem::remove_all(directory_); }
   std::string Write(const std::string& path, const std::string& text) {
-    const auto full = directory_ / path;
+    const std::filesystem::path full = directory_.File(path);
     std::filesystem::create_directories(full.parent_path());
     std::ofstream(full) << text;
     return full.string();
@@ -34,7 +32,7 @@ class OperatorConfigTest : public testing::Test {
            "127.0.0.1:10250\n";
   }
 
-  std::filesystem::path directory_;
+  TemporaryDirectory directory_;
 };
 
 TEST_F(OperatorConfigTest, TheOptionCountsBeforeTheVariableAndThatBeforeTheHome) {
@@ -52,7 +50,7 @@ TEST_F(OperatorConfigTest, SaysWhatIsMissingAndHowToMakeOne) {
   if (none.ok()) GTEST_SKIP() << "this machine has a hub of its own";
   EXPECT_EQ(none.status().code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(Message(none.status()), HasSubstr("slicectl hub init"));
-  EXPECT_FALSE(LoadOperatorConfig((directory_ / "nowhere.yaml").string()).ok());
+  EXPECT_FALSE(LoadOperatorConfig(directory_.File("nowhere.yaml")).ok());
 }
 
 TEST_F(OperatorConfigTest, NamesTheFileAndTheField) {

@@ -49,8 +49,11 @@ void ExpectExamples(const std::string& command, int& commands) {
   EXPECT_EQ(help.code, 0) << command;
   EXPECT_THAT(help.text, HasSubstr("Examples:\n  slicectl ")) << command;
   ++commands;
-  for (const auto& name : Subcommands(help.text))
-    ExpectExamples((command.empty() ? "" : command + " ") + name, commands);
+  for (const auto& name : Subcommands(help.text)) {
+    std::string deeper = command;
+    if (!deeper.empty()) deeper += ' ';
+    ExpectExamples(deeper.append(name), commands);
+  }
 }
 
 TEST(Slicectl, EveryCommandHasExamples) {

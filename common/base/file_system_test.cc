@@ -4,10 +4,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <cstdlib>
-#include <filesystem>
-
 #include "common/base/testing/fake_file_system.h"
+#include "common/base/testing/temporary_directory.h"
 
 namespace slicelet {
 namespace {
@@ -20,8 +18,7 @@ class FileSystemTest : public ::testing::TestWithParam<bool> {
  protected:
   FileSystemTest() {
     if (real()) {
-      char path[] = "/tmp/slicelet-test-XXXXXX";
-      root_ = mkdtemp(path);
+      root_ = directory_.path();
       files_ = MakeSystemFileSystem();
     } else {
       root_ = "/fake";
@@ -29,13 +26,11 @@ class FileSystemTest : public ::testing::TestWithParam<bool> {
       EXPECT_TRUE(files_->MakeDirectories(root_, 0755).ok());
     }
   }
-  ~FileSystemTest() override {
-    if (real()) std::filesystem::remove_all(root_);
-  }
 
   static bool real() { return GetParam(); }
   [[nodiscard]] std::string At(const std::string& name) const { return root_ + "/" + name; }
 
+  TemporaryDirectory directory_;
   std::string root_;
   std::unique_ptr<FileSystem> files_;
 };

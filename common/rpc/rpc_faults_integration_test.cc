@@ -5,12 +5,12 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/write.hpp>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <thread>
 
+#include "common/base/testing/temporary_directory.h"
 #include "common/loop/asio_loop.h"
 #include "common/rpc/edge_link.h"
 #include "common/rpc/testing/test_authority.h"
@@ -90,9 +90,6 @@ class FreezableProxy {
 class RpcFaultsTest : public testing::Test {
  protected:
   RpcFaultsTest() {
-    std::string name = (std::filesystem::temp_directory_path() / "slicelet-rpc-XXXXXX").string();
-    EXPECT_NE(mkdtemp(name.data()), nullptr);
-    directory_ = name;
     edge_link_.sessions().Start([this](std::unique_ptr<HubPipe> pipe, const std::string&) {
       hub_pipes_.push_back(std::move(pipe));
       auto* raw = hub_pipes_.back().get();
@@ -105,10 +102,6 @@ class RpcFaultsTest : public testing::Test {
               },
           .on_closed = [this](const absl::Status& status) { hub_closed_.push_back(status); }};
     });
-  }
-  ~RpcFaultsTest() override {
-    server_.Shutdown();
-    std::filesystem::remove_all(directory_);
   }
 
   int Listen(RpcTls tls, RpcKeepalive keepalive = {}) {
@@ -153,10 +146,10 @@ class RpcFaultsTest : public testing::Test {
     return tls;
   }
   std::string Write(const std::string& file, const std::string& text) {
-    const auto path = directory_ / file;
-    std::ofstream(path.string() + ".new") << text;
-    std::filesystem::rename(path.string() + ".new", path);
-    return path.string();
+    const std::string path = directory_.File(file);
+    std::ofstream(path + ".new") << text;
+    std::filesystem::rename(path + ".new", path);
+    return path;
   }
   template <typename Predicate>
   void RunUntil(Predicate done) {
@@ -182,7 +175,7 @@ class RpcFaultsTest : public testing::Test {
     return nullptr;
   }
 
-  std::filesystem::path directory_;
+  TemporaryDirectory directory_;
   AsioLoop loop_;
   EdgeLinkService edge_link_{loop_};
   RpcServer server_;

@@ -1,11 +1,10 @@
 #include <gmock/gmock.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <cstdlib>
 
+#include "common/base/testing/temporary_directory.h"
 #include "common/loop/asio_loop.h"
 #include "common/rpc/edge_link.h"
 #include "common/rpc/provider_link.h"
@@ -315,9 +314,8 @@ TEST_F(RpcTest, AReaderThatStopsStopsTheWriter) {
 
 TEST(RpcUnixSocketTest, ServesTheShimOnAPrivateSocketWithoutTls) {
   AsioLoop loop;
-  std::string directory = "/tmp/slicelet-rpc-XXXXXX";
-  ASSERT_NE(mkdtemp(directory.data()), nullptr);
-  const std::string path = directory + "/provider.sock";
+  const TemporaryDirectory directory;
+  const std::string path = directory.File("provider.sock");
   ProviderService service(loop);
   std::vector<std::string> peers, got;
   std::unique_ptr<MessagePipe<v1::ProviderMessage, v1::ShimMessage>> provider_pipe;
@@ -349,8 +347,6 @@ TEST(RpcUnixSocketTest, ServesTheShimOnAPrivateSocketWithoutTls) {
   EXPECT_THAT(got, ElementsAre("shim-1"));
   EXPECT_THAT(peers, ElementsAre(""));
   server.Shutdown();
-  unlink(path.c_str());
-  rmdir(directory.c_str());
 }
 
 TEST(RpcOptionsTest, NamesWhatIsMissing) {

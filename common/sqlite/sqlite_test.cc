@@ -8,6 +8,7 @@
 #include <mutex>
 #include <vector>
 
+#include "common/base/testing/temporary_directory.h"
 #include "common/sqlite/batch_writer.h"
 #include "common/sqlite/open.h"
 
@@ -49,13 +50,6 @@ class TestLoop : public Loop {
 
 class SqliteTest : public testing::Test {
  protected:
-  SqliteTest() {
-    std::string pattern = testing::TempDir() + "slicelet-sqlite-XXXXXX";
-    directory_ = mkdtemp(pattern.data());
-    path_ = directory_ + "/store.db";
-  }
-  ~SqliteTest() override { std::filesystem::remove_all(directory_); }
-
   absl::StatusOr<Opened> Open(const std::vector<std::string>& migrations = kMigrations) {
     rows_.clear();
     return OpenStore(path_, migrations, [this](Database& database) -> absl::Status {
@@ -77,8 +71,8 @@ class SqliteTest : public testing::Test {
     };
   }
 
-  std::string directory_;
-  std::string path_;
+  TemporaryDirectory directory_;
+  const std::string path_ = directory_.File("store.db");
   std::vector<std::string> rows_;
 };
 

@@ -3,9 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
+
+#include "common/base/testing/temporary_directory.h"
 
 namespace slicelet::agent {
 namespace {
@@ -14,27 +14,22 @@ using testing::HasSubstr;
 
 class AgentConfigTest : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = testing::TempDir() + "agent-config-XXXXXX";
-    directory_ = mkdtemp(pattern.data());
-  }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
   std::string Write(const std::string& text) {
-    const std::string path = directory_ + "/file.json";
+    const std::string path = directory_.File("file.json");
     std::ofstream(path, std::ios::trunc) << text;
     return path;
   }
 
-  std::string directory_;
+  TemporaryDirectory directory_;
 };
 
 TEST_F(AgentConfigTest, IsSafeByDefault) {
-  const auto config = ReadAgentConfig(directory_ + "/absent.json", true);
+  const auto config = ReadAgentConfig(directory_.File("absent.json"), true);
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_FALSE(config->policy.privileged);
   EXPECT_FALSE(config->policy.host_pid);
   EXPECT_TRUE(config->policy.host_path_prefixes.empty());
-  EXPECT_FALSE(ReadAgentConfig(directory_ + "/absent.json", false).ok());
+  EXPECT_FALSE(ReadAgentConfig(directory_.File("absent.json"), false).ok());
 }
 
 TEST_F(AgentConfigTest, ReadsWhatTheOwnerDecides) {

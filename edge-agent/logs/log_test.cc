@@ -1,11 +1,11 @@
 #include <gtest/gtest.h>
 
 #include <boost/asio/io_context.hpp>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <optional>
 
+#include "common/base/testing/temporary_directory.h"
 #include "common/loop/asio_loop.h"
 #include "edge-agent/logs/log_files.h"
 #include "edge-agent/logs/log_line.h"
@@ -77,18 +77,12 @@ TEST(LogFormatter, StopsAtTheByteLimit) {
 
 class LogFilesTest : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = testing::TempDir() + "logs-XXXXXX";
-    directory_ = mkdtemp(pattern.data());
-  }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
-
-  [[nodiscard]] std::string Path(const std::string& name) const { return directory_ + "/" + name; }
+  [[nodiscard]] std::string Path(const std::string& name) const { return directory_.File(name); }
   void Append(const std::string& name, const std::string& text) {
     std::ofstream(Path(name), std::ios::app) << text;
   }
 
-  std::string directory_;
+  TemporaryDirectory directory_;
 };
 
 TEST_F(LogFilesTest, ReadsWholeLinesOverAllFiles) {

@@ -306,7 +306,9 @@ void PodWorker::RotateLogs() {
   for (const auto& [name, container] : model_.containers) {
     const v1::ContainerRecord* record = FindRecord(model_.record, name);
     if (!container.running() || container.busy() || record == nullptr) continue;
-    const bool rotated = RotateLog(shared_.dependencies.files, directory + "/" + name, record->last_attempt(),
+    std::string container_directory = directory;
+    container_directory.append("/").append(name);
+    const bool rotated = RotateLog(shared_.dependencies.files, container_directory, record->last_attempt(),
                                    shared_.options.log_max_bytes, shared_.options.log_max_files, Wall());
     if (!rotated) continue;
     shared_.dependencies.runtime.ReopenLog(

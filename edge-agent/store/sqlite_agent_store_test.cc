@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "common/base/encoding.h"
+#include "common/base/testing/temporary_directory.h"
 #include "common/loop/asio_loop.h"
 #include "common/sqlite/database.h"
 
@@ -15,13 +16,7 @@ namespace {
 
 class SqliteAgentStoreTest : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = testing::TempDir() + "agent-store-XXXXXX";
-    directory_ = mkdtemp(pattern.data());
-  }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
-
-  [[nodiscard]] std::string path() const { return directory_ + "/agent.db"; }
+  [[nodiscard]] std::string path() const { return directory_.File("agent.db"); }
   std::unique_ptr<AgentStore> Open() {
     auto store = MakeSqliteAgentStore(path(), loop_);
     EXPECT_TRUE(store.ok()) << store.status();
@@ -45,7 +40,7 @@ class SqliteAgentStoreTest : public testing::Test {
     return batch;
   }
 
-  std::string directory_;
+  TemporaryDirectory directory_;
   AsioLoop loop_;
 };
 

@@ -2,12 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <boost/asio/io_context.hpp>
-#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "common/base/testing/fake_clock.h"
 #include "common/base/testing/fake_file_system.h"
+#include "common/base/testing/temporary_directory.h"
 #include "common/json/json.h"
 #include "common/log/log.h"
 #include "common/loop/testing/sim_loop.h"
@@ -243,19 +243,17 @@ TEST_F(DirectoryTest, IncarnationsCountAndVersionsGrowOverThem) {
 }
 
 TEST(DirectoryNotifier, TellsOfARealChange) {
-  std::string path = (std::filesystem::temp_directory_path() / "slicelet-notify-XXXXXX").string();
-  ASSERT_NE(mkdtemp(path.data()), nullptr);
+  const TemporaryDirectory directory;
   AsioLoop loop;
   int changes = 0;
-  auto notifier = WatchDirectory(loop, path, [&] { ++changes; });
+  auto notifier = WatchDirectory(loop, directory.path(), [&] { ++changes; });
   ASSERT_TRUE(notifier.ok()) << notifier.status();
-  std::ofstream(path + "/a.yaml") << "x";
+  std::ofstream(directory.File("a.yaml")) << "x";
   auto* context = static_cast<boost::asio::io_context*>(loop.io_context());
-  const auto limit = loop.Now() + seconds(10);
+  const auto limit = loop.Now() + seconds(60);
   while (changes == 0 && loop.Now() < limit) context->run_one_for(milliseconds(100));
   EXPECT_EQ(changes, 1);
-  std::filesystem::remove_all(path);
-  EXPECT_FALSE(WatchDirectory(loop, path + "/missing", [] {}).ok());
+  EXPECT_FALSE(WatchDirectory(loop, directory.File("missing"), [] {}).ok());
 }
 
 }  // namespace

@@ -2,9 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
-
+#include "common/base/testing/temporary_directory.h"
 #include "common/loop/asio_loop.h"
 #include "common/loop/testing/sim_loop.h"
 #include "provider/store/sqlite_hub_store.h"
@@ -42,14 +40,8 @@ void ExpectExample(HubStore& store) {
 
 class SqliteHubStoreTest : public testing::Test {
  protected:
-  SqliteHubStoreTest() {
-    std::string pattern = testing::TempDir() + "slicelet-hub-store-XXXXXX";
-    directory_ = mkdtemp(pattern.data());
-  }
-  ~SqliteHubStoreTest() override { std::filesystem::remove_all(directory_); }
-
   std::unique_ptr<HubStore> Open() {
-    auto store = MakeSqliteHubStore(directory_ + "/hub.db", loop_);
+    auto store = MakeSqliteHubStore(directory_.File("hub.db"), loop_);
     EXPECT_TRUE(store.ok()) << store.status();
     return store.ok() ? std::move(*store) : nullptr;
   }
@@ -62,7 +54,7 @@ class SqliteHubStoreTest : public testing::Test {
   }
 
   AsioLoop loop_;
-  std::string directory_;
+  TemporaryDirectory directory_;
 };
 
 TEST_F(SqliteHubStoreTest, EverythingIsThereAfterReopening) {
