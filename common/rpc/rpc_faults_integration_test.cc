@@ -7,11 +7,13 @@
 #include <boost/asio/write.hpp>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <thread>
 
 #include "common/base/testing/temporary_directory.h"
 #include "common/loop/asio_loop.h"
+#include "common/loop/testing/run_until.h"
 #include "common/rpc/edge_link.h"
 #include "common/rpc/testing/test_authority.h"
 
@@ -21,9 +23,6 @@ namespace {
 using tcp = boost::asio::ip::tcp;
 using HostPipe = MessagePipe<v1::HostMessage, v1::HubMessage>;
 using HubPipe = MessagePipe<v1::HubMessage, v1::HostMessage>;
-
-/// Long enough for a busy machine; only a failing test waits that long.
-constexpr auto kPatience = std::chrono::seconds(120);
 
 /// Passes bytes both ways until it is frozen: then it keeps its connections and says nothing any more, as a
 /// NAT that forgot them does.
@@ -151,14 +150,8 @@ class RpcFaultsTest : public testing::Test {
     std::filesystem::rename(path + ".new", path);
     return path;
   }
-  template <typename Predicate>
-  void RunUntil(Predicate done) {
-    bool late = false;
-    const auto timer = loop_.RunAfter(kPatience, [&] { late = true; });
-    auto* context = static_cast<boost::asio::io_context*>(loop_.io_context());
-    while (!done() && !late) context->run_one();
-    loop_.Cancel(timer);
-    ASSERT_FALSE(late) << "nothing happened for too long";
+  void RunUntil(const std::function<bool()>& done) {
+    ASSERT_TRUE(RunLoopUntil(loop_, done)) << "nothing happened for too long";
   }
   /// Connects again and again until a connection ends as `wanted`.
   std::unique_ptr<HostPipe> ConnectUntil(RpcClient& client, bool wanted) {

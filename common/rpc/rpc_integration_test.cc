@@ -3,9 +3,11 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <functional>
 
 #include "common/base/testing/temporary_directory.h"
 #include "common/loop/asio_loop.h"
+#include "common/loop/testing/run_until.h"
 #include "common/rpc/edge_link.h"
 #include "common/rpc/provider_link.h"
 #include "common/rpc/testing/test_authority.h"
@@ -18,9 +20,6 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using HostPipe = MessagePipe<v1::HostMessage, v1::HubMessage>;
 using HubPipe = MessagePipe<v1::HubMessage, v1::HostMessage>;
-
-/// Long enough for a busy machine; only a failing test waits that long.
-constexpr auto kPatience = std::chrono::seconds(120);
 
 v1::HostMessage Number(std::uint64_t session) {
   v1::HostMessage message;
@@ -90,14 +89,8 @@ class RpcTest : public testing::Test {
          .on_closed = [this](const absl::Status& status) { closed_.push_back(status); }});
   }
 
-  template <typename Predicate>
-  void RunUntil(Predicate done) {
-    bool late = false;
-    const auto timer = loop_.RunAfter(kPatience, [&] { late = true; });
-    auto* context = static_cast<boost::asio::io_context*>(loop_.io_context());
-    while (!done() && !late) context->run_one();
-    loop_.Cancel(timer);
-    ASSERT_FALSE(late) << "nothing happened for too long";
+  void RunUntil(const std::function<bool()>& done) {
+    ASSERT_TRUE(RunLoopUntil(loop_, done)) << "nothing happened for too long";
   }
 
   AsioLoop loop_;
@@ -342,8 +335,7 @@ TEST(RpcUnixSocketTest, ServesTheShimOnAPrivateSocketWithoutTls) {
   v1::ShimMessage hello;
   hello.mutable_hello()->set_shim_id("shim-1");
   pipe->Send(hello);
-  auto* context = static_cast<boost::asio::io_context*>(loop.io_context());
-  while (got.empty()) context->run_one_for(kPatience);
+  ASSERT_TRUE(RunLoopUntil(loop, [&] { return !got.empty(); }));
   EXPECT_THAT(got, ElementsAre("shim-1"));
   EXPECT_THAT(peers, ElementsAre(""));
   server.Shutdown();

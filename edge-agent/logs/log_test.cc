@@ -1,21 +1,19 @@
 #include <gtest/gtest.h>
 
-#include <boost/asio/io_context.hpp>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <optional>
 
 #include "common/base/testing/temporary_directory.h"
 #include "common/loop/asio_loop.h"
+#include "common/loop/testing/run_until.h"
 #include "edge-agent/logs/log_files.h"
 #include "edge-agent/logs/log_line.h"
 #include "edge-agent/logs/log_stream.h"
 
 namespace slicelet::agent {
 namespace {
-
-using std::chrono::milliseconds;
-using std::chrono::seconds;
 
 constexpr char kTime[] = "2026-11-21T06:31:09.037780296Z";
 
@@ -151,13 +149,7 @@ class LogStreamTest : public LogFilesTest {
       Next();
     });
   }
-  template <typename Condition>
-  bool Until(Condition holds) {
-    auto* context = static_cast<boost::asio::io_context*>(loop_.io_context());
-    const auto end = loop_.Now() + seconds(20);
-    while (!holds() && loop_.Now() < end) context->run_one_for(milliseconds(50));
-    return holds();
-  }
+  bool Until(const std::function<bool()>& holds) { return RunLoopUntil(loop_, holds); }
 
   AsioLoop loop_;
   SystemClock clock_;

@@ -1,9 +1,9 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
-#include <boost/asio/io_context.hpp>
 #include <condition_variable>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/loop/asio_loop.h"
+#include "common/loop/testing/run_until.h"
 #include "cri/v1/runtime.grpc.pb.h"
 #include "edge-agent/runtime/cri_runtime.h"
 
@@ -18,8 +19,6 @@ namespace slicelet::agent {
 namespace {
 
 namespace cri = runtime::v1;
-using std::chrono::milliseconds;
-using std::chrono::seconds;
 
 /// A container runtime without containerd's event service: what a test says about its containers, and CRI
 /// events if the test wants them.
@@ -153,17 +152,7 @@ class CriEventsTest : public testing::Test {
     if (server_) server_->Shutdown();
   }
 
-  /// Runs the loop until `holds`; false after 30 s.
-  template <typename Condition>
-  bool Until(Condition holds) {
-    auto* context = static_cast<boost::asio::io_context*>(loop_.io_context());
-    const auto end = loop_.Now() + seconds(30);
-    while (!holds()) {
-      if (loop_.Now() > end) return false;
-      context->run_one_for(milliseconds(20));
-    }
-    return true;
-  }
+  bool Until(const std::function<bool()>& holds) { return RunLoopUntil(loop_, holds); }
   /// The next container that was named. Before it, streams that begin wake everybody up.
   std::string Next() {
     EXPECT_TRUE(Until([this] {

@@ -5,9 +5,11 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/write.hpp>
+#include <functional>
 #include <optional>
 
 #include "common/loop/asio_loop.h"
+#include "common/loop/testing/run_until.h"
 #include "edge-agent/streams/relay.h"
 #include "edge-agent/streams/upgrade_request.h"
 
@@ -15,8 +17,6 @@ namespace slicelet::agent {
 namespace {
 
 namespace asio = boost::asio;
-using std::chrono::milliseconds;
-using std::chrono::seconds;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -116,12 +116,7 @@ class RelayTest : public testing::Test {
       frame.set_data(data);
     hub_->Write(std::move(frame), [](const absl::Status&) {});
   }
-  template <typename Condition>
-  bool Until(Condition holds) {
-    const auto end = loop_.Now() + seconds(20);
-    while (!holds() && loop_.Now() < end) context_.run_one_for(milliseconds(50));
-    return holds();
-  }
+  bool Until(const std::function<bool()>& holds) { return RunLoopUntil(loop_, holds); }
 
   AsioLoop loop_;
   asio::io_context& context_ = *static_cast<asio::io_context*>(loop_.io_context());

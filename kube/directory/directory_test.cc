@@ -1,7 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <boost/asio/io_context.hpp>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -10,6 +9,7 @@
 #include "common/base/testing/temporary_directory.h"
 #include "common/json/json.h"
 #include "common/log/log.h"
+#include "common/loop/testing/run_until.h"
 #include "common/loop/testing/sim_loop.h"
 #include "kube/cluster/access.h"
 #include "kube/directory/directory_kube_api.h"
@@ -19,7 +19,6 @@
 namespace slicelet::kube {
 namespace {
 
-using std::chrono::milliseconds;
 using std::chrono::seconds;
 using testing::Contains;
 using testing::HasSubstr;
@@ -249,9 +248,7 @@ TEST(DirectoryNotifier, TellsOfARealChange) {
   auto notifier = WatchDirectory(loop, directory.path(), [&] { ++changes; });
   ASSERT_TRUE(notifier.ok()) << notifier.status();
   std::ofstream(directory.File("a.yaml")) << "x";
-  auto* context = static_cast<boost::asio::io_context*>(loop.io_context());
-  const auto limit = loop.Now() + seconds(60);
-  while (changes == 0 && loop.Now() < limit) context->run_one_for(milliseconds(100));
+  ASSERT_TRUE(RunLoopUntil(loop, [&] { return changes > 0; }));
   EXPECT_EQ(changes, 1);
   EXPECT_FALSE(WatchDirectory(loop, directory.File("missing"), [] {}).ok());
 }

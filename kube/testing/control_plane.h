@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <boost/asio/io_context.hpp>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
@@ -12,6 +11,7 @@
 #include "common/base/file_system.h"
 #include "common/base/random.h"
 #include "common/loop/asio_loop.h"
+#include "common/loop/testing/run_until.h"
 #include "kube/http/http_kube_api.h"
 
 namespace slicelet::kube {
@@ -51,12 +51,9 @@ class ControlPlaneTest : public testing::Test {
     api = MakeHttpKubeApi(config, loop, *files);
   }
 
-  /// Runs the loop until `done` holds; fails the test after 20 s.
+  /// Runs the loop until `done` holds; fails the test when it does not.
   void RunUntil(const std::function<bool()>& done) {
-    auto* context = static_cast<boost::asio::io_context*>(loop.io_context());
-    const auto limit = loop.Now() + std::chrono::seconds(20);
-    while (!done() && loop.Now() < limit) context->run_one_for(std::chrono::milliseconds(100));
-    ASSERT_TRUE(done()) << "nothing happened for 20 s";
+    ASSERT_TRUE(RunLoopUntil(loop, done)) << "nothing happened for too long";
   }
 
   template <typename T>
