@@ -1,5 +1,6 @@
 #include "kubelet-shim/pod/toleration_keeper.h"
 
+#include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -66,22 +67,46 @@ void TolerationKeeper::OnPod(const kube::Json& pod) {
     return;
   }
   // The list is replaced as a whole: only in the version that was seen.
-  wrong_[uid] = {{kube::kPods, kube::NamespaceOf(pod), kube::NameOf(pod), ""},
-                 {{"metadata", {{"uid", uid.value()}, {"resourceVersion", kube::ResourceVersionOf(pod)}}},
-                  {"spec", {{"tolerations", *std::move(tolerations)}}}}};
-  if (!timer_.armed()) timer_.Set(kDelay, [this] { Correct(); });
+  auto [found, first] = wrong_.try_emplace(uid);
+  Correction& correction = found->second;
+  correction.ref = {kube::kPods, kube::NamespaceOf(pod), kube::NameOf(pod), ""};
+  correction.patch = {{"metadata", {{"uid", uid.value()}, {"resourceVersion", kube::ResourceVersionOf(pod)}}},
+                      {"spec", {{"tolerations", *std::move(tolerations)}}}};
+  if (!first) return;
+  correction.due = loop_.Now() + correction.delay;
+  Arm();
 }
 
 void TolerationKeeper::Correct() {
-  for (const auto& [uid, correction] : wrong_) {
+  for (auto& [uid, correction] : wrong_) {
+    if (correction.due > loop_.Now()) continue;
+    correction.due = loop_.Now() + correction.delay;
     controller_.Patch(correction.ref, kube::PatchType::kMerge, correction.patch,
-                      lifetime_.Guard([uid = uid](const absl::StatusOr<kube::Json>& result) {
-                        if (result.ok()) return;
-                        LogInfo("tolerations not corrected yet",
-                                {{"uid", uid}, {"error", Describe(result.status())}});
+                      lifetime_.Guard([this, uid = uid](const absl::StatusOr<kube::Json>& result) {
+                        Corrected(uid, result.status());
                       }));
   }
-  if (!wrong_.empty()) timer_.Set(kDelay, [this] { Correct(); });
+  Arm();
+}
+
+void TolerationKeeper::Corrected(const PodUid& uid, const absl::Status& status) {
+  if (status.ok()) return;
+  LogInfo("tolerations not corrected yet", {{"uid", uid}, {"error", Describe(status)}});
+  // A conflict is no refusal: the newer version is on its way.
+  if (absl::IsAborted(status)) return;
+  const auto found = wrong_.find(uid);
+  if (found == wrong_.end()) return;
+  Correction& correction = found->second;
+  correction.delay = std::min(kLongestDelay, correction.delay * 2);
+  correction.due = loop_.Now() + correction.delay;
+  Arm();
+}
+
+void TolerationKeeper::Arm() {
+  if (wrong_.empty()) return timer_.Cancel();
+  MonotonicTime first = MonotonicTime::max();
+  for (const auto& [uid, correction] : wrong_) first = std::min(first, correction.due);
+  timer_.Set(std::max(first - loop_.Now(), Duration::zero()), [this] { Correct(); });
 }
 
 }  // namespace slicelet::shim

@@ -93,11 +93,21 @@ TEST_F(TolerationKeeperTest, TriesAgainWhileTheServerRefuses) {
   keeper_.OnPod(Now());
   refuse_ = absl::UnavailableError("etcd is away");
   Wait();
-  Wait();
-  EXPECT_EQ(patches_, 2);
+  EXPECT_EQ(patches_, 1);
   refuse_ = absl::OkStatus();
   Wait();
+  Wait();
   EXPECT_EQ(EdgeTolerations(Now()), std::nullopt);
+}
+
+TEST_F(TolerationKeeperTest, WhatIsRefusedIsTriedLessAndLessOftenHoweverOftenThePodChanges) {
+  refuse_ = absl::InvalidArgumentError("spec: Forbidden");
+  for (int minute = 0; minute < 120; ++minute) {
+    keeper_.OnPod(Now());
+    loop_.Advance(std::chrono::minutes(1));
+  }
+  // After 20 s, then 40 s, 80 s, 160 s and 320 s later, and every ten minutes from then on.
+  EXPECT_EQ(patches_, 5 + (7'200 - 620) / 600);
 }
 
 TEST_F(TolerationKeeperTest, AChangedPodIsNotOverwritten) {
