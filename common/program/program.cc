@@ -12,6 +12,7 @@
 
 #include "common/config/config_reader.h"
 #include "common/log/log.h"
+#include "common/program/override.h"
 
 namespace slicelet {
 namespace {
@@ -23,16 +24,6 @@ constexpr int kWrongUse = 2;
 int Fail(const ServerProgram& program, const absl::Status& status) {
   std::cerr << program.name << ": " << Message(status) << std::endl;
   return kFailure;
-}
-
-/// Puts NAME=VALUE into the top level of the configuration, as a text.
-absl::Status Override(nlohmann::json& config, const std::string& assignment) {
-  const auto equals = assignment.find('=');
-  if (equals == std::string::npos || equals == 0) {
-    return absl::InvalidArgumentError("--set " + assignment + ": write NAME=VALUE");
-  }
-  config[assignment.substr(0, equals)] = assignment.substr(equals + 1);
-  return absl::OkStatus();
 }
 
 /// A peer that closes its socket must not end the process; libraries do not all ask for that.
