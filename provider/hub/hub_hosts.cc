@@ -215,11 +215,13 @@ bool Hub::Impl::Draft(HostState& host, ManifestDraft& draft) {
   }
   if (!synced) return true;
   const v1::HostRecord& record = host.manifest->record();
-  const DeploymentBuilder builder{sealer,
-                                  book.referents(),
-                                  shelf,
-                                  {host.id, record.sealing_key_id(), record.sealing_public_key()},
-                                  host.lost};
+  DeploymentBuilder builder{sealer,
+                            book.referents(),
+                            shelf,
+                            {host.id, record.sealing_key_id(), record.sealing_public_key()},
+                            host.lost};
+  // It may be gone for good, as a ConfigMap that was deleted; whoever uses it runs on.
+  builder.without_missing = host.amnesiac && !host.content.armed();
   const EdgeHost* object = registry.Find(host.id);
   const bool frozen = object == nullptr || object->maintenance || !object->approved || object->revoked;
   for (const auto& [name, node] : nodes) {

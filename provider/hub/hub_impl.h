@@ -174,6 +174,8 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   void OnWorkloadStatus(HostState& host, const v1::WorkloadStatus& status);
   void OnGone(HostState& host, Pod& pod, const v1::WorkloadStatus& last);
   void SendGone(const Pod& pod, const v1::WorkloadStatus* last);
+  /// Forgets a pod that is gone and that no manifest holds; one that is wanted again begins anew.
+  void Purge(const Pod& pod);
   void SendReport(Pod& pod, const v1::WorkloadStatus* with_events);
   /// Why no host takes the pod; nullopt when one did, or may do so at any moment.
   [[nodiscard]] std::optional<v1::Condition> NotPlaced(const Pod& pod);

@@ -172,9 +172,7 @@ void Hub::Impl::PurgeInstances(HostState& host) {
     if (IsHeld(pod)) continue;
     // One that is not being deleted goes on, unless the shim has never spoken of it.
     if (!pod.gone && (pod.workload || pod.refusal || !pod.instances.empty())) continue;
-    purged.emplace_back(uid, pod.node);
-    if (purged.size() > kMaxPurged) purged.pop_front();
-    ForgetPod(uid);
+    Purge(pod);
   }
   Commit(std::move(batch));
 }

@@ -180,10 +180,18 @@ void Hub::Impl::PurgeTombstones(HostState& host) {
   PurgeInstances(host);
   for (const Pod* pod : book.OnNode(host.node)) {
     if (!pod->gone || host.manifest->Holds(pod->uid)) continue;
-    purged.emplace_back(pod->uid, host.node);
-    if (purged.size() > kMaxPurged) purged.pop_front();
-    ForgetPod(PodUid(pod->uid));
+    Purge(*pod);
   }
+}
+
+void Hub::Impl::Purge(const Pod& pod) {
+  const std::optional<v1::PodApply> again = pod.again;
+  if (!again) {
+    purged.emplace_back(pod.uid, pod.node);
+    if (purged.size() > kMaxPurged) purged.pop_front();
+  }
+  ForgetPod(PodUid(pod.uid));
+  if (again) OnPodApply(*again);
 }
 
 void Hub::Impl::ForgetPod(const PodUid& uid) {

@@ -231,9 +231,43 @@ TEST_F(HubRecoveryTest, AnAmnesiacHostIsSparedAManifestWithoutAPodWhoseContentIs
   Synced({"u1"});
   EXPECT_EQ(host_.taken, before);
 
-  // A reference that never comes must not keep the host's other pods back for ever.
+  // A reference that never comes, because somebody deleted it, must not keep the host's other pods back for
+  // ever. Nor is it evidence against what may run there with it.
   loop_.Advance(std::chrono::minutes(1));
   EXPECT_EQ(host_.taken, before + 1);
+  ASSERT_NE(host_.Find("u1"), nullptr);
+  EXPECT_FALSE(host_.Find("u1")->has_stop());
+  EXPECT_EQ(host_.Find("u1")->blobs_size(), 0);
+}
+
+TEST_F(HubRecoveryTest, APodWhoseDeletionWasUndoneBeginsAnewBehindItsTombstone) {
+  ConnectAll();
+  Apply("u1");
+  host_.ReportRunning("u1");
+  Stop("u1", 5);
+  host_.ReportGone("u1");
+  Settle();
+  ASSERT_TRUE(ToldGone("u1"));
+  ASSERT_NE(host_.Find("u1"), nullptr) << "as a tombstone";
+  // The API server is restored to before the deletion.
+  Apply("u1");
+  loop_.Advance(seconds(3));
+  ASSERT_NE(host_.Find("u1"), nullptr);
+  EXPECT_FALSE(host_.Find("u1")->has_stop());
+  host_.ReportRunning("u1", "10.88.0.9");
+  Settle();
+  EXPECT_EQ(ReportOf("u1")->status().phase(), v1::PHASE_RUNNING);
+}
+
+TEST_F(HubRecoveryTest, ADeletionThatWasUndoneAndRepeatedCounts) {
+  ConnectAll();
+  Apply("u1");
+  Stop("u1", 5);
+  host_.ReportGone("u1");
+  Settle();
+  Apply("u1");
+  Stop("u1", 5);
+  loop_.Advance(seconds(3));
   EXPECT_EQ(host_.Find("u1"), nullptr);
 }
 

@@ -131,6 +131,7 @@ void Hub::Impl::OnPodStop(const v1::PodStop& stop) {
   NodeState* node = FindNode(pod->node);
   if (node == nullptr) return;
   const bool first = !std::exchange(pod->shown, true);
+  pod->again.reset();
   if (pod->gone) return SendGone(*pod, pod->status ? &*pod->status : nullptr);
   if (first) SendReport(*pod, nullptr);
   Run(*node, node->judge->OnApplied(uid));
@@ -148,6 +149,7 @@ void Hub::Impl::OnPodForget(const v1::PodForget& forget) {
   if (pod == nullptr) return OnUnknownStop(uid, kDefaultGraceSeconds);
   NodeState* node = FindNode(pod->node);
   if (node == nullptr) return;
+  pod->again.reset();
   if (pod->gone) return SendGone(*pod, nullptr);
   if (pod->stop && !IsHeld(*pod)) {
     if (node->fleet()) return SettleFleetStop(*pod);

@@ -78,7 +78,7 @@ absl::Status DeploymentBuilder::AddContents(const Pod& pod, const v1::Deployment
     const Referents::Referent* referent = referents.Find(pod.ns, id);
     const v1::BlobRef* held = FindBlob(former, id);
     if (referent == nullptr) {
-      if (held == nullptr && pod.references.count(id) != 0) {
+      if (held == nullptr && pod.references.count(id) != 0 && !without_missing) {
         return absl::UnavailableError(id.value() + " has not arrived");
       }
       // A deleted ConfigMap or Secret stays as it was where it is in use; one that never was is the host's to

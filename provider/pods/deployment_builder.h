@@ -37,6 +37,8 @@ struct DeploymentBuilder {
   SealTo host;
   /// Digests that the host asked for and the hub does not have: made anew where the content is known.
   const std::set<Digest>& lost;
+  /// A pod's entry leaves out content that was promised and has not arrived, instead of waiting for it.
+  bool without_missing = false;
 
   /// The pod's entry in the next manifest, or nullopt if it has none. `former` is its entry in the last one
   /// (may be null), and stays as it is where the shim has not (yet) said enough to replace it. New blobs go
@@ -46,7 +48,7 @@ struct DeploymentBuilder {
                                                     std::map<Digest, std::string>& blobs) const;
 
  private:
-  // Unavailable while content that exists has not arrived.
+  // Unavailable while content that exists has not arrived, unless that is left out.
   absl::Status AddContents(const Pod& pod, const v1::Deployment* former, v1::Deployment& deployment,
                            std::map<Digest, std::string>& blobs) const;
 };

@@ -72,6 +72,9 @@ struct Pod {
   std::optional<std::int64_t> stop;
   /// The host says that nothing of it is left; the entry goes when no manifest holds it any more.
   bool gone = false;
+  /// A restore of the API server undid its deletion after it was gone: what it begins anew with once no
+  /// manifest holds it.
+  std::optional<v1::PodApply> again;
 
   /// As its host reported it; of a fleet node's pod what is made of its hosts' reports.
   std::optional<v1::WorkloadStatus> status;

@@ -130,6 +130,7 @@ absl::StatusOr<PodBook::Applied> PodBook::Apply(const v1::PodApply& apply, bool 
   pod.name = kube::NameOf(object);
   pod.grace_seconds =
       kube::IntegerAt(object, {"spec", "terminationGracePeriodSeconds"}, kDefaultGraceSeconds);
+  if (pod.gone && !kube::BeingDeleted(object)) pod.again = apply;
   const Json* host_network = kube::Find(object, {"spec", "hostNetwork"});
   pod.host_network = host_network != nullptr && host_network->is_boolean() && host_network->get<bool>();
   pod.finished = pod.finished || IsTerminal(kube::TextAt(object, {"status", "phase"}));

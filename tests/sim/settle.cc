@@ -148,8 +148,8 @@ void World::ComparePod(const Json& object, std::vector<std::string>& out) {
     out.push_back(pod->name + " (" + pod->uid + ") is still Terminating");
     return;
   }
-  // Its deletion was undone by a restore, after it had begun: both ends are right.
-  if (pod->returned) return;
+  // Its deletion was undone by a restore, after it had begun: it may have ended by then, or begin anew.
+  if (pod->returned && (phase == "Succeeded" || phase == "Failed")) return;
   switch (pod->outcome) {
     case Truth::Outcome::kRuns:
       return CompareRunning(*pod, object, out);
