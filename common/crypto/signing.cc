@@ -4,13 +4,13 @@
 #include <utility>
 
 #include "common/base/encoding.h"
+#include "common/crypto/key_signer.h"
 #include "common/crypto/openssl.h"
 
 namespace slicelet {
 namespace {
 
 using openssl::Bytes;
-using openssl::DigestContextPtr;
 using openssl::KeyPtr;
 
 constexpr std::size_t kKeyBytes = 32;
@@ -33,34 +33,6 @@ std::string_view PurposeName(SignaturePurpose purpose) {
   std::abort();
 }
 
-class Ed25519Signer : public Signer {
- public:
-  Ed25519Signer(KeyPtr key, std::string public_key)
-      : key_(std::move(key)), public_key_(std::move(public_key)), key_id_(KeyIdOf(public_key_)) {}
-
-  [[nodiscard]] const std::string& key_id() const override { return key_id_; }
-  [[nodiscard]] const std::string& public_key() const override { return public_key_; }
-
-  [[nodiscard]] std::string Sign(SignaturePurpose purpose, std::string_view bytes) const override {
-    const std::string message = SignedBytes(purpose, bytes);
-    const DigestContextPtr context(EVP_MD_CTX_new());
-    std::string signature(kSignatureBytes, '\0');
-    std::size_t size = signature.size();
-    // With a valid key this fails only when memory is exhausted; an unsigned manifest must not leave.
-    if (!context || EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, key_.get()) != 1 ||
-        EVP_DigestSign(context.get(), Bytes(signature), &size, Bytes(std::string_view(message)),
-                       message.size()) != 1) {
-      std::abort();
-    }
-    return signature;
-  }
-
- private:
-  const KeyPtr key_;
-  const std::string public_key_;
-  const std::string key_id_;
-};
-
 }  // namespace
 
 std::string SignedBytes(SignaturePurpose purpose, std::string_view bytes) {
@@ -77,7 +49,7 @@ absl::StatusOr<std::unique_ptr<Signer>> MakeSigner(const std::string& private_ke
     return absl::InvalidArgumentError("the signing key is not an Ed25519 key");
   }
   SLICELET_ASSIGN_OR_RETURN(std::string public_key, openssl::RawPublicKey(key.get()));
-  return std::make_unique<Ed25519Signer>(std::move(key), std::move(public_key));
+  return openssl::MakeKeySigner(std::move(key), std::move(public_key), nullptr);
 }
 
 std::string GenerateSigningKeyPem() {
@@ -90,7 +62,7 @@ std::unique_ptr<Signer> MakeSignerFromSeed(std::string_view seed) {
   KeyPtr key(EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, nullptr, Bytes(seed), seed.size()));
   if (seed.size() != kKeyBytes || !key) std::abort();
   auto public_key = openssl::RawPublicKey(key.get());
-  return std::make_unique<Ed25519Signer>(std::move(key), std::move(public_key).value());
+  return openssl::MakeKeySigner(std::move(key), std::move(public_key).value(), nullptr);
 }
 
 bool VerifySignature(std::string_view public_key, SignaturePurpose purpose, std::string_view bytes,
@@ -98,14 +70,7 @@ bool VerifySignature(std::string_view public_key, SignaturePurpose purpose, std:
   if (public_key.size() != kKeyBytes || signature.size() != kSignatureBytes) return false;
   const KeyPtr key(
       EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, Bytes(public_key), public_key.size()));
-  const DigestContextPtr context(EVP_MD_CTX_new());
-  const std::string message = SignedBytes(purpose, bytes);
-  const bool valid = key && context &&
-                     EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, key.get()) == 1 &&
-                     EVP_DigestVerify(context.get(), Bytes(signature), signature.size(),
-                                      Bytes(std::string_view(message)), message.size()) == 1;
-  if (!valid) ERR_clear_error();
-  return valid;
+  return openssl::VerifyWithKey(key.get(), nullptr, purpose, bytes, signature);
 }
 
 std::string KeyIdOf(std::string_view public_key) {

@@ -2,16 +2,15 @@
 
 #include <openssl/ec.h>
 
-#include <cstdlib>
 #include <utility>
 
+#include "common/crypto/key_signer.h"
 #include "common/crypto/openssl.h"
 
 namespace slicelet {
 namespace {
 
 using openssl::Bytes;
-using openssl::DigestContextPtr;
 using openssl::KeyPtr;
 
 using CertificatePtr = std::unique_ptr<X509, openssl::Deleter<X509_free>>;
@@ -33,41 +32,12 @@ absl::StatusOr<std::string> PublicKeyDer(EVP_PKEY* key) {
   return encoded;
 }
 
-class EcSigner : public Signer {
- public:
-  EcSigner(KeyPtr key, std::string public_key)
-      : key_(std::move(key)), public_key_(std::move(public_key)), key_id_(KeyIdOf(public_key_)) {}
-
-  [[nodiscard]] const std::string& key_id() const override { return key_id_; }
-  [[nodiscard]] const std::string& public_key() const override { return public_key_; }
-
-  [[nodiscard]] std::string Sign(SignaturePurpose purpose, std::string_view bytes) const override {
-    const std::string covered = SignedBytes(purpose, bytes);
-    const DigestContextPtr context(EVP_MD_CTX_new());
-    std::size_t size = static_cast<std::size_t>(EVP_PKEY_get_size(key_.get()));
-    std::string signature(size, '\0');
-    // With a valid key this fails only when memory is exhausted; nothing unsigned must leave.
-    if (!context || EVP_DigestSignInit(context.get(), nullptr, EVP_sha256(), nullptr, key_.get()) != 1 ||
-        EVP_DigestSign(context.get(), Bytes(signature), &size, Bytes(std::string_view(covered)),
-                       covered.size()) != 1) {
-      std::abort();
-    }
-    signature.resize(size);
-    return signature;
-  }
-
- private:
-  const KeyPtr key_;
-  const std::string public_key_;
-  const std::string key_id_;
-};
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Signer>> MakeTlsSigner(const std::string& private_key_pem) {
   SLICELET_ASSIGN_OR_RETURN(KeyPtr key, openssl::ReadPrivateKeyPem(private_key_pem));
   SLICELET_ASSIGN_OR_RETURN(std::string public_key, PublicKeyDer(key.get()));
-  return std::make_unique<EcSigner>(std::move(key), std::move(public_key));
+  return openssl::MakeKeySigner(std::move(key), std::move(public_key), EVP_sha256());
 }
 
 absl::StatusOr<std::string> CertifiedKey(const std::string& certificate_pem) {
@@ -83,14 +53,11 @@ bool VerifyTlsSignature(std::string_view public_key, SignaturePurpose purpose, s
                         std::string_view signature) {
   const unsigned char* der = Bytes(public_key);
   const KeyPtr key(d2i_PUBKEY(nullptr, &der, static_cast<long>(public_key.size())));
-  const DigestContextPtr context(EVP_MD_CTX_new());
-  const std::string covered = SignedBytes(purpose, bytes);
-  const bool valid = key && context && EVP_PKEY_get_base_id(key.get()) == EVP_PKEY_EC &&
-                     EVP_DigestVerifyInit(context.get(), nullptr, EVP_sha256(), nullptr, key.get()) == 1 &&
-                     EVP_DigestVerify(context.get(), Bytes(signature), signature.size(),
-                                      Bytes(std::string_view(covered)), covered.size()) == 1;
-  if (!valid) ERR_clear_error();
-  return valid;
+  if (!key || EVP_PKEY_get_base_id(key.get()) != EVP_PKEY_EC) {
+    ERR_clear_error();
+    return false;
+  }
+  return openssl::VerifyWithKey(key.get(), EVP_sha256(), purpose, bytes, signature);
 }
 
 }  // namespace slicelet
