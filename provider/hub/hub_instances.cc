@@ -99,15 +99,9 @@ void Hub::Impl::OnInstanceStatus(HostState& host, Pod& pod, const v1::WorkloadSt
   // Good news of hundreds of hosts would drown the bad.
   for (const v1::WorkloadEvent& event : status.events()) {
     if (!event.warning() || !pod.shown) continue;
-    v1::ProviderMessage message;
-    v1::ObjectEvent& out = *message.mutable_event();
-    out.set_uid(pod.uid.value());
-    out.set_namespace_(pod.ns);
-    out.set_name(pod.name);
-    out.set_node(pod.node.value());
-    *out.mutable_event() = event;
-    out.mutable_event()->set_message("host " + host.id.value() + ": " + event.message());
-    shims.Send(std::move(message));
+    v1::WorkloadEvent with_host = event;
+    with_host.set_message("host " + host.id.value() + ": " + event.message());
+    SendEvent(pod, std::move(with_host));
   }
 }
 

@@ -10,6 +10,15 @@ namespace {
 
 constexpr std::int64_t kDefaultGraceSeconds = 30;
 
+/// Says which pod a message is about.
+template <typename About>
+void Name(const Pod& pod, About& about) {
+  about.set_uid(pod.uid.value());
+  about.set_namespace_(pod.ns);
+  about.set_name(pod.name);
+  about.set_node(pod.node.value());
+}
+
 }  // namespace
 
 void Hub::Impl::StopPod(Pod& pod, std::int64_t grace_seconds) {
@@ -108,10 +117,7 @@ void Hub::Impl::OnGone(HostState& host, Pod& pod, const v1::WorkloadStatus& last
 void Hub::Impl::SendGone(const Pod& pod, const v1::WorkloadStatus* last) {
   v1::ProviderMessage message;
   v1::PodGone& gone = *message.mutable_pod_gone();
-  gone.set_uid(pod.uid.value());
-  gone.set_namespace_(pod.ns);
-  gone.set_name(pod.name);
-  gone.set_node(pod.node.value());
+  Name(pod, gone);
   if (last != nullptr) *gone.mutable_last() = *last;
   shims.Send(std::move(message));
 }
@@ -162,16 +168,18 @@ void Hub::Impl::ReportWaiting(const HostState& host) {
 }
 
 void Hub::Impl::SendEvent(const Pod& pod, const std::string& reason, const std::string& text) {
+  v1::WorkloadEvent event;
+  event.set_warning(true);
+  event.set_reason(reason);
+  event.set_message(text);
+  event.set_time(ToUnixNanos(d.clock.Now()));
+  SendEvent(pod, std::move(event));
+}
+
+void Hub::Impl::SendEvent(const Pod& pod, v1::WorkloadEvent event) {
   v1::ProviderMessage message;
-  v1::ObjectEvent& event = *message.mutable_event();
-  event.set_uid(pod.uid.value());
-  event.set_namespace_(pod.ns);
-  event.set_name(pod.name);
-  event.set_node(pod.node.value());
-  event.mutable_event()->set_warning(true);
-  event.mutable_event()->set_reason(reason);
-  event.mutable_event()->set_message(text);
-  event.mutable_event()->set_time(ToUnixNanos(d.clock.Now()));
+  Name(pod, *message.mutable_event());
+  *message.mutable_event()->mutable_event() = std::move(event);
   shims.Send(std::move(message));
 }
 
