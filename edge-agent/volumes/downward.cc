@@ -1,6 +1,6 @@
 #include "edge-agent/volumes/downward.h"
 
-#include <map>
+#include "common/base/downward.h"
 
 namespace slicelet::agent {
 namespace {
@@ -11,56 +11,9 @@ std::string Join(const std::vector<std::string>& parts) {
   return text;
 }
 
-/// As Go's %q writes it: what the kubelet puts into label files.
-std::string Quote(const std::string& text) {
-  static constexpr char kHex[] = "0123456789abcdef";
-  std::string quoted = "\"";
-  for (const char c : text) {
-    switch (c) {
-      case '"':
-        quoted += "\\\"";
-        break;
-      case '\\':
-        quoted += "\\\\";
-        break;
-      case '\n':
-        quoted += "\\n";
-        break;
-      case '\r':
-        quoted += "\\r";
-        break;
-      case '\t':
-        quoted += "\\t";
-        break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
-          quoted += "\\x";
-          quoted += kHex[(c >> 4) & 0xf];
-          quoted += kHex[c & 0xf];
-        } else {
-          quoted += c;
-        }
-    }
-  }
-  return quoted + "\"";
-}
-
 template <typename ProtoMap>
 std::string FormatMap(const ProtoMap& map) {
-  std::string text;
-  for (const auto& [key, value] : std::map<std::string, std::string>(map.begin(), map.end())) {
-    text += (text.empty() ? "" : "\n") + key + "=" + Quote(value);
-  }
-  return text;
-}
-
-/// The key of "metadata.labels['KEY']", or false.
-bool Subscript(const std::string& path, const std::string& name, std::string& key) {
-  const std::string head = name + "['";
-  if (path.rfind(head, 0) != 0 || path.size() < head.size() + 2) return false;
-  if (path.compare(path.size() - 2, 2, "']") != 0) return false;
-  key = path.substr(head.size(), path.size() - head.size() - 2);
-  return true;
+  return FormatDownwardMap({map.begin(), map.end()});
 }
 
 template <typename ProtoMap>
@@ -83,14 +36,13 @@ const v1::Container* FindContainer(const v1::Workload& workload, const std::stri
 
 absl::StatusOr<std::string> ResolveField(const v1::Workload& workload, const std::string& path,
                                          const HostFacts& facts) {
-  std::string key;
   if (path == "metadata.name") return workload.name();
   if (path == "metadata.namespace") return workload.namespace_();
   if (path == "metadata.uid") return workload.uid();
   if (path == "metadata.labels") return FormatMap(workload.labels());
   if (path == "metadata.annotations") return FormatMap(workload.annotations());
-  if (Subscript(path, "metadata.labels", key)) return Find(workload.labels(), key);
-  if (Subscript(path, "metadata.annotations", key)) return Find(workload.annotations(), key);
+  if (const auto key = DownwardKey(path, "metadata.labels")) return Find(workload.labels(), *key);
+  if (const auto key = DownwardKey(path, "metadata.annotations")) return Find(workload.annotations(), *key);
   if (path == "spec.nodeName") return workload.node_name();
   if (path == "spec.serviceAccountName") return workload.service_account();
   if (path == "status.hostIP" || path == "status.hostIPs") return facts.host_ip;

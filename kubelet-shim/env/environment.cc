@@ -7,6 +7,7 @@
 #include <utility>
 #include <variant>
 
+#include "common/base/downward.h"
 #include "common/json/quantity.h"
 #include "kube/object.h"
 
@@ -37,12 +38,12 @@ bool IsVariableName(const std::string& name) {
                                       [](unsigned char c) { return c != '=' && std::isprint(c) != 0; });
 }
 
-/// "metadata.labels['KEY']": the key, if `path` has that form for `map`.
-std::optional<std::string> Subscript(const std::string& path, const std::string& map) {
-  const std::string prefix = map + "['";
-  if (path.size() < prefix.size() + 2 || path.compare(0, prefix.size(), prefix) != 0) return std::nullopt;
-  if (path.compare(path.size() - 2, 2, "']") != 0) return std::nullopt;
-  return path.substr(prefix.size(), path.size() - prefix.size() - 2);
+/// metadata.labels or .annotations as the downward API writes them.
+std::string FormatMap(const Json& map) {
+  std::map<std::string, std::string> texts;
+  if (!map.is_object()) return "";
+  for (const auto& [key, value] : map.items()) texts[key] = value.is_string() ? value.get<std::string>() : "";
+  return FormatDownwardMap(texts);
 }
 
 v1::EnvVar Literal(std::string name, std::string value, bool expand) {
@@ -200,7 +201,7 @@ class Resolver {
         const Json* entries = Find(pod_, {"metadata", map});
         return literal(entries == nullptr ? "" : FormatMap(*entries));
       }
-      if (const auto key = Subscript(path, whole)) return literal(TextAt(pod_, {"metadata", map, *key}));
+      if (const auto key = DownwardKey(path, whole)) return literal(TextAt(pod_, {"metadata", map, *key}));
     }
     if (path == "spec.nodeName" || path == "spec.host") return literal(TextAt(pod_, {"spec", "nodeName"}));
     if (path == "spec.serviceAccountName") return literal(TextAt(pod_, {"spec", "serviceAccountName"}));
@@ -371,53 +372,11 @@ class Resolver {
   Environment result_;
 };
 
-/// Go's %q for the characters that labels and annotations can hold.
-std::string Quote(const std::string& text) {
-  std::string quoted = "\"";
-  for (const char c : text) {
-    switch (c) {
-      case '"':
-        quoted += "\\\"";
-        break;
-      case '\\':
-        quoted += "\\\\";
-        break;
-      case '\n':
-        quoted += "\\n";
-        break;
-      case '\r':
-        quoted += "\\r";
-        break;
-      case '\t':
-        quoted += "\\t";
-        break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
-          static constexpr char kHex[] = "0123456789abcdef";
-          quoted += std::string("\\x") + kHex[(c >> 4) & 0xf] + kHex[c & 0xf];
-        } else {
-          quoted += c;
-        }
-    }
-  }
-  return quoted + "\"";
-}
-
 }  // namespace
 
 Environment ResolveEnvironment(const Json& pod, const ReferentLookup& referents,
                                const std::vector<ServiceAddress>& services) {
   return Resolver(pod, referents, services).Resolve();
-}
-
-std::string FormatMap(const Json& map) {
-  std::string text;
-  if (!map.is_object()) return text;
-  for (const auto& [key, value] : map.items()) {
-    if (!text.empty()) text += "\n";
-    text += key + "=" + Quote(value.is_string() ? value.get<std::string>() : "");
-  }
-  return text;
 }
 
 }  // namespace slicelet::shim

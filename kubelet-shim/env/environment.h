@@ -54,7 +54,4 @@ struct Environment {
 Environment ResolveEnvironment(const nlohmann::json& pod, const ReferentLookup& referents,
                                const std::vector<ServiceAddress>& services);
 
-/// metadata.labels or .annotations as the downward API writes them: key="value" lines, sorted by key.
-std::string FormatMap(const nlohmann::json& map);
-
 }  // namespace slicelet::shim
