@@ -37,6 +37,7 @@ function(slicelet_test name)
   endif()
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE slicelet_compile_options ${arg_DEPS} GTest::gmock GTest::gtest GTest::gtest_main)
+  target_compile_options(${name} PRIVATE ${SLICELET_TEST_OPTIONS})
   slicelet_use_precompiled(${name} tests)
   # slicelet_unit_tests and slicelet_integration_tests build one tier without the other.
   if(NOT TARGET slicelet_${arg_LABEL}_tests)
