@@ -52,6 +52,13 @@ class Guide:
         assert missing is None, f"{README} says that this is printed: {missing}\nprinted:\n{printed}"
         self.followed.append(name)
 
+    def change(self, old, new):
+        """In the stack's objects, from the next `apply` on."""
+        path = self.directory / "samples" / "fiware" / "objects.yaml"
+        objects = path.read_text()
+        assert objects.count(old) == 1
+        path.write_text(objects.replace(old, new))
+
     def _shell(self, commands):
         output = self.directory / "output"
         with open(output, "w") as file:
@@ -105,10 +112,12 @@ class Measurements:
                 services.send(tenant, device, {short: self.number for _, _, short, _ in tenant.sends(device)})
 
     def try_to_send(self):
+        """Whether all of the round was taken."""
         try:
             self.send()
         except stack.Unexpected:
-            pass
+            return False
+        return True
 
     def send_safely(self, rounds=2):
         for _ in range(rounds):
@@ -143,6 +152,18 @@ def started(kubectl, pod, container):
     return container_status(kubectl, pod, container)["state"]["running"]["startedAt"]
 
 
+def crash(edge, kubectl, pod, container, measurements):
+    """Kills it, and measures on until it is back."""
+    os.kill(edge.main_process(kubectl, pod, container), signal.SIGKILL)
+
+    def is_back():
+        measurements.try_to_send()
+        status = container_status(kubectl, pod, container)
+        return status["restartCount"] == 1 and status["ready"] and all_ready(kubectl)
+
+    wait_until(f"{container} is back", is_back, timeout=PATIENCE)
+
+
 @pytest.fixture
 def nothing_left(edge):
     yield
@@ -165,20 +186,17 @@ def test_the_readme_leads_to_a_history_that_outlives_every_restart(edge, kubectl
     assert measurements.before[("manufracture", "urn:ngsi:bot:1", "foo")] == [3, 4, 5, 6]
     measurements.send_safely()
     for pod, container in CONTAINERS:
-        os.kill(edge.main_process(kubectl, pod, container), signal.SIGKILL)
-
-        def is_back():
-            measurements.try_to_send()
-            status = container_status(kubectl, pod, container)
-            return status["restartCount"] == 1 and status["ready"] and all_ready(kubectl)
-
-        wait_until(f"{container} is back", is_back, timeout=PATIENCE)
+        crash(edge, kubectl, pod, container, measurements)
         measurements.send_safely()
     assert all(container_status(kubectl, *one)["restartCount"] == 1 for one in CONTAINERS), "a crash restarts nobody else"
 
     guide.follow("remove")
     assert guide.followed == list(guide.steps), "every command of the README"
     wait_until("the host runs nothing of it", lambda: not edge.sandboxes(kubectl.namespace, "fiware"), timeout=PATIENCE)
+    guide.change("name: IOTA_REGISTRY_TYPE\n      value: mongodb", "name: IOTA_REGISTRY_TYPE\n      value: memory")
     guide.follow("apply")
     measurements.learn_keys()
+    measurements.send_safely()
+    crash(edge, kubectl, "fiware-context", "ulagent", measurements)
+    wait_until("the agent that forgot its devices was told again", measurements.try_to_send, timeout=PATIENCE)
     measurements.send_safely()
