@@ -35,9 +35,12 @@ bool CountsGenerations(const Resource& resource) {
   return resource == kPods || !resource.group.empty();
 }
 
+/// A custom resource of ours.
+bool IsOurs(const Resource& resource) { return resource.group == kEdgeHosts.group; }
+
 bool HasStatus(const Resource& resource) {
   return resource == kPods || resource == kNodes || resource == kServices || resource == kNamespaces ||
-         resource == kCertificateSigningRequests || resource == kEdgeHosts;
+         resource == kCertificateSigningRequests || IsOurs(resource);
 }
 
 bool HasFinalizers(const Json& object) {
@@ -201,7 +204,7 @@ absl::StatusOr<Json> MemoryCluster::Update(const User& user, const ObjectRef& re
 
 absl::StatusOr<Json> MemoryCluster::Patch(const User& user, const ObjectRef& ref, PatchType type,
                                           const Json& patch) {
-  if (type == PatchType::kStrategicMerge && ref.resource == kEdgeHosts) {
+  if (type == PatchType::kStrategicMerge && IsOurs(ref.resource)) {
     return absl::InternalError(
         "the body of the request was in an unknown format: custom resources take merge or JSON patches");
   }
@@ -225,7 +228,7 @@ absl::StatusOr<Json> MemoryCluster::Replace(const ObjectRef& ref, const StoredOb
   after["kind"] = ref.resource.kind;
   if (ref.subresource == kStatus) {
     CopyMember(*before, after, "spec");
-    if (ref.resource == kEdgeHosts) after["metadata"] = before->at("metadata");
+    if (IsOurs(ref.resource)) after["metadata"] = before->at("metadata");
     CopyMember(before->at("metadata"), after["metadata"], "ownerReferences");
     if (ref.resource == kPods) SLICELET_RETURN_IF_ERROR(ValidatePodStatus(*before, after));
   } else if (ref.subresource == kApproval) {
