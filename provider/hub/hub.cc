@@ -227,10 +227,12 @@ void Hub::Impl::DeclareNode(const NodeState& declared_node) {
   v1::NodeDeclare& node = *message.mutable_node_declare();
   node.set_name(declared_node.name.value());
   node.set_host(declared_node.host.value());
-  node.set_slice(options.slice);
+  const auto own = slices.find(declared_node.name);
+  const std::string& slice = own == slices.end() ? options.slice : own->second;
+  node.set_slice(slice);
   auto& labels = *node.mutable_labels();
   labels["slicelet.io/hub"] = options.hub_id;
-  labels["slicelet.io/slice"] = options.slice;
+  labels["slicelet.io/slice"] = slice;
   labels["type"] = "virtual-kubelet";
   labels["node.kubernetes.io/exclude-disruption"] = "true";
   v1::Taint& taint = *node.add_taints();

@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -89,6 +90,13 @@ class Hub {
   [[nodiscard]] v1::ListOrphansReply ListOrphans() const;
   absl::StatusOr<v1::DecideOrphansReply> DecideOrphans(const v1::DecideOrphansRequest& request);
   absl::Status DecommissionNode(const v1::DecommissionNodeRequest& request);
+
+  // For the controllers of our kinds.
+  /// Which slice each of these nodes belongs to; every other belongs to `Options::slice`.
+  void SetSlices(const std::map<std::string, std::string>& slices);
+  /// What the hosts of a gateway's pod said last about one of its IoT devices; of several hosts one that failed.
+  /// Nothing before each of them has spoken.
+  [[nodiscard]] std::optional<v1::DeviceStatus> DeviceOf(const PodUid& pod, const std::string& device) const;
 
   /// For tests and invariants: the Generation last signed for a host.
   [[nodiscard]] Generation GenerationOf(const HostId& host) const;

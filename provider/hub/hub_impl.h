@@ -258,6 +258,8 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   ShimServer shims;
   std::map<HostId, std::unique_ptr<HostState>> hosts;
   std::map<NodeName, std::unique_ptr<NodeState>> nodes;
+  /// The nodes whose slice is not the configured one.
+  std::map<NodeName, std::string> slices;
   /// Removed in this process life: what the store held of them when it was opened counts no more.
   std::set<HostId> decommissioned;
   /// Nodes that were given up, until the shim says that their objects are gone.
