@@ -80,6 +80,7 @@ absl::StatusOr<ProviderConfig> ReadProviderConfig(const nlohmann::json& json) {
   reader.Optional("kubeconfig", &config.kubeconfig);
   reader.Optional("directory", &config.directory);
   reader.Optional("inCluster", &config.in_cluster);
+  reader.Optional("controllers", &config.controllers);
   MetricsOptions::Read(reader, config.metrics);
   reader.Optional("logLevel", &config.log_level);
 

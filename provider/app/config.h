@@ -49,6 +49,9 @@ struct ProviderConfig {
   std::string kubeconfig;
   std::string directory;
   bool in_cluster = false;
+  /// Whether this provider is the one that brings about the hub's IotSlices, IotGateways and IotDevices. They
+  /// need an API server: a directory has none of them.
+  bool controllers = true;
   MetricsOptions metrics;
   std::string log_level = "info";
 };

@@ -32,6 +32,10 @@ TEST(ReadProviderConfig, TakesWhatHubInitWrites) {
   EXPECT_EQ(config->agents.listen, "0.0.0.0:7443");
   EXPECT_EQ(config->agents.tls.key_file, "p.key");
   EXPECT_FALSE(config->remote.has_value());
+  EXPECT_TRUE(config->controllers);
+  auto without = Good();
+  without["controllers"] = false;
+  EXPECT_FALSE(ReadProviderConfig(without)->controllers);
 }
 
 TEST(ReadProviderConfig, ReadsFleetNodes) {

@@ -15,6 +15,7 @@
 #include "provider/app/broker.h"
 #include "provider/app/first_frame.h"
 #include "provider/app/metrics.h"
+#include "provider/controllers/controllers.h"
 #include "provider/store/sqlite_hub_store.h"
 
 namespace slicelet::provider {
@@ -87,6 +88,7 @@ class ProviderServer final : public Server {
     });
     admin_ = std::make_unique<AdminService>(loop_, MakeAdminHandlers(*hub_));
     hub_->Start();
+    if (config.controllers && config.directory.empty()) StartControllers(config);
     SLICELET_RETURN_IF_ERROR(Listen(config));
     if (!config.metrics.listen.empty()) SLICELET_RETURN_IF_ERROR(metrics_.Start(config.metrics).status());
     LogInfo("provider serves", {{"hub", config.hub.hub_id}, {"agents", config.agents.listen}});
@@ -122,6 +124,20 @@ class ProviderServer final : public Server {
     return rpc_.Listen(local).status();
   }
 
+  void StartControllers(const ProviderConfig& config) {
+    const auto report = [this](const std::string& pod,
+                               const std::string& device) -> std::optional<DeviceReport> {
+      const auto status = hub_->DeviceOf(PodUid(pod), device);
+      if (!status) return std::nullopt;
+      return DeviceReport{status->applied(), status->reason(), status->message()};
+    };
+    controllers_ = MakeControllers(
+        {.hub_id = config.hub.hub_id, .ns = config.hub.ns, .taint_key = config.hub.taint_key}, loop_, clock_,
+        random_, kube_->api(), report,
+        [this](const std::map<std::string, std::string>& slices) { hub_->SetSlices(slices); });
+    controllers_->Start();
+  }
+
   AsioLoop& loop_;
   SystemClock clock_;
   SystemRandom random_;
@@ -135,6 +151,7 @@ class ProviderServer final : public Server {
   std::unique_ptr<CombinedAcceptor<v1::HubMessage, v1::HostMessage>> hosts_;
   ProviderService provider_{loop_};
   std::unique_ptr<Hub> hub_;
+  std::unique_ptr<Engine> controllers_;
   FirstFrames first_frames_{loop_};
   std::unique_ptr<AdminService> admin_;
   RpcServer rpc_;

@@ -94,8 +94,8 @@ class Hub {
   // For the controllers of our kinds.
   /// Which slice each of these nodes belongs to; every other belongs to `Options::slice`.
   void SetSlices(const std::map<std::string, std::string>& slices);
-  /// What the hosts of a gateway's pod said last about one of its IoT devices; of several hosts one that failed.
-  /// Nothing before each of them has spoken.
+  /// What the hosts of a gateway's pod said last about one of its IoT devices; of several hosts one that
+  /// failed. Nothing before each of them has spoken.
   [[nodiscard]] std::optional<v1::DeviceStatus> DeviceOf(const PodUid& pod, const std::string& device) const;
 
   /// For tests and invariants: the Generation last signed for a host.

@@ -1,0 +1,44 @@
+#include "provider/controllers/controllers.h"
+
+#include <utility>
+
+#include "provider/controllers/gateways.h"
+#include "provider/controllers/servers.h"
+#include "provider/controllers/slices.h"
+
+namespace slicelet::provider {
+
+std::unique_ptr<Engine> MakeControllers(const ControllerSettings& settings, Loop& loop, const Clock& clock,
+                                        Random& random, kube::KubeApi& api, DeviceReports reports,
+                                        SlicesChanged slices_changed) {
+  const std::string ours = std::string(kHubLabel) + "=" + settings.hub_id;
+  std::vector<Engine::Watched> watched = {
+      {.kind = kube::kEdgeHosts, .ns = settings.ns, .names_only = true},
+      {.kind = kube::kIotClusters, .ns = settings.ns},
+      {.kind = kube::kIotSlices, .ns = settings.ns},
+      {.kind = kube::kIotGateways},
+      {.kind = kube::kIotServers},
+      {.kind = kube::kIotDevices},
+      {.kind = kube::kNodes, .label_selector = ours, .names_only = true},
+      {.kind = kube::kNamespaces, .names_only = true},
+      {.kind = kube::kResourceQuotas, .label_selector = ours},
+      {.kind = kube::kConfigMaps, .label_selector = ours},
+      {.kind = kube::kPods, .label_selector = ours},
+  };
+  std::vector<std::unique_ptr<Controller>> controllers;
+  controllers.push_back(MakeSliceController(settings));
+  controllers.push_back(MakeGatewayController(settings, random));
+  controllers.push_back(MakeServerController(settings));
+  controllers.push_back(MakeDeviceController(settings, std::move(reports)));
+  auto looked = [settings, changed = std::move(slices_changed),
+                 told = std::map<std::string, std::string>()](const World& world) mutable {
+    auto owners = NodesOfSlices(world, settings);
+    if (owners == told) return;
+    told = std::move(owners);
+    changed(told);
+  };
+  return std::make_unique<Engine>(loop, clock, random, api, std::move(watched), std::move(controllers),
+                                  std::move(looked));
+}
+
+}  // namespace slicelet::provider

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "provider/controllers/devices.h"
+#include "provider/controllers/engine.h"
+#include "provider/controllers/settings.h"
+
+namespace slicelet::provider {
+
+/// Which slice each of the hub's nodes belongs to; called whenever that differs.
+using SlicesChanged = std::function<void(const std::map<std::string, std::string>&)>;
+
+/// The controllers of slicelet.io/v1alpha1 for one hub. Everything must outlive the engine.
+std::unique_ptr<Engine> MakeControllers(const ControllerSettings& settings, Loop& loop, const Clock& clock,
+                                        Random& random, kube::KubeApi& api, DeviceReports reports,
+                                        SlicesChanged slices_changed);
+
+}  // namespace slicelet::provider

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "provider/controllers/controller.h"
+#include "provider/controllers/settings.h"
+
+namespace slicelet::provider {
+
+/// What the hosts of a gateway said last about one of its IoT devices.
+struct DeviceReport {
+  bool applied = false;
+  std::string reason;
+  std::string message;
+};
+
+/// By the gateway's pod and the device's name; nullopt while nothing has been said.
+using DeviceReports =
+    std::function<std::optional<DeviceReport>(const std::string& pod_uid, const std::string& device)>;
+
+/// IotDevice: whether its gateway takes it, and what the gateway's EdgeX said. It is delivered with the
+/// gateway's pod (`DeviceEntries`) and leaves with its entry.
+std::unique_ptr<Controller> MakeDeviceController(ControllerSettings settings, DeviceReports reports);
+
+/// The IotDevices of a gateway that are not being deleted.
+std::vector<const Json*> DevicesOfGateway(const World& world, const Json& gateway);
+
+/// One file for each of them that the gateway takes, as edge-agent/edgex reads it: name to JSON text.
+Json DeviceEntries(const World& world, const Json& gateway);
+
+}  // namespace slicelet::provider

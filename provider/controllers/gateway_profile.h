@@ -1,0 +1,37 @@
+#pragma once
+
+#include <string>
+
+#include "provider/controllers/settings.h"
+#include "provider/controllers/world.h"
+
+namespace slicelet::provider {
+
+/// The pod of an IotGateway, without a name: its profile's (facts of EdgeX 4.0 without security), or that of
+/// its template. Needs what the names below say.
+Json GatewayPod(const Json& gateway, const ControllerSettings& settings);
+
+/// A Secret with the database's password; member "password".
+std::string DatabaseSecretOf(const Json& gateway);
+/// A ConfigMap with the configuration that all services share.
+std::string SettingsOf(const Json& gateway);
+Json CommonSettings();
+/// A ConfigMap with the IoT devices, one entry each.
+std::string DevicesOf(const Json& gateway);
+
+/// Whether the gateway runs EdgeX services of a profile, so that it has a database and settings.
+bool HasProfile(const Json& gateway);
+
+/// The container that speaks with IoT devices, by spec.deviceService.
+std::string DeviceServiceOf(const Json& gateway);
+
+/// Where it runs, as people read it.
+std::string TargetText(const Json& spec);
+
+/// Puts a pod where spec.target says: the node, and for a fleet node which of its hosts.
+void PlacePod(const Json& spec, const ControllerSettings& settings, Json& pod);
+
+/// Tells apart what a pod was made of, but for its images: those change in place.
+std::string RevisionOf(Json pod);
+
+}  // namespace slicelet::provider

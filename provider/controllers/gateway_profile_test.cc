@@ -1,0 +1,120 @@
+#include "provider/controllers/gateway_profile.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+namespace slicelet::provider {
+namespace {
+
+const ControllerSettings kSettings{
+    .hub_id = "plant-7", .ns = "slicelet", .taint_key = "slicelet.io/slice-node"};
+
+Json Gateway(const Json& more) {
+  Json gateway = {{"metadata", {{"name", "press"}, {"namespace", "north"}}},
+                  {"spec",
+                   {{"slice", "north"},
+                    {"profile", "edgex-4.0-minimal"},
+                    {"deviceService", "virtual"},
+                    {"target", {{"host", "gw-1"}}}}}};
+  gateway["spec"].merge_patch(more);
+  return gateway;
+}
+
+Json Container(const Json& pod, const std::string& name) {
+  for (const Json& container : pod["spec"]["containers"]) {
+    if (container["name"] == name) return container;
+  }
+  return Json();
+}
+
+std::vector<std::string> Names(const Json& pod) {
+  std::vector<std::string> names;
+  for (const Json& container : pod["spec"]["containers"]) names.push_back(container["name"]);
+  return names;
+}
+
+TEST(GatewayProfile, MinimalIsTheSetThatReadingsNeed) {
+  const Json pod = GatewayPod(Gateway(Json::object()), kSettings);
+  EXPECT_THAT(Names(pod), testing::ElementsAre("postgres", "mosquitto", "core-metadata", "core-data",
+                                               "core-command", "device-virtual"));
+  EXPECT_EQ(pod["metadata"]["annotations"]["slicelet.io/depends-on"],
+            "core-metadata=postgres,mosquitto; core-data=core-metadata; core-command=core-metadata; "
+            "device-virtual=core-data");
+  EXPECT_EQ(pod["metadata"]["annotations"]["slicelet.io/iot-devices"], "slicelet-devices");
+  EXPECT_EQ(pod["metadata"]["labels"]["slicelet.io/role"], "gateway");
+  EXPECT_EQ(pod["spec"]["nodeName"], "gw-1");
+  EXPECT_EQ(pod["spec"]["tolerations"],
+            Json::parse(R"([{"key":"slicelet.io/slice-node","operator":"Exists"}])"));
+  EXPECT_EQ(Container(pod, "core-metadata")["image"], "edgexfoundry/core-metadata:4.0.1");
+  EXPECT_EQ(Container(pod, "core-metadata")["startupProbe"]["httpGet"]["port"], 59881);
+}
+
+TEST(GatewayProfile, FullAddsServicesAndNoTwoShareAPort) {
+  const Json pod = GatewayPod(Gateway({{"profile", "edgex-4.0-full"}}), kSettings);
+  EXPECT_THAT(Names(pod),
+              testing::IsSupersetOf({"support-notifications", "support-scheduler", "app-rules-engine"}));
+  std::set<int> ports;
+  int count = 0;
+  for (const Json& container : pod["spec"]["containers"]) {
+    if (!container.contains("ports")) continue;
+    ports.insert(container["ports"][0]["containerPort"].get<int>());
+    ++count;
+  }
+  EXPECT_EQ(ports.size(), static_cast<std::size_t>(count));
+}
+
+TEST(GatewayProfile, ModbusGetsTheHostsSerialLine) {
+  const Json pod =
+      GatewayPod(Gateway({{"deviceService", "modbus"}, {"serialDevice", "/dev/ttyUSB0"}}), kSettings);
+  const Json container = Container(pod, "device-modbus");
+  EXPECT_EQ(container["volumeMounts"][1], Json::parse(R"({"name":"serial","mountPath":"/dev/ttyUSB0"})"));
+  EXPECT_EQ(container["securityContext"]["privileged"], true);
+  EXPECT_FALSE(Container(pod, "core-data")["securityContext"].contains("privileged"));
+  const Json over_tcp = GatewayPod(Gateway({{"deviceService", "modbus"}}), kSettings);
+  EXPECT_FALSE(Container(over_tcp, "device-modbus")["securityContext"].contains("privileged"));
+}
+
+TEST(GatewayProfile, AFleetNodesHostsAreChosenByAnnotations) {
+  const Json target = {{"host", nullptr},
+                       {"node", "fleet"},
+                       {"targetCondition", "tags.site = 'north'"},
+                       {"placement", "best-fit"},
+                       {"hosts", 2}};
+  const Json gateway = Gateway({{"target", target}});
+  const Json pod = GatewayPod(gateway, kSettings);
+  EXPECT_EQ(pod["spec"]["nodeName"], "fleet");
+  EXPECT_EQ(pod["metadata"]["annotations"]["slicelet.io/target-condition"], "tags.site = 'north'");
+  EXPECT_EQ(pod["metadata"]["annotations"]["slicelet.io/placement"], "best-fit");
+  EXPECT_EQ(pod["metadata"]["annotations"]["slicelet.io/hosts"], "2");
+  EXPECT_EQ(TargetText(gateway["spec"]), "fleet: tags.site = 'north'");
+}
+
+TEST(GatewayProfile, ATemplateKeepsWhatItSays) {
+  const Json own =
+      Json::parse(R"({"metadata":{"labels":{"app":"mine"},"annotations":{"slicelet.io/iot-devices":"own"}},
+    "spec":{"containers":[{"name":"core-metadata","image":"a:1"}],"volumes":[{"name":"own","configMap":{"name":"x"}}],
+            "tolerations":[{"key":"other"}]}})");
+  const Json pod = GatewayPod(Gateway({{"profile", "custom"},
+                                       {"template", own},
+                                       {"images", {{"core-metadata", "b:2"}}},
+                                       {"imagePullSecrets", Json::array({"pull"})}}),
+                              kSettings);
+  EXPECT_EQ(pod["metadata"]["labels"]["app"], "mine");
+  EXPECT_EQ(pod["metadata"]["annotations"]["slicelet.io/iot-devices"], "own");
+  EXPECT_EQ(pod["spec"]["volumes"].size(), 1U);
+  EXPECT_EQ(pod["spec"]["tolerations"].size(), 2U);
+  EXPECT_EQ(pod["spec"]["containers"][0]["image"], "b:2");
+  EXPECT_EQ(pod["spec"]["imagePullSecrets"], Json::parse(R"([{"name":"pull"}])"));
+}
+
+TEST(GatewayProfile, RevisionsTellEverythingApartButImages) {
+  const auto revision = [](const Json& more) { return RevisionOf(GatewayPod(Gateway(more), kSettings)); };
+  EXPECT_EQ(revision(Json::object()), revision({{"images", {{"core-data", "other:1"}}}}));
+  EXPECT_NE(revision(Json::object()), revision({{"deviceService", "rest"}}));
+  EXPECT_NE(revision(Json::object()), revision({{"target", {{"host", "gw-2"}}}}));
+}
+
+}  // namespace
+}  // namespace slicelet::provider

@@ -1,0 +1,151 @@
+#include "provider/controllers/pods.h"
+
+#include <algorithm>
+
+#include "kube/object.h"
+#include "provider/controllers/gateway_profile.h"
+
+namespace slicelet::provider {
+namespace {
+
+std::string RevisionAnnotationOf(const Json& pod) {
+  return kube::TextAt(pod, {"metadata", "annotations", kRevisionAnnotation});
+}
+
+bool HasFailed(const Json& pod) {
+  const std::string phase = kube::TextAt(pod, {"status", "phase"});
+  return phase == "Failed" || phase == "Succeeded";
+}
+
+/// The images that differ, as a merge of the containers would have them; empty when none does.
+Json ChangedImages(const Json& pod, const Json& wanted) {
+  const Json* containers = kube::Find(pod, {"spec", "containers"});
+  if (containers == nullptr) return Json::array();
+  bool differs = false;
+  Json changed = *containers;
+  for (Json& container : changed) {
+    for (const Json& other : wanted["spec"]["containers"]) {
+      if (kube::TextAt(other, {"name"}) != kube::TextAt(container, {"name"})) continue;
+      if (container["image"] == other["image"]) continue;
+      container["image"] = other["image"];
+      differs = true;
+    }
+  }
+  return differs ? changed : Json::array();
+}
+
+/// Why the pod is not Ready, in the words of the one who knows best.
+std::string LongReason(const Json& pod) {
+  const std::string own = kube::TextAt(pod, {"status", "message"});
+  if (!own.empty()) return kube::TextAt(pod, {"status", "reason"}) + ": " + own;
+  for (const char* type :
+       {"slicelet.io/Placed", "slicelet.io/Gateway", "slicelet.io/Server", "slicelet.io/Fleet"}) {
+    const Json* condition = ConditionOf(pod, type);
+    if (condition != nullptr && kube::TextAt(*condition, {"status"}) != "True") {
+      const std::string message = kube::TextAt(*condition, {"message"});
+      if (!message.empty()) return message;
+    }
+  }
+  if (const Json* ready = ConditionOf(pod, "Ready")) {
+    const std::string message = kube::TextAt(*ready, {"message"});
+    if (!message.empty()) return message;
+  }
+  return "pod " + kube::NameOf(pod) + " has not started on " + kube::TextAt(pod, {"spec", "nodeName"}) +
+         " yet";
+}
+
+std::string WhyNotReady(const Json& pod) {
+  constexpr std::size_t kMost = 1'000;
+  return LongReason(pod).substr(0, kMost);
+}
+
+}  // namespace
+
+const Json* ConditionOf(const Json& object, const std::string& type) {
+  const Json* conditions = kube::Find(object, {"status", "conditions"});
+  if (conditions == nullptr || !conditions->is_array()) return nullptr;
+  for (const Json& condition : *conditions) {
+    if (kube::TextAt(condition, {"type"}) == type) return &condition;
+  }
+  return nullptr;
+}
+
+std::vector<const Json*> PodsOf(const World& world, const Json& owner, const char* label) {
+  std::vector<const Json*> pods;
+  for (const Json* pod : world.In(kube::kPods, kube::NamespaceOf(owner))) {
+    if (kube::TextAt(*pod, {"metadata", "labels", label}) == kube::NameOf(owner)) pods.push_back(pod);
+  }
+  return pods;
+}
+
+void MakePod(Plan& plan, const kube::Resource& owner_kind, const Json& owner,
+             const std::vector<const Json*>& pods, Json wanted, WallTime now) {
+  constexpr char kStep[] = "Pod";
+  const std::string revision = wanted.is_null() ? "" : RevisionOf(wanted);
+  const auto fits = [&](const Json* pod) {
+    return !wanted.is_null() && RevisionAnnotationOf(*pod) == revision && !kube::BeingDeleted(*pod);
+  };
+  // What does not fit ends first.
+  for (const Json* pod : pods) {
+    if (fits(pod)) continue;
+    if (kube::BeingDeleted(*pod)) {
+      return plan.Await(kStep, false, "the former pod " + kube::NameOf(*pod) + " ends");
+    }
+    return plan.Make(kStep, false, "", [&] { return DeleteOf(kube::kPods, *pod); });
+  }
+  if (wanted.is_null()) return plan.Make(kStep, true, "suspended", {});
+  if (pods.empty()) {
+    return plan.Make(kStep, false, "", [&] {
+      wanted["metadata"]["annotations"][kRevisionAnnotation] = revision;
+      return CreateOwned(kube::kPods, kube::NamespaceOf(owner), kube::NameOf(owner) + "-" + revision, wanted,
+                         owner_kind, owner);
+    });
+  }
+  const Json& pod = *pods.front();
+  if (HasFailed(pod)) {
+    const auto created = ParseTime(kube::TextAt(pod, {"metadata", "creationTimestamp"}));
+    const Duration age = created.ok() ? now - *created : Duration(kReplaceFailed);
+    if (age >= kReplaceFailed) {
+      return plan.Make(kStep, false, "", [&] { return DeleteOf(kube::kPods, pod); });
+    }
+    plan.Again(kReplaceFailed - age);
+    return plan.Make(kStep, true, kube::NameOf(pod), {});
+  }
+  const Json images = ChangedImages(pod, wanted);
+  plan.Make(kStep, images.empty(), kube::NameOf(pod),
+            [&] { return MergePatch(kube::kPods, pod, {{"spec", {{"containers", images}}}}); });
+}
+
+void AwaitPod(Plan& plan, const std::vector<const Json*>& pods, const std::string& revision) {
+  Json list = Json::array();
+  int ready = 0;
+  int all = 0;
+  bool whole = !pods.empty();
+  std::string why = "there is no pod yet";
+  for (const Json* pod : pods) {
+    const Json* condition = ConditionOf(*pod, "Ready");
+    const bool is_ready = condition != nullptr && kube::TextAt(*condition, {"status"}) == "True";
+    whole = whole && is_ready && !kube::BeingDeleted(*pod);
+    if (!is_ready) why = WhyNotReady(*pod);
+    if (const Json* statuses = kube::Find(*pod, {"status", "containerStatuses"})) {
+      for (const Json& status : *statuses) ready += status.value("ready", false) ? 1 : 0;
+    }
+    if (const Json* containers = kube::Find(*pod, {"spec", "containers"})) {
+      all += static_cast<int>(containers->size());
+    }
+    list.push_back({{"name", kube::NameOf(*pod)},
+                    {"uid", kube::UidOf(*pod)},
+                    {"node", kube::TextAt(*pod, {"spec", "nodeName"})},
+                    {"revision", RevisionAnnotationOf(*pod)},
+                    {"phase", kube::TextAt(*pod, {"status", "phase"})},
+                    {"ready", is_ready},
+                    {"message", is_ready ? "" : WhyNotReady(*pod)}});
+  }
+  plan.Set("pods", std::move(list));
+  plan.Set("revision", revision);
+  plan.Set("ready", std::to_string(ready) + "/" + std::to_string(all));
+  plan.Await("Services", whole,
+             whole ? std::to_string(ready) + " of " + std::to_string(all) + " ready" : why);
+}
+
+}  // namespace slicelet::provider

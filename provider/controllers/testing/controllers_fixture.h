@@ -1,0 +1,235 @@
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+
+#include "common/base/file_system.h"
+#include "common/base/testing/fake_clock.h"
+#include "common/json/yaml.h"
+#include "common/loop/testing/sim_loop.h"
+#include "kube/object.h"
+#include "kube/testing/memory_kube_api.h"
+#include "provider/controllers/controllers.h"
+
+namespace slicelet::provider {
+
+/// The controllers of hub "plant-7" on an API server in memory, with two hosts that have nodes. What the hub
+/// and Kubernetes would do with what the controllers make is done by `Advance`.
+class ControllersTest : public testing::Test {
+ protected:
+  ControllersTest()
+      : clock_(loop_), random_(1), server_(loop_, clock_, random_), api_(server_.ApiAs("test")) {
+    for (const char* host : {"gw-1", "gw-2"}) {
+      Create(kube::kEdgeHosts, "slicelet", host, {{"approved", true}});
+      CreateWith(kube::kNodes, "", host, {{"metadata", {{"labels", {{kHubLabel, "plant-7"}}}}}});
+    }
+    Start();
+  }
+
+  void Start() {
+    controller_api_ = server_.ApiAs("provider");
+    engine_ = MakeControllers(
+        {.hub_id = "plant-7", .ns = "slicelet", .taint_key = "slicelet.io/slice-node"}, loop_, clock_,
+        random_, *controller_api_,
+        [this](const std::string& uid, const std::string& device) { return Says(uid, device); },
+        [this](const std::map<std::string, std::string>& slices) { slices_ = slices; });
+    engine_->Start();
+  }
+  /// The process dies; a new one begins with nothing but what the API server holds.
+  void Crash() {
+    engine_.reset();
+    controller_api_.reset();
+    Start();
+  }
+
+  /// Time passes, and the others do their part: nodes get their labels, pods start and end.
+  void Advance(Duration duration = std::chrono::seconds(60)) {
+    const auto end = loop_.Now() + duration;
+    while (loop_.Now() < end) {
+      loop_.Advance(std::chrono::seconds(1));
+      OthersDoTheirPart();
+    }
+    for (const kube::Resource& kind :
+         {kube::kIotSlices, kube::kIotGateways, kube::kIotServers, kube::kIotDevices}) {
+      for (const auto& object : server_.cluster().All(kind)) ExpectKnown(kind, *object);
+    }
+  }
+
+  /// An API server drops what the kind's schema does not know, and refuses what does not fit.
+  static void ExpectKnown(const kube::Resource& kind, const Json& object) {
+    static std::map<std::string, Json> schemas;
+    Json& schema = schemas[kind.plural];
+    if (schema.is_null()) {
+      const auto text =
+          MakeSystemFileSystem()->Read(std::string(SLICELET_CRDS) + "/" + kind.plural + ".yaml", 1U << 20U);
+      ASSERT_TRUE(text.ok()) << text.status();
+      const auto definition = ParseYaml(*text);
+      ASSERT_TRUE(definition.ok()) << definition.status();
+      schema = (*definition)["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+    }
+    if (object.contains("status")) ExpectKnown(schema["properties"]["status"], object["status"], "status");
+  }
+  static void ExpectKnown(const Json& schema, const Json& value, const std::string& path) {
+    if (value.is_array()) {
+      for (const Json& item : value) ExpectKnown(schema["items"], item, path + "[]");
+    } else if (value.is_object()) {
+      for (const auto& [member, inner] : value.items()) {
+        ASSERT_TRUE(schema.contains("properties") && schema["properties"].contains(member))
+            << path << "." << member;
+        std::string below = path;
+        below.append(".").append(member);
+        ExpectKnown(schema["properties"][member], inner, below);
+      }
+    } else if (value.is_string() && schema.contains("maxLength")) {
+      EXPECT_LE(value.get_ref<const std::string&>().size(), schema["maxLength"].get<std::size_t>()) << path;
+    }
+  }
+
+  void Create(const kube::Resource& kind, const std::string& ns, const std::string& name, const Json& spec) {
+    CreateWith(kind, ns, name, {{"spec", spec}});
+  }
+  void CreateWith(const kube::Resource& kind, const std::string& ns, const std::string& name,
+                  const Json& object) {
+    const auto made = server_.cluster().Create("test", {kind, ns, name, ""}, object);
+    ASSERT_TRUE(made.ok()) << made.status();
+  }
+  void Patch(const kube::Resource& kind, const std::string& ns, const std::string& name, const Json& patch,
+             const std::string& subresource = "") {
+    const auto made =
+        server_.cluster().Patch("test", {kind, ns, name, subresource}, kube::PatchType::kMerge, patch);
+    ASSERT_TRUE(made.ok()) << made.status();
+  }
+  void Delete(const kube::Resource& kind, const std::string& ns, const std::string& name) {
+    const auto status = server_.cluster().Delete("test", {kind, ns, name, ""}, {});
+    ASSERT_TRUE(status.ok()) << status;
+  }
+  /// null when there is none.
+  [[nodiscard]] Json Get(const kube::Resource& kind, const std::string& ns, const std::string& name) {
+    const kube::StoredObject found = server_.cluster().Peek(kind, ns, name);
+    return found == nullptr ? Json() : *found;
+  }
+  [[nodiscard]] std::vector<Json> Pods(const std::string& ns) {
+    std::vector<Json> pods;
+    for (const auto& pod : server_.cluster().All(kube::kPods)) {
+      if (kube::NamespaceOf(*pod) == ns) pods.push_back(*pod);
+    }
+    return pods;
+  }
+
+  /// "STATUS REASON: message" of a condition.
+  static std::string Condition(const Json& object, const std::string& type = "Ready") {
+    const Json* conditions = kube::Find(object, {"status", "conditions"});
+    if (conditions == nullptr) return "none";
+    for (const Json& one : *conditions) {
+      if (one["type"] != type) continue;
+      return kube::TextAt(one, {"status"}) + " " + kube::TextAt(one, {"reason"}) + ": " +
+             kube::TextAt(one, {"message"});
+    }
+    return "none";
+  }
+  /// "Namespace=Done Quota=Pending"
+  static std::string Steps(const Json& object) {
+    std::string text;
+    const Json* steps = kube::Find(object, {"status", "steps"});
+    if (steps == nullptr) return text;
+    for (const Json& step : *steps) {
+      text += (text.empty() ? "" : " ") + kube::TextAt(step, {"name"}) + "=" + kube::TextAt(step, {"state"});
+    }
+    return text;
+  }
+
+  void MakeSlice(const std::string& name = "north", const Json& spec = Json::object()) {
+    Create(kube::kIotSlices, "slicelet", name, spec);
+  }
+  void MakeGateway(const Json& more = Json::object(), const std::string& name = "press") {
+    Json spec = {{"slice", "north"},
+                 {"target", {{"host", "gw-1"}}},
+                 {"profile", "edgex-4.0-minimal"},
+                 {"deviceService", "virtual"},
+                 {"suspended", false}};
+    spec.merge_patch(more);
+    Create(kube::kIotGateways, "north", name, spec);
+  }
+  void MakeDevice(const Json& more = Json::object(), const std::string& name = "oven") {
+    Json spec = {
+        {"gateway", "press"},
+        {"protocol", "virtual"},
+        {"resources",
+         Json::array({Json(
+             {{"name", "temperature"}, {"valueType", "Float64"}, {"readWrite", "R"}, {"interval", "5s"}})})}};
+    spec.merge_patch(more);
+    Create(kube::kIotDevices, "north", name, spec);
+  }
+
+  SimLoop loop_;
+  FakeClock clock_;
+  SeededRandom random_;
+  kube::MemoryApiServer server_;
+  std::unique_ptr<kube::KubeApi> api_;
+  std::unique_ptr<kube::KubeApi> controller_api_;
+  std::map<std::string, std::string> slices_;
+  /// IoT devices that core-metadata refuses, and why.
+  std::map<std::string, std::string> refused_devices_;
+  /// Pods do not end: their host is away.
+  bool hosts_away_ = false;
+  /// Pods that do not become Ready.
+  std::set<std::string> broken_pods_;
+  std::unique_ptr<Engine> engine_;
+
+ private:
+  /// As the hub that reads what hosts report.
+  std::optional<DeviceReport> Says(const std::string& uid, const std::string& device) {
+    for (const auto& pod : server_.cluster().All(kube::kPods)) {
+      if (kube::UidOf(*pod) != uid || kube::TextAt(*pod, {"status", "phase"}) != "Running") continue;
+      const std::string gateway = kube::TextAt(*pod, {"metadata", "labels", kGatewayLabel});
+      const Json map = Get(kube::kConfigMaps, kube::NamespaceOf(*pod), gateway + "-devices");
+      if (kube::TextAt(map, {"data", device + ".json"}).empty()) return std::nullopt;
+      const auto refused = refused_devices_.find(device);
+      if (refused == refused_devices_.end()) return DeviceReport{.applied = true};
+      return DeviceReport{.applied = false, .reason = "ProfileRefused", .message = refused->second};
+    }
+    return std::nullopt;
+  }
+
+  void OthersDoTheirPart() {
+    for (const auto& [node, slice] : slices_) {
+      if (kube::TextAt(Get(kube::kNodes, "", node), {"metadata", "labels", kSliceLabel}) == slice) continue;
+      Patch(kube::kNodes, "", node, {{"metadata", {{"labels", {{kSliceLabel, slice}}}}}});
+    }
+    for (const auto& pod : server_.cluster().All(kube::kPods)) {
+      const std::string ns = kube::NamespaceOf(*pod);
+      const std::string name = kube::NameOf(*pod);
+      if (kube::BeingDeleted(*pod)) {
+        if (hosts_away_) continue;
+        kube::DeleteOptions now;
+        now.grace_seconds = 0;
+        ASSERT_TRUE(server_.cluster().Delete("test", {kube::kPods, ns, name, ""}, now).ok());
+        continue;
+      }
+      if (kube::TextAt(*pod, {"status", "phase"}) == "Running" || broken_pods_.count(name) != 0) continue;
+      Json statuses = Json::array();
+      for (const Json& container : (*pod)["spec"]["containers"]) {
+        statuses.push_back({{"name", container["name"]},
+                            {"ready", true},
+                            {"restartCount", 0},
+                            {"image", container["image"]},
+                            {"imageID", "sha256:0"},
+                            {"state", {{"running", {{"startedAt", FormatTime(clock_.Now())}}}}}});
+      }
+      Patch(kube::kPods, ns, name,
+            {{"status",
+              {{"phase", "Running"},
+               {"containerStatuses", statuses},
+               {"conditions", Json::array({Json({{"type", "Ready"}, {"status", "True"}})})}}}},
+            "status");
+    }
+  }
+};
+
+}  // namespace slicelet::provider

@@ -1,0 +1,96 @@
+"""The kinds of slicelet.io/v1alpha1: a slice, a gateway on stand-in images with an IoT device, guards and the way back."""
+
+import pytest
+
+from tests.harness.edge import CONTAINERD
+from tests.harness.kubernetes import condition, run
+from tests.harness.waiting import stays_true, wait_until
+
+SERVICES = ["postgres", "mosquitto", "core-metadata", "core-data", "core-command", "device-virtual"]
+
+
+def kind(name, of, spec):
+    return {"apiVersion": "slicelet.io/v1alpha1", "kind": of, "metadata": {"name": name}, "spec": spec}
+
+
+def stand_in(service):
+    name = "eclipse-mosquitto" if service == "mosquitto" else service  # as the published images are named
+    return f"docker.io/slicelet/stand-in-{name}:1"
+
+
+def gateway(name="press", **more):
+    return kind(name, "IotGateway", {"slice": "e2e-north", "target": {"host": "gw-1"},
+                                     "images": {service: stand_in(service) for service in SERVICES}, **more})
+
+
+@pytest.fixture
+def hub(edge):
+    """kubectl in the hub's namespace; leaves no slice behind."""
+    scoped = edge.kubectl("slicelet")
+    yield scoped
+    for one in ("iotdevices", "iotgateways"):
+        scoped("delete", one, "--all", "-n", "e2e-north", "--ignore-not-found", "--wait=false")
+    scoped("delete", "iotslices", "--all", "--timeout=120s")
+    wait_until("nothing of the slice runs", lambda: edge.sandboxes("e2e-north", "") == [], timeout=90)
+
+
+def ready(kubectl, of, name):
+    """Why it is not Ready, as "Reason: message"; "" when it is; None when nothing has been said."""
+    made = kubectl.get(of, name)
+    found = made and condition(made, "Ready")
+    if not found:
+        return None
+    return "" if found["status"] == "True" else f"{found['reason']}: {found['message']}"
+
+
+def test_a_slice_with_a_gateway_and_a_device_comes_about_and_goes(edge, hub):
+    run([CONTAINERD, "gateway", edge.containerd_directory], timeout=600)
+    hub.apply(kind("e2e-north", "IotSlice", {"edge": {"nodes": ["gw-1"]}, "quota": {"pods": 5}}))
+    wait_until("the slice is Ready", lambda: ready(hub, "iotslice", "e2e-north") == "", timeout=60)
+    assert edge.kubectl("").get("node", "gw-1")["metadata"]["labels"]["slicelet.io/slice"] == "e2e-north"
+    north = edge.kubectl("e2e-north")
+    north.apply(gateway())
+    north.apply(kind("oven", "IotDevice", {"gateway": "press", "protocol": "virtual", "resources": [
+        {"name": "temperature", "valueType": "Float32", "units": "Cel", "interval": "1s"}]}))
+    wait_until("the gateway is Ready", lambda: ready(north, "iotgateway", "press") == "", timeout=240)
+    wait_until("the device is registered", lambda: ready(north, "iotdevice", "oven") == "", timeout=120)
+    listed = north("get", "iotgateways,iotdevices")
+    assert "6/6" in listed and "oven" in listed and "gw-1" in listed
+    pod, = north.get("pods")
+
+    # The provider dies and begins anew: nothing is made twice.
+    edge.programs["provider"].restart()
+    wait_until("the device is still registered", lambda: ready(north, "iotdevice", "oven") == "", timeout=60)
+    assert [p["metadata"]["uid"] for p in north.get("pods")] == [pod["metadata"]["uid"]]
+
+    # A slice in use stays.
+    hub("delete", "iotslice", "e2e-north", "--wait=false")
+    wait_until("the slice says why it stays", lambda: (ready(hub, "iotslice", "e2e-north") or "").startswith("InUse: "))
+    north("delete", "iotdevice", "oven", "--timeout=60s")
+    north("delete", "iotgateway", "press", "--timeout=120s")
+    wait_until("slice and namespace are gone", lambda: hub.get("iotslice", "e2e-north") is None and
+               edge.kubectl("").get("namespace", "e2e-north") is None, timeout=120)
+    wait_until("nothing runs", lambda: edge.sandboxes("e2e-north", "") == [], timeout=60)
+    wait_until("the node belongs to no slice", lambda: edge.kubectl("").get("node", "gw-1")["metadata"]["labels"][
+        "slicelet.io/slice"] == "default", timeout=60)
+
+
+def test_what_cannot_be_is_said(edge, hub, kubectl):
+    hub.apply(kind("e2e-north", "IotSlice", {"namespace": kubectl.namespace}))
+    wait_until("a namespace is not taken over", lambda: "already exists" in (ready(hub, "iotslice", "e2e-north") or ""), timeout=60)
+    kubectl.apply(kind("press", "IotGateway", {"slice": "e2e-north", "target": {"host": "gw-1"}}))
+    wait_until("a namespace of no slice", lambda: (ready(kubectl, "iotgateway", "press") or "").startswith("NotInASlice: "))
+    kubectl.apply(kind("oven", "IotDevice", {"gateway": "none", "protocol": "virtual", "resources": [{"name": "a"}]}))
+    wait_until("a gateway that is not there", lambda: (ready(kubectl, "iotdevice", "oven") or "").startswith("GatewayNotFound: "))
+    stays_true("nothing is made", lambda: kubectl.get("pods") == [] and kubectl.get("resourcequotas") == [])
+    kubectl("delete", "iotdevice", "oven", "--timeout=60s")
+    kubectl("delete", "iotgateway", "press", "--timeout=60s")
+
+
+def test_the_provider_writes_to_namespaces_of_slices_only(edge, kubectl):
+    account = "--as=system:serviceaccount:slicelet:slicelet-provider"
+    for command in (["create", "configmap", "stranger"], ["create", "namespace", "stranger"]):
+        code, _, error = kubectl(*command, account, check=False)
+        assert code != 0 and "the provider may change nothing outside" in error
+    code, _, error = kubectl("get", "secrets", account, check=False)
+    assert code != 0 and "cannot list resource" in error
