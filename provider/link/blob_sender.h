@@ -14,7 +14,7 @@ namespace slicelet::provider {
 /// or a command never waits behind megabytes.
 class BlobSender {
  public:
-  static constexpr std::size_t kChunkBytes = 64 * 1024;
+  static constexpr std::size_t kChunkBytes = std::size_t{64} * 1024;
   static constexpr int kChunksPerTurn = 16;
   /// Between two turns of a long transfer.
   static constexpr Duration kTurn = std::chrono::milliseconds(5);

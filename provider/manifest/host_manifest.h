@@ -35,9 +35,9 @@ class HostManifest {
  public:
   static constexpr Duration kRetryFullDisk = std::chrono::seconds(5);
   /// Agents take no larger one.
-  static constexpr std::size_t kMaxManifestBytes = 2 * 1024 * 1024;
+  static constexpr std::size_t kMaxManifestBytes = std::size_t{2} * 1024 * 1024;
   /// What `fresh` may take together; the rest is fetched.
-  static constexpr std::size_t kMaxFreshBytes = 64 * 1024;
+  static constexpr std::size_t kMaxFreshBytes = std::size_t{64} * 1024;
 
   struct Dependencies {
     Loop& loop;
