@@ -5,6 +5,8 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl.hpp>
 
+#include "common/log/log.h"
+
 namespace slicelet {
 namespace {
 
@@ -17,21 +19,20 @@ void LimitCpprestThreads() {
   std::call_once(once, [] {
     try {
       crossplat::threadpool::initialize_with_threads(kThreads);
-    } catch (const std::exception&) {
-      // Somebody in this process used the library before us; its pool serves as well.
+    } catch (const std::exception& used) {
+      // By somebody in this process, before us; that pool serves as well.
+      LogDebug("cpprestsdk has its threads already", {{"why", used.what()}});
     }
   });
 }
 
 void DisableNagle(void* handle, bool tls) {
   using boost::asio::ip::tcp;
-  boost::system::error_code ignored;
-  const tcp::no_delay option(true);
-  if (tls) {
-    static_cast<boost::asio::ssl::stream<tcp::socket&>*>(handle)->next_layer().set_option(option, ignored);
-  } else {
-    static_cast<tcp::socket*>(handle)->set_option(option, ignored);
-  }
+  auto& socket = tls ? static_cast<boost::asio::ssl::stream<tcp::socket&>*>(handle)->next_layer()
+                     : *static_cast<tcp::socket*>(handle);
+  boost::system::error_code refused;
+  if (socket.set_option(tcp::no_delay(true), refused))
+    LogDebug("a socket keeps Nagle's algorithm for now", {{"why", refused.message()}});
 }
 
 }  // namespace slicelet

@@ -78,6 +78,6 @@ struct ServerLogin {
 
 /// `loop` and `http` must outlive it.
 std::unique_ptr<IotServer> MakeIotServer(ServerDialect dialect, Loop& loop, HttpClient& http,
-                                         ServerAddress address, ServerLogin login);
+                                         const ServerAddress& address, const ServerLogin& login);
 
 }  // namespace slicelet::provider

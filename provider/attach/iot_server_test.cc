@@ -21,7 +21,9 @@ class ScriptedHttp : public HttpClient {
   explicit ScriptedHttp(Loop& loop) : loop_(loop) {}
   void Send(const Request& request, Callback<Answer> done) override {
     std::string line = request.method + " " + request.url;
-    for (const auto& [name, value] : request.headers) line += " [" + name + ": " + value + "]";
+    for (const auto& [name, value] : request.headers) {
+      line.append(" [").append(name).append(": ").append(value).append("]");
+    }
     if (!request.body.empty()) line += " " + request.body;
     asked.push_back(line);
     Answer answer{.status = 500};

@@ -19,8 +19,8 @@ constexpr char kPage[] = "&limit=100";
 /// What the dialects share; they differ in paths and bodies.
 class RestIotServer : public IotServer {
  public:
-  RestIotServer(Loop& loop, HttpClient& http, ServerAddress address, ServerSession::Style style)
-      : address_(std::move(address)), session_(loop, http, std::move(style)) {}
+  RestIotServer(Loop& loop, HttpClient& http, ServerAddress address, const ServerSession::Style& style)
+      : address_(std::move(address)), session_(loop, http, style) {}
 
   void FindIdentities(const std::string& name, Callback<std::vector<std::string>> done) override {
     Find(IdentitiesUrl(), IdentitiesField(), name, std::move(done));
@@ -243,7 +243,7 @@ class MagistralaServer : public RestIotServer {
 }  // namespace
 
 std::unique_ptr<IotServer> MakeIotServer(ServerDialect dialect, Loop& loop, HttpClient& http,
-                                         ServerAddress address, ServerLogin login) {
+                                         const ServerAddress& address, const ServerLogin& login) {
   if (dialect == ServerDialect::kClassic) return std::make_unique<ClassicServer>(loop, http, address, login);
   return std::make_unique<MagistralaServer>(loop, http, address, login);
 }

@@ -19,8 +19,8 @@ Json BodyOf(const HttpClient::Answer& answer) { return ParseJson(answer.body).va
 
 }  // namespace
 
-ServerSession::ServerSession(Loop& loop, HttpClient& http, Style style)
-    : loop_(loop), http_(http), style_(std::move(style)) {}
+ServerSession::ServerSession(Loop& loop, HttpClient& http, const Style& style)
+    : loop_(loop), http_(http), style_(style) {}
 
 void ServerSession::SendOpenly(const std::string& method, const std::string& url, const Json& body,
                                Answered done) {
@@ -31,7 +31,7 @@ void ServerSession::SendOpenly(const std::string& method, const std::string& url
 void ServerSession::Send(const std::string& method, const std::string& url, const Json& body, Answered done) {
   HttpClient::Request request{.method = method, .url = url, .body = body.is_null() ? "" : DumpJson(body)};
   if (!token_.empty() && loop_.Now() - token_since_ < style_.token_life)
-    return SendWith(token_, std::move(request), false, done);
+    return SendWith(token_, request, false, done);
   LogIn(
       [this, request = std::move(request), done = std::move(done)](const absl::StatusOr<std::string>& token) {
         if (!token.ok()) return done(token.status());
@@ -39,23 +39,25 @@ void ServerSession::Send(const std::string& method, const std::string& url, cons
       });
 }
 
-void ServerSession::SendWith(const std::string& token, HttpClient::Request request, bool fresh,
+void ServerSession::SendWith(const std::string& token, const HttpClient::Request& request, bool fresh,
                              const Answered& done) {
-  const HttpClient::Request bare = request;
-  request.headers.emplace_back("Authorization", style_.prefix + token);
-  http_.Send(request, lifetime_.Guard([this, bare, fresh, done](absl::StatusOr<HttpClient::Answer> answer) {
-    if (!answer.ok() || answer->status != kUnauthorized) {
-      if (answer.ok()) refused_since_.reset();
-      return done(std::move(answer));
-    }
-    token_.clear();
-    // A token of a minute ago may have ended with the server's restart; a new one may not be refused.
-    if (fresh) return Judge(kUnauthorized, done);
-    LogIn([this, bare, done](const absl::StatusOr<std::string>& again) {
-      if (!again.ok()) return done(again.status());
-      SendWith(*again, bare, true, done);
-    });
-  }));
+  HttpClient::Request authorized = request;
+  authorized.headers.emplace_back("Authorization", style_.prefix + token);
+  http_.Send(authorized,
+             lifetime_.Guard([this, request, fresh, done](absl::StatusOr<HttpClient::Answer> answer) {
+               if (!answer.ok() || answer->status != kUnauthorized) {
+                 if (answer.ok()) refused_since_.reset();
+                 return done(std::move(answer));
+               }
+               token_.clear();
+               // A token of a minute ago may have ended with the server's restart; a new one may not be
+               // refused.
+               if (fresh) return Judge(kUnauthorized, done);
+               LogIn([this, request, done](const absl::StatusOr<std::string>& again) {
+                 if (!again.ok()) return done(again.status());
+                 SendWith(*again, request, true, done);
+               });
+             }));
 }
 
 void ServerSession::LogIn(const Callback<std::string>& done) {

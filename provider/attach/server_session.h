@@ -1,8 +1,10 @@
 #pragma once
 
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/base/status.h"
 #include "common/json/json.h"
@@ -29,7 +31,7 @@ class ServerSession {
     std::string auth_version_url;
   };
 
-  ServerSession(Loop& loop, HttpClient& http, Style style);
+  ServerSession(Loop& loop, HttpClient& http, const Style& style);
 
   /// With a token; a new one when the server refuses it. `done` never gets a 401.
   void Send(const std::string& method, const std::string& url, const Json& body,
@@ -40,7 +42,8 @@ class ServerSession {
 
  private:
   using Answered = Callback<HttpClient::Answer>;
-  void SendWith(const std::string& token, HttpClient::Request request, bool fresh, const Answered& done);
+  void SendWith(const std::string& token, const HttpClient::Request& request, bool fresh,
+                const Answered& done);
   void LogIn(const Callback<std::string>& done);
   void Judge(int code, const std::function<void(absl::Status)>& done);
   absl::Status Doubt(int code, bool auth_answers);

@@ -315,7 +315,8 @@ int Publish(slicelet_mqtt_client* client, std::uint64_t id, const char* topic, c
   message.retained = retained;
   message.properties = properties.list;
   MQTTAsync_responseOptions response = MQTTAsync_responseOptions_initializer;
-  auto publication = std::make_unique<Publication>(Publication{client->id, id});
+  // Its callback frees it.
+  auto* publication = new Publication{client->id, id};
   if (client->version5) {
     response.onSuccess5 = OnPublished;
     response.onFailure5 = OnPublishFailed;
@@ -323,10 +324,9 @@ int Publish(slicelet_mqtt_client* client, std::uint64_t id, const char* topic, c
     response.onSuccess = OnPublished3;
     response.onFailure = OnPublishFailed3;
   }
-  response.context = publication.get();
+  response.context = publication;
   const int code = MQTTAsync_sendMessage(client->handle, topic, &message, &response);
-  // Its callback frees it.
-  if (code == MQTTASYNC_SUCCESS) static_cast<void>(publication.release());
+  if (code != MQTTASYNC_SUCCESS) delete publication;
   return code;
 }
 
