@@ -200,7 +200,7 @@ void World::CreatePod(std::size_t host, std::uint64_t pick) {
       pod.outcome = Truth::Outcome::kSucceeds;
       break;
     case 3:
-      spec["initContainers"] = {Container("setup", "registry.example/setup:1")};
+      spec["initContainers"] = Json::array({Container("setup", "registry.example/setup:1")});
       break;
     case 4:
       main["readinessProbe"] = {{"httpGet", {{"port", 80}}}, {"periodSeconds", 5}};
