@@ -10,7 +10,7 @@
 namespace slicelet {
 namespace {
 
-constexpr std::size_t kMaxConfigBytes = 1024 * 1024;
+constexpr std::size_t kMaxConfigBytes = std::size_t{1024} * 1024;
 
 }  // namespace
 

@@ -112,7 +112,7 @@ absl::StatusOr<AgentConfig> ReadAgentConfig(const std::string& path, bool option
   if (config.image_low_percent < 0 || config.image_low_percent >= config.image_high_percent)
     reader.Error("imageGcLowPercent",
                  std::to_string(config.image_low_percent) + " is not between 0 and imageGcHighPercent");
-  constexpr std::uint64_t kLeastLogBytes = 64 * 1024;
+  constexpr std::uint64_t kLeastLogBytes = std::uint64_t{64} * 1024;
   if (config.log_max_bytes < kLeastLogBytes) reader.Error("logMaxBytes", "is less than 65536");
   if (!SetLogLevel(config.log_level)) {
     reader.Error("logLevel", "\"" + config.log_level + "\" is none of debug, info, warning, error, off");

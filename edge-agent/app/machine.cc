@@ -15,7 +15,7 @@
 namespace slicelet::agent {
 namespace {
 
-constexpr std::uint64_t kFileLimit = 64 * 1024;
+constexpr std::uint64_t kFileLimit = std::uint64_t{64} * 1024;
 /// The kubelet's default hard eviction thresholds are kept back.
 constexpr std::int64_t kReservedMemory = 100LL * 1024 * 1024;
 constexpr int kUsableDiskPercent = 90;

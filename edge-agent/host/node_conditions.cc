@@ -7,11 +7,11 @@
 namespace slicelet::agent {
 namespace {
 
-constexpr std::uint64_t kProcLimit = 64 * 1024;
+constexpr std::uint64_t kProcLimit = std::uint64_t{64} * 1024;
 /// The kubelet's default hard eviction thresholds.
 constexpr std::uint64_t kLeastDiskPercent = 10;
 constexpr std::uint64_t kLeastImagePercent = 15;
-constexpr std::uint64_t kLeastMemoryKiB = 100 * 1024;
+constexpr std::uint64_t kLeastMemoryKiB = std::uint64_t{100} * 1024;
 constexpr std::uint64_t kMostPidsPercent = 90;
 
 /// MemAvailable of /proc/meminfo in KiB.

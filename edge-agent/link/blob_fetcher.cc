@@ -18,7 +18,7 @@ constexpr Duration kRetry = seconds(10);
 constexpr Duration kCollectSoon = minutes(1);
 constexpr Duration kCollectAgain = minutes(30);
 /// A guess where the manifest does not say: a workload.
-constexpr std::uint64_t kUnknownSize = 64 * 1024;
+constexpr std::uint64_t kUnknownSize = std::uint64_t{64} * 1024;
 
 }  // namespace
 

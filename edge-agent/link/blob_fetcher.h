@@ -15,13 +15,13 @@
 namespace slicelet::agent {
 
 /// No workload or file set is larger: a ConfigMap's 1 MiB, sealed and with names.
-inline constexpr std::uint64_t kMaxBlobBytes = 4 * 1024 * 1024;
+inline constexpr std::uint64_t kMaxBlobBytes = std::uint64_t{4} * 1024 * 1024;
 /// Wants in one Fetch, and digests asked for at one time.
 inline constexpr std::size_t kMaxWants = 64;
 /// Bytes asked for at one time, by what the manifest says of their sizes.
-inline constexpr std::uint64_t kMaxBytesAsked = 16 * 1024 * 1024;
+inline constexpr std::uint64_t kMaxBytesAsked = std::uint64_t{16} * 1024 * 1024;
 /// Bytes kept of blobs that came unasked, until the manifest that names them comes.
-inline constexpr std::size_t kMaxEarlyBytes = 256 * 1024;
+inline constexpr std::size_t kMaxEarlyBytes = std::size_t{256} * 1024;
 
 /// Brings the blobs that the manifest names onto the host: asks, joins the chunks, checks the digest, stores.
 ///

@@ -37,7 +37,7 @@ constexpr Duration kReturnSpread = seconds(1);
 /// What a pipe needs to send a last message.
 constexpr Duration kGoodbye = milliseconds(200);
 constexpr int kNonceBytes = 16;
-constexpr std::uint64_t kMaxCredentialBytes = 64 * 1024;
+constexpr std::uint64_t kMaxCredentialBytes = std::uint64_t{64} * 1024;
 constexpr std::size_t kMaxCredentialRequests = 256;
 
 /// `value` in milliseconds within its bounds; 0 is "not said".

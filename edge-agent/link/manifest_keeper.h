@@ -13,7 +13,7 @@
 
 namespace slicelet::agent {
 
-inline constexpr std::size_t kMaxManifestBytes = 2 * 1024 * 1024;
+inline constexpr std::size_t kMaxManifestBytes = std::size_t{2} * 1024 * 1024;
 inline constexpr int kMaxDeployments = 1'000;
 
 /// Decides which manifest this host holds: verifies what the hub offers, and says Accepted only when it is

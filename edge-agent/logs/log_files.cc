@@ -11,9 +11,9 @@
 namespace slicelet::agent {
 namespace {
 
-constexpr std::size_t kBlock = 64 * 1024;
+constexpr std::size_t kBlock = std::size_t{64} * 1024;
 /// The runtime breaks lines at 16 KiB; what is longer is no log file and is cut.
-constexpr std::size_t kMaxLine = 1024 * 1024;
+constexpr std::size_t kMaxLine = std::size_t{1024} * 1024;
 
 }  // namespace
 

@@ -9,7 +9,7 @@
 namespace slicelet::agent {
 namespace {
 
-constexpr std::size_t kFrameBytes = 32 * 1024;
+constexpr std::size_t kFrameBytes = std::size_t{32} * 1024;
 /// Whether the container still runs is looked at this often while nothing is written.
 constexpr Duration kLookAgain = std::chrono::seconds(1);
 

@@ -13,7 +13,7 @@ constexpr std::int64_t kQuotaPeriod = 100'000;  // microseconds
 constexpr std::int64_t kMinQuota = 1'000;
 constexpr std::int64_t kGuaranteedOomScore = -997;
 constexpr std::int64_t kBestEffortOomScore = 1000;
-constexpr std::uint64_t kLargestResolvConf = 64 * 1024;
+constexpr std::uint64_t kLargestResolvConf = std::uint64_t{64} * 1024;
 
 void AddResolvConf(const std::string& text, SandboxConfig& config) {
   std::string line;

@@ -8,9 +8,9 @@ namespace {
 
 constexpr char kIdPrefix[] = "containerd://";
 /// The kubelet's: the messages of one pod's containers share this much.
-constexpr std::size_t kAllTerminationMessages = 12 * 1024;
-constexpr std::size_t kOneTerminationMessage = 4 * 1024;
-constexpr std::size_t kMostConditionMessage = 4 * 1024;
+constexpr std::size_t kAllTerminationMessages = std::size_t{12} * 1024;
+constexpr std::size_t kOneTerminationMessage = std::size_t{4} * 1024;
+constexpr std::size_t kMostConditionMessage = std::size_t{4} * 1024;
 
 v1::ContainerStatus MakeContainerStatus(const PodModel& pod, const PodPlan& plan,
                                         const v1::Container& container, bool init) {

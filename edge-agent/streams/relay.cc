@@ -14,7 +14,7 @@ namespace {
 namespace asio = boost::asio;
 using boost::system::error_code;
 
-constexpr std::size_t kFrameBytes = 32 * 1024;
+constexpr std::size_t kFrameBytes = std::size_t{32} * 1024;
 constexpr Duration kDialTimeout = std::chrono::seconds(10);
 constexpr Duration kIdle = std::chrono::hours(4);
 

@@ -7,8 +7,8 @@ namespace slicelet::agent {
 namespace {
 
 constexpr int kMaxHeaders = 32;
-constexpr std::size_t kMaxHeaderBytes = 8 * 1024;
-constexpr std::size_t kMaxUrlBytes = 4 * 1024;
+constexpr std::size_t kMaxHeaderBytes = std::size_t{8} * 1024;
+constexpr std::size_t kMaxUrlBytes = std::size_t{4} * 1024;
 
 /// RFC 9110 field-name.
 bool IsToken(const std::string& text) {

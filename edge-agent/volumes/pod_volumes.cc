@@ -12,9 +12,9 @@ namespace {
 constexpr std::uint64_t kVolatileSize = 256ULL * 1024 * 1024;
 constexpr std::uint64_t kTerminationSize = 32ULL * 1024 * 1024;
 /// metav1: a termination message has at most 4096 bytes; what is larger than this was not meant to be one.
-constexpr std::uint64_t kLargestTerminationFile = 1024 * 1024;
+constexpr std::uint64_t kLargestTerminationFile = std::uint64_t{1024} * 1024;
 constexpr std::size_t kTerminationMessage = 4096;
-constexpr std::uint64_t kLargestHostsFile = 1024 * 1024;
+constexpr std::uint64_t kLargestHostsFile = std::uint64_t{1024} * 1024;
 constexpr std::uint32_t kDefaultFileMode = 0644;
 
 std::string Volatile(const std::string& root) { return root + "/volatile"; }

@@ -8,7 +8,7 @@
 namespace slicelet::shim {
 namespace {
 
-constexpr std::uint64_t kMaxFile = 256 * 1'024;
+constexpr std::uint64_t kMaxFile = std::uint64_t{256} * 1'024;
 /// What the cluster calls a node's certificates.
 constexpr char kNodeUser[] = "system:node:";
 

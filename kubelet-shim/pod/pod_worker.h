@@ -23,7 +23,7 @@
 namespace slicelet::shim {
 
 /// A PodApply has to fit into a message of 4 MiB with room for its frame.
-inline constexpr std::size_t kMaxPodApply = 4 * 1'024 * 1'024 - 4'096;
+inline constexpr std::size_t kMaxPodApply = std::size_t{4} * 1'024 * 1'024 - 4'096;
 
 /// What the workers of one node share. Outlives them.
 struct PodContext {

@@ -21,7 +21,7 @@
 namespace slicelet::provider {
 namespace {
 
-constexpr std::uint64_t kMaxKeyFile = 64 * 1'024;
+constexpr std::uint64_t kMaxKeyFile = std::uint64_t{64} * 1'024;
 
 /// Reads the keys that the options name.
 absl::Status ReadKeys(const ProviderConfig& config, FileSystem& files, Hub::Options& options,

@@ -16,7 +16,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::uint64_t kMaxFile = 1024 * 1024;
+constexpr std::uint64_t kMaxFile = std::uint64_t{1024} * 1024;
 constexpr std::uint32_t kSecret = 0600;
 constexpr std::uint32_t kPublic = 0644;
 

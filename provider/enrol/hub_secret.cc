@@ -9,7 +9,7 @@
 namespace slicelet::provider {
 namespace {
 
-constexpr std::uint64_t kMaxFile = 1024 * 1024;
+constexpr std::uint64_t kMaxFile = std::uint64_t{1024} * 1024;
 
 }  // namespace
 

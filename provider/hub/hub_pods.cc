@@ -207,6 +207,7 @@ void Hub::Impl::ForgetPod(const PodUid& uid) {
   if (pod == nullptr) return;
   HubStore::Batch batch;
   std::vector<HostId> ids;
+  ids.reserve(pod->instances.size());
   for (const auto& [id, instance] : pod->instances) ids.push_back(id);
   for (const HostId& id : ids) DropInstance(*book.Find(uid), id, batch);
   const HostId host(pod->node.value());

@@ -14,7 +14,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr char kInvalidConfigMap[] = "InvalidConfigMap";
-constexpr std::size_t kMaxDocument = 128 * 1'024;
+constexpr std::size_t kMaxDocument = std::size_t{128} * 1'024;
 constexpr std::size_t kMaxShown = 120;
 /// Deeper than anything docker or IoT Edge knows.
 constexpr int kMaxDepth = 32;
