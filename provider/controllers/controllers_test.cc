@@ -367,7 +367,7 @@ class CrashTest : public ControllersTest {
     const auto live = [&](Duration duration) {
       for (auto end = loop_.Now() + duration; loop_.Now() < end;) {
         if (std::exchange(crash, false)) Crash();
-        Advance(seconds(1));
+        AdvanceASecond();
       }
     };
     MakeSlice("north", {{"quota", {{"pods", 20}}}});

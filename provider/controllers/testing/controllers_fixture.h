@@ -51,14 +51,16 @@ class ControllersTest : public testing::Test {
   /// Time passes, and the others do their part: nodes get their labels, pods start and end.
   void Advance(Duration duration = std::chrono::seconds(60)) {
     const auto end = loop_.Now() + duration;
-    while (loop_.Now() < end) {
-      loop_.Advance(std::chrono::seconds(1));
-      OthersDoTheirPart();
-    }
+    while (loop_.Now() < end) AdvanceASecond();
     for (const kube::Resource& kind :
          {kube::kIotSlices, kube::kIotGateways, kube::kIotServers, kube::kIotDevices}) {
       for (const auto& object : server_.cluster().All(kind)) ExpectKnown(kind, *object);
     }
+  }
+
+  void AdvanceASecond() {
+    loop_.Advance(std::chrono::seconds(1));
+    OthersDoTheirPart();
   }
 
   /// An API server drops what the kind's schema does not know, and refuses what does not fit.
