@@ -144,9 +144,9 @@ wants integration && suite "integration tests" "3 min" ctest_suite release integ
 wants e2e && suite "end to end" "5 min" pytest_suite e2e tests/e2e
 wants faults && suite "faults" "5 min" pytest_suite faults tests/faults
 if wants sanitizers; then
-  prepare "build with asan and ubsan" "cold about 6 min" build asan slicelet_unit_tests slicelet-sim
-  suite "unit tests (asan, ubsan)" "2 min" ctest_suite asan unit 2
-  check "200 schedules (asan, ubsan)" "3 min" build/asan/tests/sim/slicelet-sim --schedules 200 --jobs 2
+  prepare "build with asan and ubsan" "cold about 9 min" build asan slicelet_unit_tests slicelet-sim
+  suite "unit tests (asan, ubsan)" "1 min" ctest_suite asan unit 2
+  check "200 schedules (asan, ubsan)" "4 min" build/asan/tests/sim/slicelet-sim --schedules 200 --jobs 2
   prepare "build with tsan" "cold about 4 min" build tsan slicelet_integration_tests
   suite "integration tests (tsan)" "3 min" ctest_suite tsan integration 1
 fi
