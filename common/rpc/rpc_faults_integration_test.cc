@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "common/base/testing/temporary_directory.h"
+#include "common/log/log.h"
 #include "common/loop/asio_loop.h"
 #include "common/loop/testing/run_until.h"
 #include "common/rpc/edge_link.h"
@@ -54,9 +55,9 @@ class FreezableProxy {
     acceptor_.async_accept(connection->near, [this, connection](const boost::system::error_code& error) {
       if (error) return;
       boost::system::error_code failed;
-      connection->far.connect({boost::asio::ip::address_v4::loopback(), static_cast<std::uint16_t>(target_)},
-                              failed);
-      if (!failed) {
+      const tcp::endpoint target(boost::asio::ip::address_v4::loopback(),
+                                 static_cast<std::uint16_t>(target_));
+      if (!connection->far.connect(target, failed)) {
         Pump(connection, connection->near, connection->far, 0);
         Pump(connection, connection->far, connection->near, 1);
       }
@@ -68,9 +69,10 @@ class FreezableProxy {
     auto& buffer = connection->buffers[way];
     from.async_read_some(boost::asio::buffer(buffer),
                          [&, connection, way](const auto& error, std::size_t size) {
-                           boost::system::error_code ignored;
                            if (error) {
-                             to.shutdown(tcp::socket::shutdown_send, ignored);
+                             boost::system::error_code gone;
+                             if (to.shutdown(tcp::socket::shutdown_send, gone))
+                               LogDebug("the other end is gone", {{"error", gone.message()}});
                              return;
                            }
                            boost::asio::async_write(to, boost::asio::buffer(buffer, size),

@@ -270,12 +270,13 @@ TEST_F(RpcTest, AReaderThatStopsStopsTheWriter) {
   const auto client = Dial();
   const auto host = DialTunnel(*client);
   RunUntil([&] { return tunnel_ != nullptr; });
+  constexpr std::size_t kFrameBytes = 32'768;
   constexpr int kFrames = 20'000;  // 640 MB: more than any buffer on the way.
   int written = 0;
   bool failed = false;
   std::function<void()> write = [&] {
     if (written == kFrames) return;
-    host->Write(Data(std::string(32 * 1'024, 'x')), [&](const absl::Status& status) {
+    host->Write(Data(std::string(kFrameBytes, 'x')), [&](const absl::Status& status) {
       failed = !status.ok();
       if (failed) return;
       ++written;
