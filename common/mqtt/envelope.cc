@@ -71,12 +71,18 @@ absl::StatusOr<std::vector<std::string>> EnvelopeWriter::Write(v1::Channel chann
   body.set_session(IsOrderedElsewhere(channel) ? 0 : session_);
   body.set_expires(options.expires);
   std::vector<std::string> envelopes;
-  if (bytes.size() <= kMaxSliceBytes) {
+  const std::size_t slice = options.slice_bytes;
+  if (bytes.size() <= slice) {
     body.set_content(bytes);
     envelopes.push_back(Sign(body, options));
     return envelopes;
   }
-  const std::size_t parts = (bytes.size() + kMaxSliceBytes - 1) / kMaxSliceBytes;
+  const std::size_t parts = (bytes.size() + slice - 1) / slice;
+  if (parts > PartJoiner::kMaxParts) {
+    return absl::ResourceExhaustedError("a message of " + std::to_string(bytes.size()) + " bytes needs " +
+                                        std::to_string(parts) + " parts over this broker, the most are " +
+                                        std::to_string(PartJoiner::kMaxParts));
+  }
   if (parts > PartJoiner::kMaxParts) {
     return absl::ResourceExhaustedError("a message of " + std::to_string(bytes.size()) +
                                         " bytes is too large for this link");
@@ -85,7 +91,7 @@ absl::StatusOr<std::vector<std::string>> EnvelopeWriter::Write(v1::Channel chann
   body.mutable_part()->set_parts(static_cast<std::uint32_t>(parts));
   for (std::size_t i = 0; i < parts; ++i) {
     body.mutable_part()->set_part(static_cast<std::uint32_t>(i));
-    body.set_content(bytes.substr(i * kMaxSliceBytes, kMaxSliceBytes));
+    body.set_content(bytes.substr(i * slice, slice));
     envelopes.push_back(Sign(body, options));
   }
   return envelopes;
@@ -112,8 +118,12 @@ absl::Status EnvelopeReader::CheckSession(v1::Channel channel, const v1::Envelop
         Refuse(EnvelopeFault::kUnborn, "session " + std::to_string(body.session()) + " has not begun")));
   }
   if (body.session() != session_ || session_ == 0) {
-    return Refuse(EnvelopeFault::kOldSession, "session " + std::to_string(body.session()) +
-                                                  ", the present is " + std::to_string(session_));
+    absl::Status refused =
+        Refuse(EnvelopeFault::kOldSession,
+               "session " + std::to_string(body.session()) + ", the present is " + std::to_string(session_));
+    if (channel != v1::CHANNEL_BIRTH) return refused;
+    outdated_ = body.session();
+    return absl::FailedPreconditionError(slicelet::Message(refused));
   }
   if (!window_.Take(body.sequence())) {
     return Refuse(EnvelopeFault::kReplayed, "sequence " + std::to_string(body.sequence()) + " of session " +

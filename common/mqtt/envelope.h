@@ -28,7 +28,15 @@ struct EnvelopeRoute {
 
 /// No envelope's content is larger; larger contents travel in parts.
 inline constexpr std::size_t kMaxSliceBytes = std::size_t{60} * 1024;
-/// A slice with its frame and certificate.
+/// What an envelope adds to its slice: ids, signature, a host's certificate; with the topic.
+inline constexpr std::size_t kEnvelopeFrameBytes = std::size_t{3} * 1024;
+/// The slices that a broker lets through whose largest packet is `max_packet` (0: not known).
+inline std::size_t SliceBytesFor(std::size_t max_packet) {
+  constexpr std::size_t kLeast = 512;
+  if (max_packet == 0 || max_packet >= kMaxSliceBytes + kEnvelopeFrameBytes) return kMaxSliceBytes;
+  return max_packet < kEnvelopeFrameBytes + kLeast ? kLeast : max_packet - kEnvelopeFrameBytes;
+}
+/// A slice with its frame, at the very most.
 inline constexpr std::size_t kMaxEnvelopeBytes = std::size_t{80} * 1024;
 
 /// Puts messages of one session and one direction into signed envelopes.
@@ -45,8 +53,10 @@ class EnvelopeWriter {
     std::string seal_for = {};
     /// Sent along, for a Birth.
     std::string certificate = {};
+    /// See `SliceBytesFor`.
+    std::size_t slice_bytes = kMaxSliceBytes;
   };
-  /// One envelope, or one for each part. An error when it can not be sealed.
+  /// One envelope, or one for each part. An error when it can not be sealed, or needs too many parts.
   absl::StatusOr<std::vector<std::string>> Write(v1::Channel channel, const std::string& message,
                                                  const Options& options);
 
@@ -126,7 +136,9 @@ class EnvelopeReader {
   EnvelopeReader(Options options, EnvelopeFaults& faults) : options_(std::move(options)), faults_(faults) {}
 
   /// Opens what came on the topic of `channel`. nullopt: accepted, and more parts are needed. An error was
-  /// counted and says why in words for a log line; FailedPrecondition: of a session whose Birth has not come.
+  /// counted and says why in words for a log line. FailedPrecondition: the peer has proved that it speaks, of
+  /// a session whose Birth has not come (`unborn_session`), or with a Birth of an older one
+  /// (`outdated_session`), which may be a repetition.
   absl::StatusOr<std::optional<Message>> Read(v1::Channel channel, std::string_view wire);
 
   /// Only messages of this session count from now on.
@@ -134,6 +146,8 @@ class EnvelopeReader {
   [[nodiscard]] std::uint64_t session() const { return session_; }
   /// The newest session that spoke, proved by its signature, before its Birth came; 0 for none.
   [[nodiscard]] std::uint64_t unborn_session() const { return unborn_; }
+  /// Of the last Birth that was older than the present session.
+  [[nodiscard]] std::uint64_t outdated_session() const { return outdated_; }
 
  private:
   absl::Status Refuse(EnvelopeFault fault, const std::string& why);
@@ -144,6 +158,7 @@ class EnvelopeReader {
   EnvelopeFaults& faults_;
   std::uint64_t session_ = 0;
   std::uint64_t unborn_ = 0;
+  std::uint64_t outdated_ = 0;
   SequenceWindow window_;
   PartJoiner parts_;
 };

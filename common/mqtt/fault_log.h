@@ -19,6 +19,13 @@ class FaultLog {
   EnvelopeFaults& faults() { return faults_; }
   [[nodiscard]] const EnvelopeFaults& faults() const { return faults_; }
 
+  /// What was not even read as an envelope: counted here, and said.
+  void Count(EnvelopeFault fault, const HostId& host, const std::string& topic, const std::string& why) {
+    faults_.Count(fault);
+    Refused(host, topic, absl::PermissionDeniedError(std::string(FaultName(fault)) + ": " + why));
+  }
+
+  /// It was counted where it was read.
   void Refused(const HostId& host, const std::string& topic, const absl::Status& why) {
     if (said_ && loop_.Now() - *said_ < kEvery) return;
     said_ = loop_.Now();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,21 +18,31 @@ class HubKeys {
         envelope_(hub_id, root_public_key, "envelope"),
         inbox_(hub_id, root_public_key, "inbox") {}
 
-  /// Adds those that are certified for one of the uses; the others are not ours to judge.
+  /// Adds those that are certified for one of the uses; the others are not ours to judge. True when a key
+  /// came that was not known.
   template <typename Certificates>
-  void Add(const Certificates& certificates) {
+  bool Add(const Certificates& certificates) {
+    const auto before = Ids();
     for (const v1::KeyCertificate& certificate : certificates) {
       if (!envelope_.Add(certificate).ok()) (void)inbox_.Add(certificate);
     }
+    return Ids() != before;
+  }
+  /// Of the keys that count now.
+  [[nodiscard]] std::vector<v1::KeyCertificate> certificates() const {
+    std::vector<v1::KeyCertificate> all;
+    for (const KeyRing* ring : {&envelope_, &inbox_}) {
+      for (const auto& [id, certificate] : ring->certificates()) all.push_back(certificate);
+    }
+    return all;
   }
 
   [[nodiscard]] absl::Status Verify(const v1::Envelope& envelope) const {
     return envelope_.Verify(SignaturePurpose::kEnvelope, envelope.key_id(), envelope.body(),
                             envelope.signature());
   }
-  /// PermissionDenied or NotFound unless this hub announced it.
-  [[nodiscard]] absl::StatusOr<v1::HubAnnouncementBody> Open(const v1::HubAnnouncement& announcement) {
-    Add(announcement.keys());
+  /// PermissionDenied or NotFound unless this hub announced it. Its keys are to be added before.
+  [[nodiscard]] absl::StatusOr<v1::HubAnnouncementBody> Open(const v1::HubAnnouncement& announcement) const {
     SLICELET_RETURN_IF_ERROR(envelope_.Verify(SignaturePurpose::kHub, announcement.key_id(),
                                               announcement.body(), announcement.signature()));
     v1::HubAnnouncementBody body;
@@ -46,6 +57,14 @@ class HubKeys {
   }
 
  private:
+  [[nodiscard]] std::set<std::string> Ids() const {
+    std::set<std::string> ids;
+    for (const KeyRing* ring : {&envelope_, &inbox_}) {
+      for (const auto& [id, key] : ring->keys()) ids.insert(id);
+    }
+    return ids;
+  }
+
   std::string hub_id_;
   KeyRing envelope_;
   KeyRing inbox_;

@@ -67,9 +67,9 @@ class ModuleConnection : public MqttConnection {
         outstanding_bytes_ + message.payload.size() > kMaxMqttOutstandingBytes) {
       return absl::ResourceExhaustedError("the broker takes messages too slowly");
     }
-    const int code =
-        module_.publish(client_, ++last_sent_, message.topic.c_str(), message.payload.data(),
-                        message.payload.size(), message.retained ? 1 : 0, Seconds(message.expiry));
+    const int code = module_.publish(client_, ++last_sent_, message.topic.c_str(), message.payload.data(),
+                                     message.payload.size(), message.at_most_once ? 0 : 1,
+                                     message.retained ? 1 : 0, Seconds(message.expiry));
     if (code != 0) {
       return absl::UnavailableError("the message was not taken, code " + std::to_string(code));
     }
@@ -88,6 +88,7 @@ class ModuleConnection : public MqttConnection {
   }
 
   [[nodiscard]] std::size_t outstanding() const override { return sent_.size(); }
+  [[nodiscard]] std::size_t max_packet() const override { return max_packet_; }
 
  private:
   template <typename Task>
@@ -99,9 +100,10 @@ class ModuleConnection : public MqttConnection {
   }
   static const Mailbox& Of(void* user) { return *static_cast<Mailbox*>(user); }
 
-  static void OnConnected(void* user) {
-    Post(Of(user), [](ModuleConnection& self) {
+  static void OnConnected(void* user, std::uint32_t max_packet) {
+    Post(Of(user), [max_packet](ModuleConnection& self) {
       if (self.client_ == nullptr) return;
+      self.max_packet_ = max_packet;
       self.connected_ = true;
       // The callback may destroy the connection.
       const auto on_connected = self.events_.on_connected;
@@ -159,6 +161,7 @@ class ModuleConnection : public MqttConnection {
   std::map<std::uint64_t, Sent> sent_;
   std::uint64_t last_sent_ = 0;
   std::size_t outstanding_bytes_ = 0;
+  std::size_t max_packet_ = 0;
 };
 
 class ModuleDialer : public MqttDialer {

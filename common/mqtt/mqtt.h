@@ -18,12 +18,14 @@ struct MqttMessage {
   bool retained = false;
   /// The broker drops it when it could not deliver it for so long; zero: never.
   Duration expiry{};
+  /// Sending: at QoS 0, which costs nothing but the message itself. For what is soon said again.
+  bool at_most_once = false;
   /// Sending: what `on_taken` calls it.
   std::uint64_t id = 0;
 };
 
-/// One connection to a broker, QoS 1 throughout. The broker may lose, repeat, reorder and invent
-/// whatever it likes; nothing here makes up for that. All calls and callbacks happen on the loop.
+/// One connection to a broker, QoS 1 unless a message says otherwise. The broker may lose, repeat, reorder
+/// and invent whatever it likes; nothing here makes up for that. All calls and callbacks happen on the loop.
 class MqttConnection {
  public:
   struct Options {
@@ -59,6 +61,8 @@ class MqttConnection {
   virtual void Close() = 0;
   /// Published and not yet taken by the broker.
   [[nodiscard]] virtual std::size_t outstanding() const = 0;
+  /// The largest packet that the broker takes, with its topic; 0: it has not said. Known once connected.
+  [[nodiscard]] virtual std::size_t max_packet() const = 0;
 };
 
 /// Makes connections to one broker.

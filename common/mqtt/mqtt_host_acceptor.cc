@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "common/base/backoff.h"
@@ -21,6 +22,8 @@ using std::chrono::seconds;
 /// A host that hears it later than this has begun another session.
 constexpr Duration kDownExpiry = minutes(5);
 constexpr Duration kHealthy = seconds(60);
+/// Between two attempts to reach the broker. All hosts wait for this one client, so it is never far away.
+constexpr auto kBrokerPause = std::chrono::milliseconds(10'000);
 /// Each message costs a signature and a broker's acknowledgement.
 constexpr std::chrono::milliseconds kLeastStatusBatch(250);
 /// Between two requests to one host to begin again: after a will, and after the hub itself closed.
@@ -29,6 +32,8 @@ constexpr Duration kAgainAfterClose = seconds(60);
 /// Certificates of one host that count at one time: the present one, and former ones that are still valid.
 constexpr std::size_t kMaxKeys = 4;
 constexpr int kIncarnationBytes = 8;
+/// Hosts that went while the broker was away. What more it keeps is only litter.
+constexpr std::size_t kMaxForgotten = 10'000;
 
 using HubPipe = MessagePipe<v1::HubMessage, v1::HostMessage>;
 
@@ -81,7 +86,7 @@ class AcceptorImpl : public MqttHostAcceptor {
         d_(dependencies),
         topics_(options_.hub_id),
         log_(d_.loop),
-        backoff_({}, d_.random),
+        backoff_({.cap = kBrokerPause}, d_.random),
         incarnation_(d_.random.Hex(kIncarnationBytes)),
         started_(ToUnixNanos(d_.clock.Now())),
         reconnect_(d_.loop),
@@ -93,10 +98,12 @@ class AcceptorImpl : public MqttHostAcceptor {
     on_accept_ = std::move(on_accept);
     Connect();
   }
-  void Forget(const HostId& host) override {
+  void Forget(const std::string& peer) override {
+    const HostId host(peer);
     peers_.erase(host);
-    for (const char* leaf : {"desired", "birth"})
-      Publish({.topic = topics_.Of(host, leaf), .retained = true});
+    if (connected_) return Clear(host);
+    if (forgotten_.size() >= kMaxForgotten) forgotten_.clear();
+    forgotten_.insert(host);
   }
   void Stop() override {
     stopping_ = true;
@@ -112,6 +119,11 @@ class AcceptorImpl : public MqttHostAcceptor {
   void Send(Peer& peer, v1::HubMessage message) {
     if (!peer.writer) return;
     if (message.has_desired()) return SendDesired(peer, std::move(message));
+    Send(peer, *peer.writer, std::move(message));
+  }
+
+ private:
+  void Send(const Peer& peer, EnvelopeWriter& writer, v1::HubMessage message) {
     const std::int64_t now = ToUnixNanos(d_.clock.Now());
     EnvelopeWriter::Options options;
     MqttMessage sent{.topic = topics_.Of(peer.host, "down")};
@@ -126,7 +138,10 @@ class AcceptorImpl : public MqttHostAcceptor {
       options.expires = now + kDownExpiry.count();
       sent.expiry = kDownExpiry;
     }
-    if (message.has_blob()) {
+    if (message.has_heartbeat_ack()) {
+      sent.at_most_once = true;
+      sent.expiry = {};
+    } else if (message.has_blob()) {
       channel = v1::CHANNEL_BLOB;
       sent.topic = topics_.Of(peer.host, "blob/" + HexEncode(message.blob().digest()));
     } else if (message.has_command()) {
@@ -134,10 +149,9 @@ class AcceptorImpl : public MqttHostAcceptor {
       options.seal_for = peer.sealing_key;
       if (message.command().expires() != 0) options.expires = message.command().expires();
     }
-    Write(peer, channel, message, options, std::move(sent));
+    Write(peer, writer, channel, message, std::move(options), std::move(sent));
   }
 
- private:
   // ---- The broker ----
 
   void Connect() {
@@ -149,7 +163,7 @@ class AcceptorImpl : public MqttHostAcceptor {
     broker_ = d_.broker.Connect(
         std::move(options),
         {.on_connected = lifetime_.Guard([this] { OnConnected(); }),
-         .on_message = lifetime_.Guard([this](MqttMessage message) { OnMessage(message); }),
+         .on_message = lifetime_.Guard([this](const MqttMessage& message) { OnMessage(message); }),
          .on_closed = lifetime_.Guard([this](const absl::Status& status) { OnClosed(status); })});
   }
 
@@ -158,6 +172,7 @@ class AcceptorImpl : public MqttHostAcceptor {
     LogInfo("connected to the broker", {{"hub", options_.hub_id}});
     healthy_.Set(kHealthy, [this] { backoff_.Reset(); });
     for (const char* leaf : {"birth", "up", "will"}) broker_->Subscribe(topics_.OfAll(leaf));
+    for (const HostId& host : std::exchange(forgotten_, {})) Clear(host);
     // After subscribing: hosts answer it.
     Announce(true);
   }
@@ -188,6 +203,12 @@ class AcceptorImpl : public MqttHostAcceptor {
     Publish({.topic = topics_.Hub(), .payload = Announcement(online), .retained = true});
   }
 
+  /// What the broker keeps of a host.
+  void Clear(const HostId& host) {
+    for (const char* leaf : {"desired", "birth"})
+      Publish({.topic = topics_.Of(host, leaf), .retained = true});
+  }
+
   void Publish(const MqttMessage& message) {
     if (!broker_) return;
     // A message that is lost is like one that the broker loses.
@@ -196,9 +217,12 @@ class AcceptorImpl : public MqttHostAcceptor {
     }
   }
 
-  void Write(Peer& peer, v1::Channel channel, const v1::HubMessage& message,
-             const EnvelopeWriter::Options& options, MqttMessage sent) {
-    const auto envelopes = peer.writer->Write(channel, message.SerializeAsString(), options);
+  [[nodiscard]] std::size_t SliceBytes() const { return SliceBytesFor(broker_ ? broker_->max_packet() : 0); }
+
+  void Write(const Peer& peer, EnvelopeWriter& writer, v1::Channel channel, const v1::HubMessage& message,
+             EnvelopeWriter::Options options, MqttMessage sent) {
+    options.slice_bytes = SliceBytes();
+    const auto envelopes = writer.Write(channel, message.SerializeAsString(), options);
     if (!envelopes.ok()) {
       LogError("message not sent", {{"host", peer.host}, {"why", Message(envelopes.status())}});
       return;
@@ -211,17 +235,17 @@ class AcceptorImpl : public MqttHostAcceptor {
 
   /// The newest manifest waits at the broker for a host that is away, unless it needs more than one message.
   void SendDesired(Peer& peer, v1::HubMessage message) {
-    constexpr std::size_t kFrame = 1'024;
+    constexpr std::size_t kFrame = 64;
     MqttMessage sent{.topic = topics_.Of(peer.host, "desired"), .retained = true};
-    if (message.ByteSizeLong() + kFrame <= kMaxSliceBytes) {
+    if (message.ByteSizeLong() + kFrame <= SliceBytes()) {
       message.set_session(0);
       peer.has_retained_desired = true;
-      return Write(peer, v1::CHANNEL_DESIRED, message, {}, std::move(sent));
+      return Write(peer, *peer.writer, v1::CHANNEL_DESIRED, message, {}, std::move(sent));
     }
     if (std::exchange(peer.has_retained_desired, false)) Publish(sent);
     sent = {.topic = topics_.Of(peer.host, "down"), .expiry = kDownExpiry};
-    Write(peer, v1::CHANNEL_DOWN, message, {.expires = ToUnixNanos(d_.clock.Now()) + kDownExpiry.count()},
-          std::move(sent));
+    Write(peer, *peer.writer, v1::CHANNEL_DOWN, message,
+          {.expires = ToUnixNanos(d_.clock.Now()) + kDownExpiry.count()}, std::move(sent));
   }
 
   // ---- What hosts say ----
@@ -232,9 +256,8 @@ class AcceptorImpl : public MqttHostAcceptor {
     if (topic.leaf == "birth") return OnBirth(topic.host, message);
     const auto it = peers_.find(topic.host);
     if (it == peers_.end()) {
-      // Nothing of this host can be proved before its Birth.
-      log_.faults().Count(EnvelopeFault::kUnborn);
-      return;
+      return log_.Count(EnvelopeFault::kUnborn, topic.host, topic.leaf,
+                        "nothing of this host can be proved before its Birth");
     }
     const std::shared_ptr<Peer> peer = it->second;
     if (topic.leaf == "up") return OnUp(*peer, message);
@@ -297,7 +320,13 @@ class AcceptorImpl : public MqttHostAcceptor {
       return;
     }
     const auto read = peer->reader.Read(v1::CHANNEL_BIRTH, message.payload);
-    if (!read.ok()) return log_.Refused(host, "birth", read.status());
+    if (!read.ok()) {
+      log_.Refused(host, "birth", read.status());
+      // A host whose counter was lost with its store has to learn what it must exceed.
+      if (absl::IsFailedPrecondition(read.status()))
+        AskAgain(*peer, peer->reader.outdated_session(), peer->reader.session());
+      return;
+    }
     peers_[host] = peer;
     if (!*read) return;
     v1::BrokerBirth born;
@@ -306,7 +335,8 @@ class AcceptorImpl : public MqttHostAcceptor {
         !opened.has_birth() || opened.session() != (*read)->session) {
       return log_.Refused(host, "birth", absl::InvalidArgumentError("not a Birth"));
     }
-    if (!peer->writer || peer->writer->session() != opened.session()) BeginWriter(*peer, opened.session());
+    if (!peer->writer || peer->writer->session() != opened.session())
+      peer->writer.emplace(MakeWriter(*peer, opened.session()));
     peer->sealing_key = opened.birth().sealing_public_key();
     if (peer->pipe == nullptr || peer->connection != born.connection()) {
       peer->connection = born.connection();
@@ -323,16 +353,17 @@ class AcceptorImpl : public MqttHostAcceptor {
   }
 
   /// Sequences begin with the time, so that they are new to a host whose session outlived a hub.
-  void BeginWriter(Peer& peer, std::uint64_t session) {
+  [[nodiscard]] EnvelopeWriter MakeWriter(const Peer& peer, std::uint64_t session) const {
     constexpr std::int64_t kNanosPerMicro = 1'000;
-    peer.writer.emplace(EnvelopeRoute{options_.hub_id, peer.host}, d_.signer, session,
-                        static_cast<std::uint64_t>(ToUnixNanos(d_.clock.Now()) / kNanosPerMicro));
+    return {EnvelopeRoute{options_.hub_id, peer.host}, d_.signer, session,
+            static_cast<std::uint64_t>(ToUnixNanos(d_.clock.Now()) / kNanosPerMicro)};
   }
 
   void OnUp(Peer& peer, const MqttMessage& message) {
     const auto read = peer.reader.Read(v1::CHANNEL_UP, message.payload);
     if (!read.ok()) {
-      if (absl::IsFailedPrecondition(read.status())) return AskAgain(peer, peer.reader.unborn_session());
+      if (absl::IsFailedPrecondition(read.status()))
+        return AskAgain(peer, peer.reader.unborn_session(), peer.reader.unborn_session());
       return log_.Refused(peer.host, "up", read.status());
     }
     if (!*read) return;
@@ -341,21 +372,22 @@ class AcceptorImpl : public MqttHostAcceptor {
       return log_.Refused(peer.host, "up", absl::InvalidArgumentError("not a message"));
     }
     opened.set_session((*read)->session);
-    if (peer.pipe == nullptr) return AskAgain(peer, opened.session());
+    if (peer.pipe == nullptr) return AskAgain(peer, opened.session(), opened.session());
     Deliver(peer, std::move(opened));
   }
 
-  /// The host speaks, and the hub knows no session of it: it shall begin a newer one.
-  void AskAgain(Peer& peer, std::uint64_t session) {
+  /// The host speaks in a session that the hub does not know: it shall begin one above `floor`.
+  void AskAgain(Peer& peer, std::uint64_t session, std::uint64_t floor) {
     const Duration pause = peer.closed_by_hub ? kAgainAfterClose : kAgainAfterWill;
     if (peer.asked_again && d_.loop.Now() - *peer.asked_again < pause) return;
     peer.asked_again = d_.loop.Now();
-    if (!peer.writer || peer.writer->session() != session) BeginWriter(peer, session);
+    // Whoever repeats an old Birth must not disturb the present session.
+    EnvelopeWriter writer = MakeWriter(peer, session);
     v1::HubMessage message;
     message.set_session(session);
     message.mutable_welcome()->set_hub_id(options_.hub_id);
-    message.mutable_welcome()->set_session_floor(session);
-    Send(peer, std::move(message));
+    message.mutable_welcome()->set_session_floor(floor);
+    Send(peer, writer, std::move(message));
   }
 
   /// Nobody signed it: it is believed only about the connection that the newest Birth names, and that only
@@ -364,8 +396,7 @@ class AcceptorImpl : public MqttHostAcceptor {
     v1::Will will;
     constexpr std::size_t kMaxWill = 256;
     if (message.payload.size() > kMaxWill || !will.ParseFromString(message.payload)) {
-      log_.faults().Count(EnvelopeFault::kMalformed);
-      return;
+      return log_.Count(EnvelopeFault::kMalformed, peer.host, "will", "not a will");
     }
     if (peer.pipe == nullptr || will.connection().empty() || will.connection() != peer.connection) {
       return LogDebug("will of an older connection ignored", {{"host", peer.host}});
@@ -394,6 +425,8 @@ class AcceptorImpl : public MqttHostAcceptor {
   bool connected_ = false;
   bool stopping_ = false;
   std::map<HostId, std::shared_ptr<Peer>> peers_;
+  /// To be cleared once the broker can be reached.
+  std::set<HostId> forgotten_;
   Timer reconnect_;
   Timer healthy_;
   /// Null once the acceptor is gone; pipes may outlive it.

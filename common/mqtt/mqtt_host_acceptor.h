@@ -42,8 +42,6 @@ struct MqttHostAcceptorDependencies {
 /// lose messages.
 class MqttHostAcceptor : public Acceptor<v1::HubMessage, v1::HostMessage> {
  public:
-  /// The host is no more: what the broker keeps of it is cleared.
-  virtual void Forget(const HostId& host) = 0;
   /// Says that the hub leaves, and leaves.
   virtual void Stop() = 0;
   [[nodiscard]] virtual const EnvelopeFaults& faults() const = 0;

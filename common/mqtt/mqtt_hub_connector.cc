@@ -64,7 +64,7 @@ class HostPipe : public MessagePipe<v1::HostMessage, v1::HubMessage> {
     broker_ = shared_->d.broker.Connect(
         std::move(options),
         {.on_connected = lifetime_.Guard([this] { OnConnected(); }),
-         .on_message = lifetime_.Guard([this](MqttMessage message) { OnMessage(message); }),
+         .on_message = lifetime_.Guard([this](const MqttMessage& message) { OnMessage(message); }),
          .on_closed = lifetime_.Guard([this](const absl::Status& status) { Break(status); })});
   }
 
@@ -128,6 +128,11 @@ class HostPipe : public MessagePipe<v1::HostMessage, v1::HubMessage> {
         options.expires = *now + kUpExpiry.count();
         sent.expiry = kUpExpiry;
       }
+      // The next one is as good, and an idle host sends nothing else.
+      if (message.has_heartbeat()) {
+        sent.at_most_once = true;
+        sent.expiry = {};
+      }
     }
     if (IsPrivate(message)) {
       options.seal_for = shared_->keys.inbox_key();
@@ -137,6 +142,7 @@ class HostPipe : public MessagePipe<v1::HostMessage, v1::HubMessage> {
         return;
       }
     }
+    options.slice_bytes = SliceBytesFor(broker_->max_packet());
     const auto envelopes =
         writer_->Write(message.has_birth() ? v1::CHANNEL_BIRTH : v1::CHANNEL_UP, bytes, options);
     if (!envelopes.ok()) {
@@ -182,17 +188,18 @@ class HostPipe : public MessagePipe<v1::HostMessage, v1::HubMessage> {
   void OnAnnouncement(const std::string& payload, bool retained) {
     v1::HubAnnouncement announcement;
     if (payload.size() > kMaxEnvelopeBytes || !announcement.ParseFromString(payload)) {
-      shared_->log.faults().Count(EnvelopeFault::kMalformed);
-      return;
+      return shared_->log.Count(EnvelopeFault::kMalformed, shared_->options.host, "hub",
+                                "not an announcement");
     }
+    if (shared_->keys.Add(announcement.keys()) && shared_->options.on_keys)
+      shared_->options.on_keys(shared_->keys.certificates());
     const auto body = shared_->keys.Open(announcement);
     if (!body.ok()) {
-      shared_->log.faults().Count(EnvelopeFault::kForged);
-      return shared_->log.Refused(shared_->options.host, "hub", body.status());
+      return shared_->log.Count(EnvelopeFault::kForged, shared_->options.host, "hub", Message(body.status()));
     }
     if (body->started() < shared_->announced) {
-      shared_->log.faults().Count(EnvelopeFault::kOldSession);
-      return;
+      return shared_->log.Count(EnvelopeFault::kOldSession, shared_->options.host, "hub",
+                                "an announcement of an older incarnation");
     }
     shared_->announced = body->started();
     if (!body->online()) return LogInfo("the hub left the broker", {{"host", shared_->options.host}});

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,6 +25,10 @@ struct MqttHubConnectorOptions {
   std::string root_public_key;
   /// The hub's keys as far as they are known. The hub announces them, too.
   std::vector<v1::KeyCertificate> keys;
+  /// Called with the newest of each purpose when a newer one has come: given back as `keys` in the next life,
+  /// they keep withdrawn ones from counting again. May be empty.
+  using OnKeys = std::function<void(const std::vector<v1::KeyCertificate>&)>;
+  OnKeys on_keys = {};
   /// The host's, PEM.
   std::string certificate;
   std::string key;

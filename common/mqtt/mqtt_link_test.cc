@@ -52,18 +52,19 @@ const Pki& ThePki() {
 
 /// A host's end: one connector, one pipe at a time.
 struct Host {
-  Host(SimLoop& loop, Random& random, FakeBroker& broker, const std::string& the_name, bool knows_keys = true)
+  Host(SimLoop& loop, Random& random, FakeBroker& broker, const std::string& the_name,
+       std::vector<v1::KeyCertificate> keys = ThePki().keys(), MqttHubConnectorOptions::OnKeys on_keys = {})
       : name(the_name), dialer(broker.MakeDialer()) {
     const auto identity = ThePki().Issue(name);
-    connector =
-        MakeMqttHubConnector({.hub_id = kHub,
-                              .host = HostId(name),
-                              .root_public_key = ThePki().root->public_key(),
-                              .keys = knows_keys ? ThePki().keys() : std::vector<v1::KeyCertificate>(),
-                              .certificate = identity.certificate_pem,
-                              .key = identity.key_pem},
-                             {loop, random, *dialer, *opener})
-            .value();
+    connector = MakeMqttHubConnector({.hub_id = kHub,
+                                      .host = HostId(name),
+                                      .root_public_key = ThePki().root->public_key(),
+                                      .keys = std::move(keys),
+                                      .on_keys = std::move(on_keys),
+                                      .certificate = identity.certificate_pem,
+                                      .key = identity.key_pem},
+                                     {loop, random, *dialer, *opener})
+                    .value();
   }
 
   void Connect() {
@@ -180,7 +181,7 @@ TEST_F(MqttLinkTest, ABirthIsAConnectionAndMessagesTravelBothWays) {
 }
 
 TEST_F(MqttLinkTest, AHostThatKnowsOnlyTheRootLearnsTheHubsKeys) {
-  Host host(loop_, random_, broker_, "gw-2", /*knows_keys=*/false);
+  Host host(loop_, random_, broker_, "gw-2", std::vector<v1::KeyCertificate>());
   Join(host, 1);
   EXPECT_EQ(host.Count(IsWelcome), 1);
 }
@@ -276,6 +277,34 @@ TEST_F(MqttLinkTest, AForgedWillIsMendedByTheHostsNextMessage) {
   EXPECT_EQ(host_.received.back().session(), 6U);
 }
 
+TEST_F(MqttLinkTest, AHostWhoseCounterWasLostLearnsWhatItMustExceed) {
+  Join(host_, 4);
+  Join(host_, 16);
+  const MqttMessage former = *std::find_if(
+      broker_.seen().begin(), broker_.seen().end(),
+      [](const MqttMessage& m) { return m.topic == MqttTopics(kHub).Of(HostId("gw-1"), "birth"); });
+  host_.pipe.reset();
+  Host again(loop_, random_, broker_, "gw-1");
+  Join(again, 1);
+  ASSERT_EQ(again.Count(IsWelcome), 1);
+  EXPECT_EQ(again.received.back().session(), 1U);
+  EXPECT_EQ(again.received.back().welcome().session_floor(), 16U);
+  again.Birth(17);
+  loop_.Advance(seconds(1));
+  EXPECT_EQ(again.received.back().welcome().session_floor(), 16U);
+  EXPECT_EQ(again.received.back().session(), 17U);
+
+  // Somebody repeats the first Birth: the answer is of its session, and the present one goes on.
+  const std::size_t received = again.received.size();
+  loop_.Advance(minutes(1));
+  broker_.Inject(former);
+  loop_.Advance(seconds(1));
+  EXPECT_EQ(again.received.size(), received);
+  again.Heartbeat();
+  loop_.Advance(seconds(1));
+  EXPECT_EQ(again.Count(IsAck), 1);
+}
+
 TEST_F(MqttLinkTest, AHubThatBeginsAnewIsTold) {
   Join(host_, 5);
   loop_.Advance(minutes(1));
@@ -360,7 +389,7 @@ TEST_F(MqttLinkTest, TwoHostsWithOneIdentityNeverCountAtTheSameTime) {
 }
 
 TEST_F(MqttLinkTest, ABrokerThatDropsLargePacketsStopsBlobsAndNothingElse) {
-  broker_.set_max_packet(16 * 1024);
+  broker_.set_max_packet(16 * 1024, /*announced=*/false);
   Join(host_, 5);
   v1::HubMessage blob;
   blob.mutable_blob()->set_digest(std::string(32, 'd'));
@@ -370,6 +399,87 @@ TEST_F(MqttLinkTest, ABrokerThatDropsLargePacketsStopsBlobsAndNothingElse) {
   loop_.Advance(seconds(1));
   EXPECT_EQ(host_.Count(IsBlob), 0);
   EXPECT_EQ(host_.Count(IsAck), 1);
+}
+
+TEST_F(MqttLinkTest, WhatABrokerSaysIsTooLargeTravelsInSmallerParts) {
+  broker_.set_max_packet(8 * 1024, /*announced=*/true);
+  Join(host_, 5);
+  v1::HubMessage large;
+  large.mutable_blob()->set_digest(std::string(32, 'd'));
+  large.mutable_blob()->set_data(std::string(64 * 1024, 'x'));
+  Tell(large);
+  v1::HubMessage desired;
+  desired.mutable_desired()->mutable_manifest()->set_manifest(std::string(30'000, 'm'));
+  Tell(desired);
+  v1::HostMessage report;
+  report.mutable_status()->add_workloads()->set_message(std::string(100'000, 's'));
+  host_.Say(report);
+  loop_.Advance(seconds(1));
+  EXPECT_EQ(host_.Count(IsBlob), 1);
+  EXPECT_EQ(host_.received.back().desired().manifest().manifest().size(), 30'000U);
+  EXPECT_EQ(heard_.back().status().workloads(0).message().size(), 100'000U);
+  EXPECT_EQ(broker_.dropped(), 0U);
+}
+
+TEST_F(MqttLinkTest, AHostThatMayNotConnectAnyMoreLeavesNothingAtTheBroker) {
+  const auto kept = [this] {
+    int found = 0;
+    for (const char* leaf : {"birth", "desired"})
+      found += broker_.Retains(MqttTopics(kHub).Of(HostId("gw-1"), leaf)) ? 1 : 0;
+    return found;
+  };
+  Join(host_, 5);
+  v1::HubMessage desired;
+  desired.mutable_desired()->mutable_manifest()->set_manifest("small");
+  Tell(desired);
+  loop_.RunReady();
+  EXPECT_EQ(kept(), 2);
+  acceptor_->Forget("gw-1");
+  loop_.RunReady();
+  EXPECT_EQ(kept(), 0);
+
+  // Also when the broker is away at that moment.
+  Join(host_, 6);
+  EXPECT_EQ(kept(), 1);
+  broker_.Kill();
+  loop_.RunReady();
+  acceptor_->Forget("gw-1");
+  broker_.Start(/*remembers=*/true);
+  loop_.Advance(minutes(10));
+  EXPECT_EQ(kept(), 0);
+}
+
+TEST_F(MqttLinkTest, AWithdrawnKeyOfTheHubStaysWithdrawnInTheNextLife) {
+  // The hub's envelope key was stolen, and replaced by another with a higher number.
+  const auto stolen = MakeSigner(GenerateSigningKeyPem()).value();
+  const v1::KeyCertificate former = CertifyKey(*ThePki().root, kHub, stolen->public_key(), "envelope", 0);
+  const auto announce = [&](std::int64_t started) {
+    v1::HubAnnouncementBody body;
+    body.set_hub_id(kHub);
+    body.set_incarnation("evil");
+    body.set_started(started);
+    body.set_online(true);
+    v1::HubAnnouncement announcement;
+    announcement.set_body(body.SerializeAsString());
+    announcement.set_key_id(stolen->key_id());
+    announcement.set_signature(stolen->Sign(SignaturePurpose::kHub, announcement.body()));
+    *announcement.add_keys() = former;
+    broker_.Inject({.topic = MqttTopics(kHub).Hub(), .payload = announcement.SerializeAsString()});
+    loop_.Advance(seconds(1));
+  };
+  std::vector<v1::KeyCertificate> stored;
+  Host young(loop_, random_, broker_, "gw-2", {former}, [&](const auto& keys) { stored = keys; });
+  Join(young, 1);
+  EXPECT_EQ(young.Count(IsWelcome), 1);
+  ASSERT_EQ(stored.size(), 2U) << "the hub announced its envelope and its inbox key";
+  announce(ToUnixNanos(clock_.Now()) * 2);
+  EXPECT_EQ(young.connector->faults().Of(EnvelopeFault::kForged), 1U);
+
+  young.pipe.reset();
+  Host again(loop_, random_, broker_, "gw-2", stored);
+  Join(again, 2);
+  announce(ToUnixNanos(clock_.Now()) * 2);
+  EXPECT_EQ(again.connector->faults().Of(EnvelopeFault::kForged), 1U);
 }
 
 TEST_F(MqttLinkTest, AFullQueueLosesMessagesAndNotTheSession) {

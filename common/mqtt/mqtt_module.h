@@ -12,7 +12,7 @@ extern "C" {
 #endif
 
 /* Rises with every change of this file. */
-#define SLICELET_MQTT_MODULE_VERSION 2
+#define SLICELET_MQTT_MODULE_VERSION 3
 
 typedef struct slicelet_mqtt_options {
   const char* uri; /* "ssl://host:port" or "tcp://host:port" */
@@ -41,7 +41,8 @@ typedef struct slicelet_mqtt_options {
 /* Called on threads of the library's, one at a time for one client; they must not block and must not call the
  * module. */
 typedef struct slicelet_mqtt_callbacks {
-  void (*connected)(void* user);
+  /* `max_packet`: the largest packet that the broker takes, in bytes; 0: it has not said. */
+  void (*connected)(void* user, uint32_t max_packet);
   /* The connection could not be made, or is gone. */
   void (*closed)(void* user, const char* why);
   /* The broker is told that the message arrived once this has returned. */
@@ -61,7 +62,7 @@ typedef struct slicelet_mqtt_module {
                                 size_t error_size);
   /* 0 when it is on its way; `published` follows with this `id`. Else a code, and nothing follows. */
   int (*publish)(slicelet_mqtt_client* client, uint64_t id, const char* topic, const char* payload,
-                 size_t size, int retained, uint32_t expiry_seconds);
+                 size_t size, int qos, int retained, uint32_t expiry_seconds);
   int (*subscribe)(slicelet_mqtt_client* client, const char* filter);
   /* Leaves the broker and frees the client. No callback runs once it has returned. */
   void (*close)(slicelet_mqtt_client* client);

@@ -15,7 +15,7 @@ namespace slicelet {
 /// newer ones.
 class PartJoiner {
  public:
-  static constexpr std::uint32_t kMaxParts = 128;
+  static constexpr std::uint32_t kMaxParts = 1'024;
   static constexpr std::size_t kMaxSets = 4;
   static constexpr std::size_t kMaxBytes = std::size_t{8} * 1024 * 1024;
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -15,6 +16,9 @@ class CombinedAcceptor : public Acceptor<Out, In> {
   explicit CombinedAcceptor(std::vector<Acceptor<Out, In>*> acceptors) : acceptors_(std::move(acceptors)) {}
   void Start(typename Acceptor<Out, In>::OnAccept on_accept) override {
     for (auto* acceptor : acceptors_) acceptor->Start(on_accept);
+  }
+  void Forget(const std::string& peer) override {
+    for (auto* acceptor : acceptors_) acceptor->Forget(peer);
   }
 
  private:

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "common/base/status.h"
 
@@ -51,6 +52,8 @@ class Acceptor {
   virtual ~Acceptor() = default;
   /// Call once, before the server starts.
   virtual void Start(OnAccept on_accept) = 0;
+  /// The peer may not connect any more: what is kept for it outside of its connections is removed.
+  virtual void Forget(const std::string& /*peer*/) {}
 };
 
 }  // namespace slicelet

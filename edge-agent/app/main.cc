@@ -102,8 +102,13 @@ absl::Status Run(const Arguments& arguments) {
       RpcClient::Make(loop, {.address = host.endpoint, .tls = tls, .server_name = {}, .keepalive = {}}));
   const bool over_mqtt = config.link.kind == LinkConfig::Kind::kMqtt;
   MqttLink mqtt;
+  // Keys come with messages, and no message before the agent has started.
+  HostAgent* started = nullptr;
   if (over_mqtt) {
-    SLICELET_ASSIGN_OR_RETURN(mqtt, MakeMqttLink(host, config, loop, random, *opener));
+    SLICELET_ASSIGN_OR_RETURN(
+        mqtt, MakeMqttLink(
+                  host, config, store->loaded().settings,
+                  [&started](const auto& keys) { started->SetBrokerKeys(keys); }, loop, random, *opener));
   }
   const auto grpc = over_mqtt ? nullptr : MakeHubConnector(*client);
   HostAgent::HubConnector& hub = over_mqtt ? *mqtt.hub : *grpc;
@@ -112,8 +117,10 @@ absl::Status Run(const Arguments& arguments) {
   const auto metadata = MakeAsioMetadataClient(loop);
   StreamServer streams(loop, clock, *runtime);
 
+  HostAgent::Options options = MakeOptions(host, config, *files);
+  options.log_ranges = over_mqtt;
   HostAgent agent(
-      MakeOptions(host, config, *files),
+      std::move(options),
       {.loop = loop,
        .clock = clock,
        .random = random,
@@ -131,7 +138,9 @@ absl::Status Run(const Arguments& arguments) {
        .serve_stream = [&streams](
                            const v1::StreamHead& head, std::shared_ptr<FrameStream> stream,
                            const PodSupervisor& pods) { streams.Serve(head, std::move(stream), pods); },
-       .metadata = metadata.get()});
+       .metadata = metadata.get(),
+       .refused = [&mqtt] { return mqtt.hub ? mqtt.hub->faults().Total() : 0; }});
+  started = &agent;
   ServiceManager service(loop);
   Timer stop_limit(loop);
   bool stopping = false;

@@ -1,11 +1,15 @@
 #include "edge-agent/app/mqtt_link.h"
 
+#include <utility>
+
 #include "common/mqtt/module_dialer.h"
 
 namespace slicelet::agent {
 
-absl::StatusOr<MqttLink> MakeMqttLink(const HostCredentials& host, const AgentConfig& config, Loop& loop,
-                                      Random& random, const Opener& opener) {
+absl::StatusOr<MqttLink> MakeMqttLink(const HostCredentials& host, const AgentConfig& config,
+                                      const v1::AgentSettings& stored,
+                                      MqttHubConnectorOptions::OnKeys on_keys, Loop& loop, Random& random,
+                                      const Opener& opener) {
   if (host.mqtt_endpoint.empty()) {
     return absl::FailedPreconditionError(
         "link.kind is mqtt, and the host's credentials name no broker: the hub must be made with "
@@ -14,7 +18,8 @@ absl::StatusOr<MqttLink> MakeMqttLink(const HostCredentials& host, const AgentCo
   MqttHubConnectorOptions options{.hub_id = host.hub,
                                   .host = HostId(host.host),
                                   .root_public_key = host.root_key,
-                                  .keys = {},
+                                  .keys = {stored.broker_keys().begin(), stored.broker_keys().end()},
+                                  .on_keys = std::move(on_keys),
                                   .certificate = host.certificate,
                                   .key = host.key,
                                   .keepalive = config.link.keepalive};

@@ -8,6 +8,7 @@
 #include "common/mqtt/mqtt.h"
 #include "common/mqtt/mqtt_hub_connector.h"
 #include "edge-agent/app/agent_config.h"
+#include "slicelet/v1/agent_store.pb.h"
 
 namespace slicelet::agent {
 
@@ -17,8 +18,11 @@ struct MqttLink {
   std::unique_ptr<MqttHubConnector> hub;
 };
 
-/// Loads the module with the MQTT client. Errors say what is missing and where.
-absl::StatusOr<MqttLink> MakeMqttLink(const HostCredentials& host, const AgentConfig& config, Loop& loop,
-                                      Random& random, const Opener& opener);
+/// Loads the module with the MQTT client. `stored` has the keys that `on_keys` was given in a former life.
+/// Errors say what is missing and where.
+absl::StatusOr<MqttLink> MakeMqttLink(const HostCredentials& host, const AgentConfig& config,
+                                      const v1::AgentSettings& stored,
+                                      MqttHubConnectorOptions::OnKeys on_keys, Loop& loop, Random& random,
+                                      const Opener& opener);
 
 }  // namespace slicelet::agent

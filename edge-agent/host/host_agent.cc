@@ -50,25 +50,26 @@ struct HostAgent::Impl {
              {d.loop, d.clock, d.random, d.files, d.store, d.runtime, d.opener, d.prober, d.metadata}),
         runner(pods),
         images(d.loop, d.files, d.runtime, options.images, [this] { return pods.ImageNames(); }),
-        session({.hub_id = options.pods.hub_id,
-                 .host = options.pods.host,
-                 .agent_version = options.agent_version,
-                 .boot_id = options.boot_id,
-                 .tags = options.tags,
-                 .facts = options.facts,
-                 .root_public_key = options.root_public_key},
-                {.loop = d.loop,
-                 .clock = d.clock,
-                 .random = d.random,
-                 .store = d.store,
-                 .hub = d.hub,
-                 .runner = runner,
-                 .opener = d.opener,
-                 .dial_tunnel = d.dial_tunnel,
-                 .serve_stream =
-                     [this](const v1::StreamHead& head, std::shared_ptr<FrameStream> stream) {
-                       Serve(head, std::move(stream));
-                     }}),
+        session(
+            {.hub_id = options.pods.hub_id,
+             .host = options.pods.host,
+             .agent_version = options.agent_version,
+             .boot_id = options.boot_id,
+             .tags = options.tags,
+             .facts = options.facts,
+             .root_public_key = options.root_public_key,
+             .log_ranges = options.log_ranges},
+            {.loop = d.loop,
+             .clock = d.clock,
+             .random = d.random,
+             .store = d.store,
+             .hub = d.hub,
+             .runner = runner,
+             .opener = d.opener,
+             .dial_tunnel = d.dial_tunnel,
+             .serve_stream = [this](const v1::StreamHead& head,
+                                    std::shared_ptr<FrameStream> stream) { Serve(head, std::move(stream)); },
+             .refused = d.refused}),
         look(d.loop) {}
 
   void Serve(const v1::StreamHead& head, std::shared_ptr<FrameStream> stream) {
@@ -118,6 +119,10 @@ void HostAgent::Start() {
 
 void HostAgent::Stop(const std::string& reason, std::function<void()> done) {
   impl_->session.Stop(reason, std::move(done));
+}
+
+void HostAgent::SetBrokerKeys(const std::vector<v1::KeyCertificate>& keys) {
+  impl_->session.SetBrokerKeys(keys);
 }
 
 Generation HostAgent::accepted() const { return impl_->session.accepted(); }

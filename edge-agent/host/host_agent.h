@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "common/base/file_system.h"
 #include "common/base/random.h"
@@ -35,6 +36,8 @@ class HostAgent {
     v1::NodeFacts facts;
     /// The hub's root manifest key, learnt at enrolment: 32 bytes.
     std::string root_public_key;
+    /// The link has no room for streams: the hub reads logs in pieces.
+    bool log_ranges = false;
   };
 
   struct Dependencies {
@@ -54,6 +57,8 @@ class HostAgent {
         serve_stream;
     /// For gateways' IoT devices; nullptr where they are nobody's business.
     MetadataClient* metadata = nullptr;
+    /// How many messages the link refused because nobody who may had sent them so. May be empty.
+    std::function<std::uint64_t()> refused = {};
   };
 
   HostAgent(Options options, Dependencies dependencies);
@@ -63,6 +68,9 @@ class HostAgent {
   void Start();
   /// Says goodbye to the hub; containers keep running. `done` when it was sent or two seconds passed.
   void Stop(const std::string& reason, std::function<void()> done);
+
+  /// The newest of the hub's keys for a link over a broker: their numbers must not be forgotten.
+  void SetBrokerKeys(const std::vector<v1::KeyCertificate>& keys);
 
   /// For tests and invariants.
   [[nodiscard]] Generation accepted() const;

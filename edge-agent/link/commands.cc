@@ -48,6 +48,9 @@ void Commands::Run(const v1::Command& command, std::int64_t hub_now,
       answer_(reply);
       return;
     }
+    case v1::Command::kLogRange:
+      read_logs_(id, command.log_range());
+      return;
     case v1::Command::OPERATION_NOT_SET:
       Refuse(id, absl::UnimplementedError("this agent does not know the command"));
       return;
@@ -64,8 +67,8 @@ void Commands::OpenTunnel(const std::string& request_id, const v1::StreamHead& h
   std::shared_ptr<FrameStream> stream = dial_ ? dial_() : nullptr;
   if (!stream) {
     Refuse(request_id,
-           absl::UnavailableError("this host has only an MQTT link: exec, attach, port-forward and "
-                                  "logs need an endpoint for tunnels, and it has none"));
+           absl::UnavailableError("this host has only an MQTT link: exec, attach and port-forward need an "
+                                  "endpoint for tunnels, and it has none"));
     return;
   }
   tunnels_.push_back(stream);

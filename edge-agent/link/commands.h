@@ -24,9 +24,13 @@ class Commands {
   using Dial = std::function<std::unique_ptr<FrameStream>()>;
   using Serve = std::function<void(const v1::StreamHead&, std::shared_ptr<FrameStream>)>;
   using Answer = std::function<void(const v1::Reply&)>;
+  using ReadLogs = std::function<void(const std::string& request_id, const v1::LogRange&)>;
 
-  Commands(Dial dial, Serve serve, Answer answer)
-      : dial_(std::move(dial)), serve_(std::move(serve)), answer_(std::move(answer)) {}
+  Commands(Dial dial, Serve serve, ReadLogs read_logs, Answer answer)
+      : dial_(std::move(dial)),
+        serve_(std::move(serve)),
+        read_logs_(std::move(read_logs)),
+        answer_(std::move(answer)) {}
 
   /// `hub_now` is the hub's clock; `held` the manifest the host holds.
   void Run(const v1::Command& command, std::int64_t hub_now, const std::optional<v1::SignedManifest>& held);
@@ -37,6 +41,7 @@ class Commands {
 
   const Dial dial_;
   const Serve serve_;
+  const ReadLogs read_logs_;
   const Answer answer_;
   std::set<std::string> seen_;
   std::deque<std::string> order_;

@@ -9,6 +9,7 @@
 #include "edge-agent/link/autonomy.h"
 #include "edge-agent/link/blob_fetcher.h"
 #include "edge-agent/link/commands.h"
+#include "edge-agent/link/log_ranges.h"
 #include "edge-agent/link/manifest_keeper.h"
 #include "edge-agent/link/status_reporter.h"
 
@@ -21,6 +22,7 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 
 constexpr std::uint32_t kProtocol = 1;
+constexpr char kLogRanges[] = "log-ranges";
 constexpr Duration kHealthy = seconds(60);
 constexpr Duration kBirthRetry = seconds(10);
 constexpr int kMaxBirths = 3;
@@ -68,12 +70,11 @@ struct HubSession::Impl {
                    *message.mutable_status() = report;
                    Send(std::move(message));
                  }),
-        commands(d.dial_tunnel, d.serve_stream,
-                 [this](const v1::Reply& reply) {
-                   v1::HostMessage message;
-                   *message.mutable_reply() = reply;
-                   Send(std::move(message));
-                 }),
+        log_ranges(d.loop, d.serve_stream, [this](const v1::Reply& reply) { SendReply(reply); }),
+        commands(
+            d.dial_tunnel, d.serve_stream,
+            [this](const std::string& request, const v1::LogRange& range) { log_ranges.Ask(request, range); },
+            [this](const v1::Reply& reply) { SendReply(reply); }),
         backoff({}, d.random),
         birth_timer(d.loop),
         heartbeat_timer(d.loop),
@@ -196,6 +197,12 @@ struct HubSession::Impl {
     pipe->Send(std::move(message));
   }
 
+  void SendReply(const v1::Reply& reply) {
+    v1::HostMessage message;
+    *message.mutable_reply() = reply;
+    Send(std::move(message));
+  }
+
   void SendBirth() {
     if (!pipe) return;
     if (++births > kMaxBirths) {
@@ -208,6 +215,7 @@ struct HubSession::Impl {
     birth->set_boot_id(options.boot_id);
     birth->set_agent_version(options.agent_version);
     birth->set_protocol(kProtocol);
+    if (options.log_ranges) birth->add_features(kLogRanges);
     *birth->mutable_node() = options.facts;
     for (const auto& [key, value] : options.tags) (*birth->mutable_tags())[key] = value;
     birth->set_sealing_key_id(d.opener.key_id());
@@ -290,9 +298,9 @@ struct HubSession::Impl {
     if (keys_changed) SaveSettings({});
     heartbeat = Within(welcome.heartbeat_ms(), kDefaultHeartbeat, kShortestHeartbeat, kLongestHeartbeat);
     if (welcome.want_manifest() && keeper.held()) {
-      v1::HostMessage message;
-      *message.mutable_reply()->mutable_manifest() = *keeper.held();
-      Send(std::move(message));
+      v1::Reply reply;
+      *reply.mutable_manifest() = *keeper.held();
+      SendReply(reply);
     }
     // Said again because a Birth was sent again.
     if (up && welcome.incarnation() == incarnation) return;
@@ -369,7 +377,10 @@ struct HubSession::Impl {
         return;
       }
       v1::HostMessage message;
-      message.mutable_heartbeat()->set_want_ack(d.loop.Now() - heard >= interval / 2);
+      // An idle link is answered every other time; where autonomy is counted, every time.
+      const Duration silence = interval < heartbeat ? interval / 2 : interval * 3 / 2;
+      message.mutable_heartbeat()->set_want_ack(d.loop.Now() - heard >= silence);
+      if (d.refused) message.mutable_heartbeat()->set_refused(d.refused());
       Send(std::move(message));
       blobs.Refresh();
       RequestCredentials();
@@ -408,6 +419,7 @@ struct HubSession::Impl {
   Autonomy autonomy;
   BlobFetcher blobs;
   StatusReporter reporter;
+  LogRanges log_ranges;
   Commands commands;
   Backoff backoff;
   std::unique_ptr<HubPipe> pipe;
@@ -441,6 +453,10 @@ void HubSession::Stop(const std::string& reason, std::function<void()> done) {
 void HubSession::SetFacts(const v1::NodeFacts& facts) {
   impl_->options.facts = facts;
   impl_->reporter.SetFacts(facts);
+}
+void HubSession::SetBrokerKeys(const std::vector<v1::KeyCertificate>& keys) {
+  impl_->settings.mutable_broker_keys()->Assign(keys.begin(), keys.end());
+  impl_->SaveSettings({});
 }
 Generation HubSession::accepted() const { return impl_->keeper.accepted(); }
 bool HubSession::connected() const { return impl_->up; }

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "common/base/ids.h"
 #include "common/base/random.h"
@@ -39,6 +40,8 @@ class HubSession {
     v1::NodeFacts facts;
     /// 32 bytes.
     std::string root_public_key;
+    /// The link has no room for streams: the hub reads logs in pieces.
+    bool log_ranges = false;
   };
   struct Dependencies {
     Loop& loop;
@@ -50,6 +53,8 @@ class HubSession {
     const Opener& opener;
     std::function<std::unique_ptr<FrameStream>()> dial_tunnel;
     std::function<void(const v1::StreamHead&, std::shared_ptr<FrameStream>)> serve_stream;
+    /// How many messages the link refused because nobody who may had sent them so. May be empty.
+    std::function<std::uint64_t()> refused;
   };
 
   /// The references must outlive this object.
@@ -62,6 +67,8 @@ class HubSession {
   void Stop(const std::string& reason, std::function<void()> done);
   /// What the node looks like now; the hub hears of changes.
   void SetFacts(const v1::NodeFacts& facts);
+  /// The newest of the hub's keys for a link over a broker: their numbers must not be forgotten.
+  void SetBrokerKeys(const std::vector<v1::KeyCertificate>& keys);
 
   /// The Generation whose manifest is durable here.
   [[nodiscard]] Generation accepted() const;

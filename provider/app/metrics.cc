@@ -27,6 +27,9 @@ void AddHubMetrics(const v1::ListHostsReply& hosts, const v1::ListOrphansReply& 
                label);
     page.Gauge("slicelet_provider_host_last_seen_timestamp_seconds", "When the host was last heard.",
                static_cast<double>(host.last_seen()), label);
+    page.Counter("slicelet_provider_host_refused_total",
+                 "Messages that came over the host's broker and that it did not accept.",
+                 static_cast<double>(host.refused()), label);
     page.Gauge("slicelet_provider_host_workloads", "Workloads in the host's manifest.", host.workloads(),
                label);
     page.Gauge("slicelet_provider_host_generation", "Number of the host's newest manifest.",

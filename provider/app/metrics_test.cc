@@ -15,6 +15,7 @@ TEST(HubMetrics, CountHostsByStateAndThoseBehind) {
   up.set_approved(true);
   up.set_connected(true);
   up.set_workloads(3);
+  up.set_refused(2);
   up.set_number(17);
   up.set_accepted(true);
   auto& away = *hosts.add_hosts();
@@ -34,6 +35,7 @@ TEST(HubMetrics, CountHostsByStateAndThoseBehind) {
   EXPECT_THAT(text, HasSubstr("slicelet_provider_hosts{state=\"away\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("slicelet_provider_hosts{state=\"revoked\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("slicelet_provider_hosts{state=\"unapproved\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("slicelet_provider_host_refused_total{host=\"gw-1\"} 2\n"));
   EXPECT_THAT(text, HasSubstr("slicelet_provider_host_workloads{host=\"gw-1\"} 3\n"));
   EXPECT_THAT(text, HasSubstr("slicelet_provider_host_generation{host=\"gw-1\"} 17\n"));
   EXPECT_THAT(text, HasSubstr("slicelet_provider_hosts_behind 2\n"));

@@ -49,6 +49,9 @@ Hub::Impl::Impl(Options the_options, Dependencies dependencies)
       book({.taint_key = options.taint_key, .api_access_default = options.api_access_default},
            Addresses(options.pod_cidr)),
       streams(d.loop, d.clock, d.random),
+      log_readings(
+          d.loop, d.clock, d.random,
+          [this](const HostId& host, v1::Command command) { SendCommand(host, std::move(command)); }),
       registry(d.loop, d.random, d.kube, options.ns,
                [this](const std::set<HostId>& changed) { OnRegistryChanged(changed); }),
       links(LinkOptions(options, incarnation), d.loop, d.clock, d.hosts, *this),
@@ -187,7 +190,8 @@ void Hub::Impl::OnRegistryChanged(const std::set<HostId>& changed) {
       const char* reason = object == nullptr ? "Deleted" : object->revoked ? "Revoked" : "NotApproved";
       LogWarning("host may not connect any more", {{"host", id}, {"why", Message(may)}});
       links.Find(id)->Close(reason, Message(may));
-      streams.Close(id, absl::UnavailableError(Message(may)));
+      CloseStreams(id, absl::UnavailableError(Message(may)));
+      if (!absl::IsUnavailable(may)) links.Forget(id);
     }
     host.manifest->Touch();
     ReportWaiting(host);

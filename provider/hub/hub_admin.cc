@@ -25,6 +25,7 @@ v1::ListHostsReply Hub::Impl::ListHosts() const {
     const HostSession& session = *links.Find(id);
     info.set_connected(session.connected());
     info.set_last_seen(session.last_seen() != 0 ? session.last_seen() : host->manifest->record().last_seen());
+    info.set_refused(session.refused());
     info.set_agent_version(host->agent_version);
     info.set_address(host->facts.address());
     const Generation generation = host->manifest->generation();
@@ -141,7 +142,7 @@ absl::Status Hub::Impl::DecommissionNode(const v1::DecommissionNodeRequest& requ
   }
   DropHost(id, batch);
   Commit(std::move(batch));
-  streams.Close(id, absl::UnavailableError("node " + request.node() + " was decommissioned"));
+  CloseStreams(id, absl::UnavailableError("node " + request.node() + " was decommissioned"));
   decommissioned.insert(id);
   retiring.insert(host->node);
   if (declared) RetireNodes();
@@ -170,11 +171,22 @@ void Hub::Impl::OnStream(const v1::StreamHead& head, std::shared_ptr<FrameStream
   }
   v1::StreamHead asked = head;
   asked.set_uid(pod->uid.value());
+  if (head.has_logs() && FindHost(host)->log_ranges) return log_readings.Open(host, asked, std::move(stream));
   std::optional<v1::Command> command = streams.Wait(host, asked, std::move(stream));
-  if (!command) return;
+  if (command) SendCommand(host, *std::move(command));
+}
+
+void Hub::Impl::SendCommand(const HostId& host, v1::Command command) {
+  HostSession* session = links.Find(host);
+  if (session == nullptr) return;
   v1::HubMessage message;
-  *message.mutable_command() = *std::move(command);
+  *message.mutable_command() = std::move(command);
   session->Send(std::move(message));
+}
+
+void Hub::Impl::CloseStreams(const HostId& host, const absl::Status& status) {
+  streams.Close(host, status);
+  log_readings.Close(host, status);
 }
 
 }  // namespace slicelet::provider

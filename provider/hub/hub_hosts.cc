@@ -1,4 +1,5 @@
 // What the hosts say, and the manifests they get.
+#include <algorithm>
 #include <utility>
 
 #include "common/base/encoding.h"
@@ -13,6 +14,8 @@
 
 namespace slicelet::provider {
 namespace {
+
+constexpr char kLogRanges[] = "log-ranges";
 
 const char* ReasonOf(v1::Rejected::Code code) {
   switch (code) {
@@ -66,6 +69,8 @@ bool Hub::Impl::OnBirth(const HostId& id, const v1::Birth& birth, std::uint64_t 
   host.has_facts = true;
   host.tags = {birth.tags().begin(), birth.tags().end()};
   host.agent_version = birth.agent_version();
+  host.log_ranges =
+      std::find(birth.features().begin(), birth.features().end(), kLogRanges) != birth.features().end();
   host.amnesiac = birth.amnesiac();
   host.awaiting_proof = false;
   host.manifest->SetNonce(birth.amnesiac() ? birth.nonce() : "");
@@ -119,12 +124,11 @@ void Hub::Impl::OnWelcomed(const HostId& id, const v1::Birth& birth) {
 
 void Hub::Impl::AskForProof(HostState& host) {
   if (!host.awaiting_proof || !links.Find(host.id)->connected()) return;
-  v1::HubMessage message;
-  v1::Command& command = *message.mutable_command();
+  v1::Command command;
   command.set_request_id(d.random.Hex(8));
   command.set_expires(ToUnixNanos(d.clock.Now() + kAskForProof));
   command.mutable_manifest_bytes();
-  links.Find(host.id)->Send(std::move(message));
+  SendCommand(host.id, std::move(command));
   host.proof.Set(kAskForProof, [this, &host] { ClaimUnproved(host, "it does not show it"); });
 }
 
@@ -343,6 +347,7 @@ void Hub::Impl::OnRejected(const HostId& id, const v1::Rejected& rejected) {
 
 void Hub::Impl::OnReply(const HostId& id, const v1::Reply& reply) {
   if (reply.has_manifest()) return OnProof(*FindHost(id), reply.manifest());
+  if (reply.has_log()) return log_readings.OnReply(id, reply);
   if (reply.code() == 0) return;
   streams.OnFailure(id, reply.request_id(),
                     absl::Status(static_cast<absl::StatusCode>(reply.code()), reply.message()));
@@ -370,7 +375,7 @@ void Hub::Impl::OnReachChanged(const HostId& id) {
   if (session.last_seen() != 0) host->manifest->record().set_last_seen(session.last_seen());
   // Connected is reported with what the Birth says, and a break that may be over soon not at all.
   if (session.reach() != Reach::kUnreachable) return;
-  streams.Close(
+  CloseStreams(
       id, absl::UnavailableError("host " + id.value() + " is not reachable: " + session.link()->message()));
   ReportNodeOf(*host);
   OnHostChanged(*host);

@@ -12,6 +12,7 @@
 #include "provider/fleet/host_registry.h"
 #include "provider/fleet/targeting.h"
 #include "provider/hub/hub.h"
+#include "provider/hub/log_readings.h"
 #include "provider/hub/stream_joiner.h"
 #include "provider/link/host_links.h"
 #include "provider/manifest/blob_shelf.h"
@@ -99,6 +100,8 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
     /// slicelet.io/ManifestAccepted: whether the host takes what it is given. Without a type: not known yet.
     v1::Condition takes;
     std::string agent_version;
+    /// No stream can be opened to it for logs: they are read piece by piece.
+    bool log_ranges = false;
     /// Its own tags, from its Birth.
     std::map<std::string, std::string> tags;
     /// It has said in this process life what its pods do.
@@ -243,6 +246,9 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   absl::StatusOr<v1::DecideOrphansReply> DecideOrphans(const v1::DecideOrphansRequest& request);
   absl::Status DecommissionNode(const v1::DecommissionNodeRequest& request);
   void OnStream(const v1::StreamHead& head, std::shared_ptr<FrameStream> stream);
+  void CloseStreams(const HostId& host, const absl::Status& status);
+  /// Dropped when the host is not connected.
+  void SendCommand(const HostId& host, v1::Command command);
 
   const Options options;
   const Dependencies d;
@@ -253,6 +259,7 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   ManifestProof proof;
   PodBook book;
   StreamJoiner streams;
+  LogReadings log_readings;
   HostRegistry registry;
   HostLinks links;
   ShimServer shims;

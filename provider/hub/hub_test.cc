@@ -255,6 +255,52 @@ TEST_F(HubTest, AnUnreachableHostIsReportedAndItsPodsKeepTheirStatus) {
   EXPECT_TRUE(NodeReport()->link().status());
 }
 
+TEST_F(HubTest, LogsOfAHostWithoutRoomForStreamsAreReadInPieces) {
+  host_.features = {"log-ranges"};
+  ConnectAll();
+  Apply("u1");
+  auto [ours, theirs] = MakeLocalFrameStreams(loop_);
+  v1::StreamHead head;
+  head.set_namespace_("ns");
+  head.set_pod("pod-u1");
+  head.mutable_logs();
+  hub_->OnStream(head, std::move(theirs));
+  Settle();
+  ASSERT_EQ(host_.commands.size(), 1U);
+  const v1::LogRange range = host_.commands[0].log_range();
+  EXPECT_EQ(range.head().uid(), "u1");
+  v1::HostMessage message;
+  v1::LogPiece& piece = *message.mutable_reply()->mutable_log();
+  piece.set_reading(range.reading());
+  piece.set_number(1);
+  piece.set_data("a line");
+  host_.Send(message);
+  std::string text;
+  const std::function<void()> read = [&] {
+    ours->Read([&](const absl::StatusOr<std::optional<v1::StreamFrame>>& result) {
+      if (!result.ok() || !*result) return;
+      text += (*result)->reply().message() + (*result)->data();
+      read();
+    });
+  };
+  read();
+  Settle();
+  EXPECT_EQ(text, "a line");
+  host_.Disconnect();
+  loop_.Advance(seconds(31));
+  EXPECT_EQ(text, "a line") << "it ends; what was read stays read";
+
+  // Everything else needs a stream.
+  host_.Connect();
+  Settle();
+  auto [other, hub_end] = MakeLocalFrameStreams(loop_);
+  head.clear_logs();
+  head.mutable_exec();
+  hub_->OnStream(head, std::move(hub_end));
+  Settle();
+  EXPECT_TRUE(host_.commands.back().has_open_tunnel());
+}
+
 TEST_F(HubTest, StreamsAreJoinedOverTheHostsTunnel) {
   ConnectAll();
   Apply("u1");

@@ -29,7 +29,10 @@ HostSession& HostLinks::Add(const HostId& host, std::uint64_t highest_session) {
   return *session;
 }
 
-void HostLinks::Remove(const HostId& host) { sessions_.erase(host); }
+void HostLinks::Remove(const HostId& host) {
+  sessions_.erase(host);
+  Forget(host);
+}
 
 HostSession* HostLinks::Find(const HostId& host) const {
   const auto it = sessions_.find(host);
@@ -75,7 +78,10 @@ void HostLinks::OnBirth(Key key, v1::HostMessage message) {
     connection.waiting = std::move(message);
     return;
   }
-  if (!admitted.ok()) return Refuse(key, Message(admitted));
+  if (!admitted.ok()) {
+    Refuse(key, Message(admitted));
+    return Forget(host);
+  }
   connection.waiting.reset();
   const std::shared_ptr<Pipe> pipe = connection.pipe;
   HostSession* session = Find(host);

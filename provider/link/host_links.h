@@ -29,6 +29,8 @@ class HostLinks {
   /// The host is known from now on; its session outlives its connections.
   HostSession& Add(const HostId& host, std::uint64_t highest_session);
   void Remove(const HostId& host);
+  /// It may not connect any more: nothing is kept for it on the way.
+  void Forget(const HostId& host) { acceptor_.Forget(host.value()); }
   [[nodiscard]] HostSession* Find(const HostId& host) const;
   /// Who may connect has become known: looks again at those that wait.
   void Readmit();

@@ -19,6 +19,20 @@ using std::chrono::seconds;
 
 const HostId kHost("gw-1");
 
+/// Notes whom it shall forget.
+class NotingAcceptor : public HostLinks::HostAcceptor {
+ public:
+  explicit NotingAcceptor(std::unique_ptr<HostLinks::HostAcceptor> acceptor)
+      : acceptor_(std::move(acceptor)) {}
+  void Start(OnAccept on_accept) override { acceptor_->Start(std::move(on_accept)); }
+  void Forget(const std::string& peer) override { forgotten.push_back(peer); }
+
+  std::vector<std::string> forgotten;
+
+ private:
+  const std::unique_ptr<HostLinks::HostAcceptor> acceptor_;
+};
+
 class HostLinksTest : public testing::Test, public LinkListener {
  protected:
   HostLinksTest()
@@ -26,7 +40,7 @@ class HostLinksTest : public testing::Test, public LinkListener {
         random_(1),
         link_(loop_, random_),
         acceptor_(link_.MakeAcceptor()),
-        links_({.hub_id = "hub-1", .incarnation = "i1"}, loop_, clock_, *acceptor_, *this) {
+        links_({.hub_id = "hub-1", .incarnation = "i1"}, loop_, clock_, acceptor_, *this) {
     links_.Start();
     links_.Add(kHost, 40);
   }
@@ -80,7 +94,7 @@ class HostLinksTest : public testing::Test, public LinkListener {
   FakeClock clock_;
   SeededRandom random_;
   LocalLink<v1::HostMessage, v1::HubMessage> link_;
-  std::unique_ptr<Acceptor<v1::HubMessage, v1::HostMessage>> acceptor_;
+  NotingAcceptor acceptor_;
   absl::Status admit_;
   HostLinks links_;
   std::unique_ptr<Connector<v1::HostMessage, v1::HubMessage>> connector_;
@@ -134,6 +148,27 @@ TEST_F(HostLinksTest, AHostThatMayNotConnectIsClosedAndOneNotYetKnownWaits) {
   Birth(42);
   EXPECT_TRUE(closed_);
   EXPECT_EQ(births_, 1);
+}
+
+TEST_F(HostLinksTest, WhoMayNotConnectAnyMoreIsForgottenOnTheWay) {
+  Dial();
+  admit_ = absl::UnavailableError("not known yet");
+  Birth(41);
+  EXPECT_TRUE(acceptor_.forgotten.empty());
+  admit_ = absl::PermissionDeniedError("revoked");
+  links_.Readmit();
+  EXPECT_EQ(acceptor_.forgotten, std::vector<std::string>{"gw-1"});
+  links_.Remove(kHost);
+  EXPECT_EQ(acceptor_.forgotten.size(), 2U);
+}
+
+TEST_F(HostLinksTest, AHostSaysWhatItRefused) {
+  Dial();
+  Birth(41);
+  v1::HostMessage message;
+  message.mutable_heartbeat()->set_refused(7);
+  Say(41, message);
+  EXPECT_EQ(session().refused(), 7U);
 }
 
 TEST_F(HostLinksTest, MessagesOfOlderSessionsAreIgnored) {

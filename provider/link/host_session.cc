@@ -121,6 +121,11 @@ void HostSession::OnMessage(const std::shared_ptr<Pipe>& pipe, v1::HostMessage m
       OnStatus(message.status());
       break;
     case v1::HostMessage::kHeartbeat:
+      if (message.heartbeat().refused() > refused_) {
+        LogWarning("host refused messages that came over its broker",
+                   {{"host", host_}, {"refused", message.heartbeat().refused()}});
+      }
+      refused_ = message.heartbeat().refused();
       if (message.heartbeat().want_ack()) {
         v1::HubMessage answer;
         answer.mutable_heartbeat_ack()->set_hub_time(last_seen_);

@@ -93,6 +93,8 @@ class HostSession {
   /// Of the last message; 0 for none yet.
   [[nodiscard]] std::int64_t last_seen() const { return last_seen_; }
   [[nodiscard]] std::uint64_t highest_session() const { return highest_session_; }
+  /// Messages that the host refused because nobody who may had sent them so, since its agent began.
+  [[nodiscard]] std::uint64_t refused() const { return refused_; }
 
  private:
   void Welcome(const v1::HostMessage& message, Pipe& pipe, bool want_manifest);
@@ -125,6 +127,7 @@ class HostSession {
   std::int64_t reach_since_ = 0;
   MonotonicTime last_heard_{};
   std::int64_t last_seen_ = 0;
+  std::uint64_t refused_ = 0;
 
   BlobSender blobs_;
   Timer reach_timer_;

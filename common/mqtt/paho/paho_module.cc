@@ -85,11 +85,16 @@ void With(void* context, Call call) {
   if (!client->closed) call(*client);
 }
 
-void Connected(void* context) {
-  With(context, [](slicelet_mqtt_client& client) { client.callbacks.connected(client.user); });
+void Connected(void* context, std::uint32_t max_packet) {
+  With(context,
+       [max_packet](slicelet_mqtt_client& client) { client.callbacks.connected(client.user, max_packet); });
 }
-void OnConnected(void* context, MQTTAsync_successData5*) { Connected(context); }
-void OnConnected3(void* context, MQTTAsync_successData*) { Connected(context); }
+void OnConnected(void* context, MQTTAsync_successData5* data) {
+  constexpr auto kLimit = MQTTPROPERTY_CODE_MAXIMUM_PACKET_SIZE;
+  const bool limited = data != nullptr && MQTTProperties_hasProperty(&data->properties, kLimit) != 0;
+  Connected(context, limited ? MQTTProperties_getProperty(&data->properties, kLimit)->value.integer4 : 0);
+}
+void OnConnected3(void* context, MQTTAsync_successData*) { Connected(context, 0); }
 
 /// MQTT 3.1.1, table 3.1: what a broker says when it refuses a connection.
 const char* Refusal3(int code) {
@@ -302,7 +307,7 @@ slicelet_mqtt_client* Open(const slicelet_mqtt_options* options, const slicelet_
 }
 
 int Publish(slicelet_mqtt_client* client, std::uint64_t id, const char* topic, const char* payload,
-            std::size_t size, int retained, std::uint32_t expiry_seconds) {
+            std::size_t size, int qos, int retained, std::uint32_t expiry_seconds) {
   MQTTAsync_message message = MQTTAsync_message_initializer;
   Properties properties;
   if (expiry_seconds > 0) {
@@ -311,7 +316,7 @@ int Publish(slicelet_mqtt_client* client, std::uint64_t id, const char* topic, c
   // The library only reads it.
   message.payload = const_cast<char*>(payload);
   message.payloadlen = static_cast<int>(size);
-  message.qos = kQos;
+  message.qos = qos;
   message.retained = retained;
   message.properties = properties.list;
   MQTTAsync_responseOptions response = MQTTAsync_responseOptions_initializer;

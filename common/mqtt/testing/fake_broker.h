@@ -44,7 +44,11 @@ class FakeBroker {
     if (it != connected_.end()) Break(*it->second, "the connection broke");
   }
   void ClearRetained() { retained_.clear(); }
-  void set_max_packet(std::size_t bytes) { max_packet_ = bytes; }
+  /// Larger ones are lost; clients are told so only if it is `announced`.
+  void set_max_packet(std::size_t bytes, bool announced) {
+    max_packet_ = bytes;
+    announced_max_packet_ = announced ? bytes : 0;
+  }
   void set_max_queued(std::size_t messages) { max_queued_ = messages; }
   /// Hangs up on whoever publishes, without taking the message: as servers do that refuse a topic.
   void RefusePublications(bool refuse) { refuse_ = refuse; }
@@ -70,6 +74,7 @@ class FakeBroker {
     return it == seen_.rend() ? nullptr : &*it;
   }
   [[nodiscard]] bool IsConnected(const std::string& id) const { return connected_.count(id) != 0; }
+  [[nodiscard]] bool Retains(const std::string& topic) const { return retained_.count(topic) != 0; }
   [[nodiscard]] std::uint64_t dropped() const { return dropped_; }
 
   static bool Matches(const std::string& filter, const std::string& topic) {
@@ -133,6 +138,7 @@ class FakeBroker {
       if (it != broker_.connected_.end() && it->second == link_) broker_.connected_.erase(it);
     }
     [[nodiscard]] std::size_t outstanding() const override { return 0; }
+    [[nodiscard]] std::size_t max_packet() const override { return broker_.announced_max_packet_; }
 
    private:
     FakeBroker& broker_;
@@ -264,6 +270,7 @@ class FakeBroker {
   bool refuse_ = false;
   bool hold_answers_ = false;
   std::size_t max_packet_ = std::size_t{256} * 1024;
+  std::size_t announced_max_packet_ = 0;
   std::size_t max_queued_ = 1'000;
   int drop_next_ = 0;
   std::uint64_t dropped_ = 0;

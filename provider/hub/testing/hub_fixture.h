@@ -121,6 +121,8 @@ class ScriptedHost {
   std::map<std::string, std::string> blobs_before_manifest;
   std::set<std::string> missing;
   std::vector<v1::Command> commands;
+  /// Announced with every Birth.
+  std::vector<std::string> features;
   std::vector<v1::Credential> credentials;
 
  private:
@@ -131,6 +133,7 @@ class ScriptedHost {
     birth.set_sealing_key_id(opener_->key_id());
     birth.set_sealing_public_key(opener_->public_key());
     birth.set_agent_version("test");
+    for (const std::string& feature : features) birth.add_features(feature);
     if (held) {
       *birth.mutable_accepted() = manifest.generation();
       birth.set_accepted_digest(Sha256(held->manifest()).value());
