@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Runs slicelet on this machine, on loopback only: a private containerd, provider, shim and agent, and a sample.
 #
-# Usage: scripts/demo.sh [--once] [--sample gateway | minimal] [--kube | --kubeconfig FILE]
+# Usage: scripts/demo.sh [--once] [--sample gateway | minimal] [--link grpc | mqtt] [--kube | --kubeconfig FILE]
 #   --once             show everything, clean up and end (otherwise it stays up until Ctrl-C)
 #   --sample NAME      gateway (default): EdgeX services in one pod, and the server that their readings reach;
 #                      minimal: one small container, its logs, exec and a crash
+#   --link KIND        how the host reaches its hub: grpc (default), or mqtt over a mosquitto started here
 #   --kube             with a real Kubernetes control plane, built and started here; prints its KUBECONFIG
 #   --kubeconfig FILE  with your own cluster (its API server must reach this machine's loopback for logs and exec);
 #                      what the demo makes there is deleted in the end, but for namespace slicelet and the CRD
@@ -17,20 +18,25 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 cd "$root"
 
-once='' kube='' kubeconfig='' sample=gateway
+once='' kube='' kubeconfig='' sample=gateway link=grpc
 while [ $# -gt 0 ]; do
   case $1 in
     --once) once=1; shift ;;
     --sample) sample=${2:?--sample needs gateway or minimal}; shift 2 ;;
+    --link) link=${2:?--link needs grpc or mqtt}; shift 2 ;;
     --kube) kube=1; shift ;;
     --kubeconfig) kubeconfig=${2:?--kubeconfig needs a file}; shift 2 ;;
-    -h | --help) sed -n '2,15s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    -h | --help) sed -n '2,16s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
     *) echo "demo.sh: unknown option '$1'; see --help" >&2; exit 2 ;;
   esac
 done
 case $sample in
   gateway | minimal) ;;
   *) echo "demo.sh: no sample '$sample': gateway or minimal" >&2; exit 2 ;;
+esac
+case $link in
+  grpc | mqtt) ;;
+  *) echo "demo.sh: no link '$link': grpc or mqtt" >&2; exit 2 ;;
 esac
 # shellcheck source=scripts/lib/demo_gateway.sh
 . "scripts/lib/demo_$sample.sh"
@@ -84,9 +90,10 @@ steps_total=5
 install_for_demo() {
   install_packages "${build_packages[@]}" "${run_packages[@]}"
   [ "$sample" = minimal ] || install_packages "${gateway_packages[@]}"
+  [ "$link" = grpc ] || install_packages mosquitto
   [ -z "$kube" ] || install_go
 }
-build_for_demo() { build release slicelet-shim slicelet-provider slicelet-agent slicectl; }
+build_for_demo() { build release slicelet-shim slicelet-provider slicelet-agent slicelet-mqtt slicectl; }
 step "install packages" "first run: 2 min" install_for_demo || die "could not install what is needed"
 [ -z "$kube" ] || install_go
 step "build" "$about" build_for_demo || die "the build failed"
@@ -101,7 +108,7 @@ if [ -n "$kube" ]; then
   say "      export KUBECONFIG=$kubeconfig PATH=$(dirname "$(command -v kubectl)"):\$PATH"
 fi
 
-read -r agents_port shim_port server_port < <(/usr/bin/python3 - <<'PY'
+read -r agents_port shim_port server_port broker_port < <(/usr/bin/python3 - <<'PY'
 import socket
 def free(count):
     for first in range(31000, 60000, 16):
@@ -112,8 +119,8 @@ def free(count):
         except OSError: continue
         finally:
             for s in sockets: s.close()
-first = free(6)
-print(first, first + 1, first + 5)
+first = free(7)
+print(first, first + 1, first + 5, first + 6)
 PY
 )
 
@@ -138,9 +145,15 @@ until_true() {
   done
 }
 
+broker_options=()
+agent_link='{"kind": "grpc"}'
+if [ "$link" = mqtt ]; then
+  broker_options=(--mqtt-endpoint "127.0.0.1:$broker_port" --mqtt-listen "127.0.0.1:$broker_port")
+  agent_link="{\"kind\": \"mqtt\", \"module\": \"$bin/common/mqtt/slicelet-mqtt.so\"}"
+fi
 start_hub() {
   "$slicectl" hub init --dir "$work/hub" --name demo --agent-endpoint "127.0.0.1:$agents_port" \
-    --agent-listen "127.0.0.1:$agents_port" --shim-address 127.0.0.1 --shim-port "$shim_port" --shim-ports 4 \
+    --agent-listen "127.0.0.1:$agents_port" "${broker_options[@]}" --shim-address 127.0.0.1 --shim-port "$shim_port" --shim-ports 4 \
     ${kubeconfig:+--kubeconfig "$kubeconfig"}
   if [ -n "$kubeconfig" ]; then
     [ -n "$kube" ] || joined=1
@@ -151,11 +164,17 @@ start_hub() {
   fi
   mkdir -p "$work/agent"
   cat >"$work/agent/agent.json" <<JSON
-{"runtimeSocket": "$containerd/containerd.sock", "root": "$work/agent", "logRoot": "$work/pods", "cgroupParent": "/slicelet-demo"}
+{"link": $agent_link, "runtimeSocket": "$containerd/containerd.sock", "root": "$work/agent", "logRoot": "$work/pods", "cgroupParent": "/slicelet-demo"}
 JSON
 }
 step "make a hub and a host" "seconds" start_hub || die "could not make the hub"
 export SLICELET_CONFIG=$work/hub/operator.yaml
+if [ "$link" = mqtt ]; then
+  # Nobody else may look into the demo's directory, so it must not give up its rights.
+  echo "user root" >>"$work/hub/mosquitto/mosquitto.conf"
+  start broker /usr/sbin/mosquitto -c "$work/hub/mosquitto/mosquitto.conf"
+  say "      The host reaches its hub over MQTT: mosquitto, every message signed."
+fi
 start provider "$bin/provider/app/slicelet-provider" --config "$work/hub/provider.yaml"
 start shim "$bin/kubelet-shim/app/slicelet-shim" --config "$work/hub/shim.yaml"
 start agent "$bin/edge-agent/app/slicelet-agent" --host "$work/hub/hosts/gw-1.slicelet" --config "$work/agent/agent.json"

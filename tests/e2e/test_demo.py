@@ -38,6 +38,13 @@ def test_without_a_cluster():
     assert "hello from the edge\nline 1\n" in show("--sample", "minimal")
 
 
+def test_over_mqtt():
+    out = show("--sample", "minimal", "--link", "mqtt")
+    assert "over MQTT" in out and "hello from the edge\nline 1\n" in out
+    code, _, err = run([DEMO, "--once", "--link", "pigeon"], check=False)
+    assert code == 2 and "no link 'pigeon'" in err
+
+
 def test_a_gateway_whose_services_become_ready_in_turn_and_whose_readings_arrive():
     out = show()
     order = re.findall(r"^ +\d+ s +([a-z-]+) +Ready$", out, re.M)
