@@ -97,7 +97,7 @@ class Program {
     init->add_option("--mqtt-listen", hub_.mqtt_listen,
                      "HOST:PORT where that broker listens (default: 0.0.0.0 and the endpoint's port)");
     init->add_option("--alternative-name", hub_.alternative_names,
-                     "further name or address of the provider; repeatable");
+                     "further name or address of the provider or the broker; repeatable");
     init->add_option("--shim-address", hub_.shim_address, "address of the shim, as the API server reaches it")
         ->capture_default_str();
     init->add_option("--shim-port", hub_.shim_first_port, "first port of the shim; each node takes one")

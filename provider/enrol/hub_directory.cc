@@ -9,6 +9,7 @@
 #include "common/crypto/sealing.h"
 #include "common/crypto/signing.h"
 #include "common/tls/pki.h"
+#include "provider/enrol/certificate_names.h"
 #include "provider/enrol/mqtt_files.h"
 
 namespace slicelet::provider {
@@ -31,18 +32,6 @@ absl::StatusOr<std::string> HostOf(const std::string& endpoint, const std::strin
   std::string host = endpoint.substr(0, colon);
   if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
   return host;
-}
-
-bool LooksLikeAddress(const std::string& name) {
-  return name.find(':') != std::string::npos || name.find_first_not_of("0123456789.") == std::string::npos;
-}
-
-void AddName(CertificateTemplate& contents, const std::string& name) {
-  auto& names = LooksLikeAddress(name) ? contents.ip_addresses : contents.dns_names;
-  for (const std::string& known : names) {
-    if (known == name) return;
-  }
-  names.push_back(name);
 }
 
 /// Double-quoted YAML, which is JSON.
@@ -189,6 +178,7 @@ absl::Status InitHub(const std::string& directory, const HubOptions& options, Fi
                                             {.hub = options.name,
                                              .endpoint = options.mqtt_endpoint,
                                              .listen = options.mqtt_listen,
+                                             .alternative_names = options.alternative_names,
                                              .certificate_validity = options.certificate_validity},
                                             authority, *root, now));
     std::move(broker.begin(), broker.end(), std::back_inserter(all));

@@ -32,7 +32,7 @@ struct HubOptions {
   std::string agent_endpoint;
   /// Where the provider listens for agents.
   std::string agent_listen;
-  /// Further names and addresses of the provider for its certificate.
+  /// Further names and addresses of the provider and of the MQTT broker for their certificates.
   std::vector<std::string> alternative_names;
   /// The shim's address, as the API server (or slicectl, standalone) reaches it, and the ports of its nodes.
   std::string shim_address = "127.0.0.1";

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <sstream>
+#include <vector>
 
 #include "common/base/encoding.h"
 #include "provider/enrol/hub_directory.h"
@@ -10,6 +12,27 @@ namespace slicelet::provider {
 namespace {
 
 constexpr std::uint64_t kMaxFile = std::uint64_t{1024} * 1024;
+constexpr char kBrokerConfiguration[] = "mosquitto/mosquitto.conf";
+/// Where the chart mounts the broker's files.
+constexpr char kBrokerDirectory[] = "/etc/slicelet/broker";
+
+/// The broker's configuration with the paths of its pod, where it listens on every address.
+std::string InCluster(const std::string& configuration) {
+  std::istringstream lines(configuration);
+  std::string moved;
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string key;
+    std::string value;
+    words >> key >> value;
+    if (key == "cafile" || key == "certfile" || key == "keyfile" || key == "acl_file")
+      line = key + " " + kBrokerDirectory + "/" + value.substr(value.rfind('/') + 1);
+    else if (key == "listener")
+      line = key + " " + value;
+    moved += line + "\n";
+  }
+  return moved;
+}
 
 }  // namespace
 
@@ -21,11 +44,23 @@ absl::StatusOr<std::string> HubSecret(const std::string& directory, const std::s
     return absl::NotFoundError(directory + " holds no hub: make one with 'slicectl hub init --dir " +
                                directory + "'");
   }
+  std::vector<std::string> names = {"ca.crt",       "manifest.key", "manifest.cert", "tag.key",
+                                    "provider.crt", "provider.key", "shim.crt",      "shim.key"};
+  const bool broker = files.Stat(directory + "/" + kBrokerConfiguration).ok();
+  if (broker) {
+    names.insert(names.end(),
+                 {"mqtt.crt", "mqtt.key", "envelope.key", "envelope.cert", "inbox.key", "inbox.cert",
+                  "mosquitto/mqtt-broker.crt", "mosquitto/mqtt-broker.key", "mosquitto/mosquitto.acl"});
+  }
   nlohmann::json data = nlohmann::json::object();
-  for (const char* file : {"ca.crt", "manifest.key", "manifest.cert", "tag.key", "provider.crt",
-                           "provider.key", "shim.crt", "shim.key"}) {
-    SLICELET_ASSIGN_OR_RETURN(const std::string content, files.Read(directory + "/" + file, kMaxFile));
-    data[file] = Base64Encode(content);
+  for (const std::string& name : names) {
+    SLICELET_ASSIGN_OR_RETURN(const std::string content, files.Read(directory + "/" + name, kMaxFile));
+    data[name.substr(name.rfind('/') + 1)] = Base64Encode(content);
+  }
+  if (broker) {
+    SLICELET_ASSIGN_OR_RETURN(const std::string content,
+                              files.Read(directory + "/" + kBrokerConfiguration, kMaxFile));
+    data["mosquitto.conf"] = Base64Encode(InCluster(content));
   }
   const nlohmann::json secret = {{"apiVersion", "v1"},
                                  {"kind", "Secret"},

@@ -13,6 +13,7 @@ namespace slicelet::provider {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 const WallTime kNow = FromUnixNanos(1'790'000'000'000'000'000);
 
@@ -37,6 +38,28 @@ TEST_F(HubSecretTest, HoldsWhatTheProgramsMountByteForByte) {
   for (const auto& [file, content] : secret["data"].items()) {
     EXPECT_EQ(*Base64Decode(content.get<std::string>()), *files_.Read("/hub/" + file, 1 << 20)) << file;
   }
+}
+
+TEST_F(HubSecretTest, AHubWithABrokerBringsWhatThatNeeds) {
+  ASSERT_TRUE(InitHub("/other",
+                      {.name = "plant-8",
+                       .agent_endpoint = "hub.example.com:7443",
+                       .agent_listen = "0.0.0.0:7443",
+                       .alternative_names = {"plant-8-broker.plant-8.svc"},
+                       .mqtt_endpoint = "mqtt.example.com:8883",
+                       .mqtt_listen = "127.0.0.1:8884"},
+                      files_, kNow)
+                  .ok());
+  const auto secret = nlohmann::json::parse(*HubSecret("/other", "keys", "plant", files_));
+  const auto content = [&](const char* file) {
+    return *Base64Decode(secret["data"][file].get<std::string>());
+  };
+  EXPECT_EQ(content("mqtt-broker.key"), *files_.Read("/other/mosquitto/mqtt-broker.key", 1 << 20));
+  EXPECT_EQ(content("envelope.cert"), *files_.Read("/other/envelope.cert", 1 << 20));
+  EXPECT_THAT(content("mosquitto.conf"), HasSubstr("\nlistener 8884\n"));
+  EXPECT_THAT(content("mosquitto.conf"), HasSubstr("\nkeyfile /etc/slicelet/broker/mqtt-broker.key\n"));
+  EXPECT_THAT(content("mosquitto.conf"), HasSubstr("\nacl_file /etc/slicelet/broker/mosquitto.acl\n"));
+  EXPECT_THAT(content("mosquitto.conf"), Not(HasSubstr("/other")));
 }
 
 TEST_F(HubSecretTest, KeepsTheAuthorityAndTheRootAtHome) {

@@ -5,6 +5,7 @@
 #include "common/crypto/sealing.h"
 #include "common/mqtt/mosquitto_files.h"
 #include "common/mqtt/topics.h"
+#include "provider/enrol/certificate_names.h"
 
 namespace slicelet::provider {
 namespace {
@@ -20,14 +21,9 @@ absl::StatusOr<std::vector<HubFile>> MakeMqttFiles(const std::string& directory,
                                                    WallTime now) {
   const std::string host = options.endpoint.substr(0, options.endpoint.rfind(':'));
   CertificateTemplate broker{.common_name = "slicelet-broker", .dns_names = {"localhost"}, .server = true};
-  const bool address =
-      host.find(':') != std::string::npos || host.find_first_not_of("0123456789.") == std::string::npos;
-  if (address) {
-    const bool brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
-    broker.ip_addresses = {brackets ? host.substr(1, host.size() - 2) : host};
-  } else if (host != "localhost") {
-    broker.dns_names.push_back(host);
-  }
+  const bool brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  AddName(broker, brackets ? host.substr(1, host.size() - 2) : host);
+  for (const std::string& name : options.alternative_names) AddName(broker, name);
   SLICELET_ASSIGN_OR_RETURN(const CertificateAndKey broker_identity,
                             IssueCertificate(authority, broker, now, options.certificate_validity));
   SLICELET_ASSIGN_OR_RETURN(const CertificateAndKey hub_identity,

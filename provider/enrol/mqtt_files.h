@@ -24,6 +24,8 @@ struct MqttHubOptions {
   std::string endpoint;
   /// Where the broker listens.
   std::string listen;
+  /// Further names and addresses for its certificate.
+  std::vector<std::string> alternative_names;
   Duration certificate_validity{};
 };
 

@@ -1,4 +1,5 @@
-"""The Helm chart: two hubs side by side, each run with its release's own identities and rendered configuration."""
+"""The Helm chart: two hubs side by side, each run with its release's own identities and rendered configuration. The first
+one's host reaches it over MQTT, through the broker of the release."""
 
 import json
 import re
@@ -9,7 +10,7 @@ import yaml
 from tests.harness.edge import consecutive_ports, free_ports
 from tests.harness.host import Host
 from tests.harness.kubernetes import ROOT, condition, run
-from tests.harness.release import Release, build_image
+from tests.harness.release import Release, broker_image, build_image
 from tests.harness.waiting import wait_until
 
 HUBS = ("plant-1", "plant-2")
@@ -18,15 +19,22 @@ HUBS = ("plant-1", "plant-2")
 class Hub:
     """A release, its hub directory and one host."""
 
-    def __init__(self, edge, name, number):
+    def __init__(self, edge, name, number, over_mqtt):
         self.name = name
         self.edge = edge
         self.host_name = f"{name}-gw"
         self.directory = edge.directory / "hubs" / name
-        self.agents_port, self.port, *metrics = free_ports(4)
+        self.over_mqtt = over_mqtt
+        self.agents_port, self.port, self.broker_port, *metrics = free_ports(5)
         self.metrics_ports = dict(zip(("provider", "shim"), metrics))
         image, tag = build_image(edge).rsplit(":", 1)
+        mqtt = {"enabled": False}
+        if over_mqtt:
+            repository, broker_tag = broker_image(edge).rsplit(":", 1)
+            mqtt = {"enabled": True, "broker": {"port": self.broker_port, "service": {"type": "ClusterIP"},
+                                                "image": {"repository": repository, "tag": broker_tag}}}
         self.release = Release(edge, "hub", name, {
+            "mqtt": mqtt,
             "hub": {"name": name, "secretName": f"{name}-hub", "podCidr": f"198.19.{number}.0/24"},
             "image": {"repository": image, "tag": tag},
             "provider": {"port": self.port, "metricsPort": metrics[0], "agents": {"port": self.agents_port, "service": {"type": "ClusterIP"}},
@@ -38,7 +46,10 @@ class Hub:
         edge = self.edge
         edge.slicectl("hub", "init", "--dir", self.directory, "--name", self.name,
                       "--agent-endpoint", f"127.0.0.1:{self.agents_port}",
-                      "--alternative-name", f"hub-provider.{self.name}.svc", "--kubeconfig", "unused", configured=False)
+                      "--alternative-name", f"hub-provider.{self.name}.svc",
+                      "--alternative-name", f"hub-broker.{self.name}.svc",
+                      *(["--mqtt-endpoint", f"127.0.0.1:{self.broker_port}"] if self.over_mqtt else []),
+                      "--kubeconfig", "unused", configured=False)
         edge.kubectl("")("create", "namespace", self.name)
         secret = edge.slicectl("hub", "secret", "--dir", self.directory, "--name", f"{self.name}-hub",
                                "--namespace", self.name, configured=False)
@@ -48,7 +59,8 @@ class Hub:
                              configured=False)
         edge.kubectl("")("apply", "-f", "-", stdin=made[made.index("apiVersion:"):])
         self.release.start()
-        self.host = Host(edge, self.host_name, self.directory).up()
+        link = {"kind": "mqtt", "module": str(edge.binary("slicelet-mqtt.so"))} if self.over_mqtt else {}
+        self.host = Host(edge, self.host_name, self.directory, link=link).up()
         return self
 
     def down(self):
@@ -64,7 +76,7 @@ class Hub:
 
 @pytest.fixture(scope="module")
 def hubs(edge):
-    made = [Hub(edge, name, number) for number, name in enumerate(HUBS)]
+    made = [Hub(edge, name, number, over_mqtt=number == 0) for number, name in enumerate(HUBS)]
     edge.kubectl("")("cordon", edge.node)  # the third hub of this cluster stays out
     try:
         for hub in made:
@@ -177,6 +189,7 @@ def test_bad_values_are_refused_by_name(edge, hubs):
     assert "provider" in refusal({"hub": {"secretName": "s"}, "provider": {"heartbeat": "soon"}})
     assert "hub" in refusal({"hub": {"secretName": "s", "name": "Plant_7"}})
     assert "shim" in refusal({"hub": {"secretName": "s"}, "shim": {"ports": {"first": 0}}})
+    assert "mqtt" in refusal({"hub": {"secretName": "s"}, "mqtt": {"address": "no-port"}})
     assert "colour" in refusal({"hub": {"secretName": "s"}, "colour": "blue"})
 
 

@@ -15,6 +15,7 @@ from tests.harness.process import Program
 CHART = ROOT / "charts" / "slicelet-hub"
 ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 IMAGE_USER = (65532, 65532)
+IMAGE_USERS = {"broker": (1883, 1883)}
 NAMESPACE = "slicelet-hubs"  # of containerd, apart from the CRI's
 
 
@@ -27,6 +28,18 @@ def build_image(edge):
              output / "hub.tar"], timeout=120)
     version = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
     return f"docker.io/slicelet/hub:{version}"
+
+
+def broker_image(edge):
+    """A stand-in for mosquitto's published image, in the test's containerd. Returns its name."""
+    run([ROOT / "tests" / "integration" / "containerd.sh", "gateway", edge.containerd_directory], timeout=600)
+    name = "docker.io/slicelet/stand-in-eclipse-mosquitto:1"
+    archive = edge.directory / "broker.tar"
+    if not archive.exists():
+        ctr = ["ctr", "-a", edge.containerd_directory / "containerd.sock"]
+        run([*ctr, "-n", "k8s.io", "images", "export", archive, name], timeout=120)
+        run([*ctr, "-n", NAMESPACE, "images", "import", archive], timeout=120)
+    return name
 
 
 class ContainerProgram(Program):
@@ -86,8 +99,10 @@ class Release:
     # ---- what a kubelet would do with the release's pods
 
     def start(self):
-        for kind, part in (("statefulset", "provider"), ("deployment", "shim")):
+        for kind, part in (("deployment", "broker"), ("statefulset", "provider"), ("deployment", "shim")):
             workload = self.kubectl.get(kind, f"{self.name}-{part}")
+            if workload is None and part == "broker":
+                continue
             self.programs[part] = self._container(part, workload["spec"])
             self.programs[part].start()
         return self
@@ -105,9 +120,10 @@ class Release:
         for claim in workload.get("volumeClaimTemplates", []):
             volumes[claim["metadata"]["name"]] = self._directory(part, claim["metadata"]["name"], group)
         mounts = [(volumes[m["name"]], m["mountPath"], m.get("readOnly", False)) for m in container["volumeMounts"]]
-        mounts.append((self._account(part, spec["serviceAccountName"], group), ACCOUNT, True))
+        if spec.get("automountServiceAccountToken", True):
+            mounts.append((self._account(part, spec["serviceAccountName"], group), ACCOUNT, True))
         hosts = self.directory / "hosts"
-        hosts.write_text(f"127.0.0.1 localhost {self.name}-provider.{self.namespace}.svc\n")
+        hosts.write_text(f"127.0.0.1 localhost {self.name}-provider.{self.namespace}.svc {self.name}-broker.{self.namespace}.svc\n")
         mounts.append((hosts, "/etc/hosts", True))
         host, port = re.fullmatch(r"https://(.*):(\d+)", self.edge.plane.url).groups()
         environment = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
@@ -118,7 +134,7 @@ class Release:
         assert container["securityContext"]["readOnlyRootFilesystem"]
         assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
         # `ctr` takes the user from the image; it must be the one that the pod asks for.
-        assert (pod_security["runAsUser"], pod_security["runAsGroup"]) == IMAGE_USER
+        assert (pod_security["runAsUser"], pod_security["runAsGroup"]) == IMAGE_USERS.get(part, IMAGE_USER)
         arguments.append("--read-only")
         for source, target, read_only in mounts:
             arguments += ["--mount", f"type=bind,src={source},dst={target},options=rbind:{'ro' if read_only else 'rw'}"]
