@@ -16,16 +16,18 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
 from tests.bench.api_client import ApiClient  # noqa: E402
 from tests.bench.figures import Report  # noqa: E402
+from tests.bench.idle_link import idle_bytes_per_hour  # noqa: E402
 from tests.bench.latency import Sampler, Watched, measure, running  # noqa: E402
 from tests.bench.worlds import BenchEdge, Kubelet  # noqa: E402
 from tests.harness.kubernetes import ROOT  # noqa: E402
 from tests.harness.waiting import wait_until  # noqa: E402
 
 
-def with_edge(run):
+def with_edge(run, link="grpc"):
     """Runs `run(world)` with a slicelet and a namespace `bench`; if it fails, the ends of the logs are shown."""
     directory = pathlib.Path(tempfile.mkdtemp(prefix="slb-", dir="/tmp"))
     world = BenchEdge(directory)
+    world.link_kind = link
     try:
         world.up()
         make_namespace(world, "bench")
@@ -118,38 +120,46 @@ def first_call_ms(world):
 
 
 def footprint(report, options):
-    def run(world):
-        api = ApiClient(world.plane)
-        agent = world.programs["agent"]
-        with kubelet_beside(world, not options.alone) as kubelet:
-            systems = [(agent.process.pid, world.node, Watched(api, "bench"))]
-            if kubelet:
-                systems.append((kubelet.pids()[0], kubelet.node, Watched(api, "peer")))
+    with_edge(lambda world: measure_footprint(report, options, world))
+    with_edge(lambda world: measure_footprint(report, options, world, prefix="mqtt_"), link="mqtt")
 
-            def sample(name):
-                samples = [[] for _ in systems]
-                for _ in range(options.rounds):
-                    time.sleep(options.every)
-                    for index, (pid, _, _) in enumerate(systems):
-                        samples[index].append(pss_kib(pid))
-                report.add(name, "KiB", *samples)
 
-            time.sleep(options.settle)
-            sample("agent_pss_idle")
-            names = {f"ten-{index}" for index in range(10)}
-            for _, node, watched in systems:
-                for name in names:
-                    watched.create(name, node, args=["lines", "0", "1000"])
-                watched.until(running, names)
-            time.sleep(options.settle)
-            sample("agent_pss_10_pods")
-        for name in ("shim", "provider"):
-            report.add(f"{name}_pss_10_pods", "KiB", [pss_kib(world.programs[name].process.pid)])
-        agent.stop()
+def measure_footprint(report, options, world, prefix=""):
+    """The first link's figures stand beside a kubelet's; the other's only differ by the link."""
+    first = not prefix
+    api = ApiClient(world.plane)
+    agent = world.programs["agent"]
+    with kubelet_beside(world, first and not options.alone) as kubelet:
+        systems = [(agent.process.pid, world.node, Watched(api, "bench"))]
+        if kubelet:
+            systems.append((kubelet.pids()[0], kubelet.node, Watched(api, "peer")))
+
+        def sample(name):
+            samples = [[] for _ in systems]
+            for _ in range(options.rounds):
+                time.sleep(options.every)
+                for index, (pid, _, _) in enumerate(systems):
+                    samples[index].append(pss_kib(pid))
+            report.add(prefix + name, "KiB", *samples)
+
+        time.sleep(options.settle)
+        sample("agent_pss_idle")
+        names = {f"ten-{index}" for index in range(10)}
+        for _, node, watched in systems:
+            for name in names:
+                watched.create(name, node, args=["lines", "0", "1000"])
+            watched.until(running, names)
+        time.sleep(options.settle)
+        sample("agent_pss_10_pods")
+    for name in ("shim", "provider"):
+        report.add(f"{prefix}{name}_pss_10_pods", "KiB", [pss_kib(world.programs[name].process.pid)])
+    if options.idle_minutes > 0:
+        bytes_per_hour = idle_bytes_per_hour(world, world.dialled_port, options.idle_minutes)
+        report.add(prefix + "idle_host_hour", "KB", [bytes_per_hour / 1000])
+    agent.stop()
+    if first:
         report.add("agent_first_cri_call", "ms", [first_call_ms(world) for _ in range(options.rounds)])
-        report.add("load_average", "", [os.getloadavg()[0]])
-
-    with_edge(run)
+    report.add(prefix + "load_average", "", [os.getloadavg()[0]])
 
 
 def hot(report, options):
@@ -182,6 +192,8 @@ def main():
     parser.add_argument("--host-network", action="store_true", help="latency: pods on the host's network instead of a bridge")
     parser.add_argument("--settle", type=float, default=90, help="seconds before what is idle is measured (default %(default)s)")
     parser.add_argument("--every", type=float, default=1, help="footprint: seconds between samples (default %(default)s)")
+    parser.add_argument("--idle-minutes", type=float, default=16, help="footprint: how long each link's idle traffic is counted, 0 for "
+                        "not at all (default %(default)s)")
     parser.add_argument("--nodes", type=int, default=100, help="scale: hosts (default %(default)s)")
     parser.add_argument("--pods", type=int, default=1000, help="scale: pods (default %(default)s)")
     options = parser.parse_args()

@@ -39,8 +39,9 @@ class BenchEdge(Edge):
 
     log_level = "info"
 
-    def link_port(self, agents_port):
-        return agents_port
+    def link_port(self, port):
+        self.dialled_port = port
+        return port
 
     def tune(self, settings_of):
         super().tune({program: {} for program in settings_of})
