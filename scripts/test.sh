@@ -2,7 +2,7 @@
 # Installs what is missing, builds, runs every tier and ends with one line: N passed, N failed, N skipped.
 #
 # Usage: scripts/test.sh [--tier T] [--long] [--list]
-#   --tier T   only this tier: format, tidy, unit, sim, integration, e2e, faults, sanitizers
+#   --tier T   only this tier: format, tidy, unit, sim, integration, e2e, faults, mqtt, sanitizers
 #   --long     also what is too slow for every change (see --list)
 #   --list     say what each tier runs, and stop
 #
@@ -15,7 +15,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 cd "$root"
 
-tiers=(format tidy unit sim integration e2e faults sanitizers)
+tiers=(format tidy unit sim integration e2e faults mqtt sanitizers)
 chosen=()
 long=
 while [ $# -gt 0 ]; do
@@ -34,6 +34,9 @@ sim          2,000 simulated schedules, and every planted bug       --long: 100,
 integration  adapters against real parts (TLS, SQLite, containerd, API server)
 e2e          all programs on a real control plane and real containerd; the exporter against a real Mainflux
 faults       kill -9, link faults, restores                         --long: all pairs of kills
+mqtt         over an MQTT link: the first path, logs in pieces, the EdgeX gateway, and a broker that dies, forgets and lies
+             (test_pods, test_mqtt, test_gateway, test_broker)          --long: all of e2e and faults but test_chart,
+             test_demo, test_documents, test_mainflux and test_stand_ins, which choose their links themselves or have none
 sanitizers   unit tests and 200 schedules under the address and undefined-behaviour sanitizers,
              integration tests under the thread sanitizer           only when asked for, or with --long
 LIST
@@ -108,14 +111,15 @@ wants_any() { local tier; for tier in "$@"; do ! wants "$tier" || return 0; done
 steps_total=1
 wants format && steps_total=$((steps_total + 1))
 wants tidy && steps_total=$((steps_total + 1))
-wants_any unit sim integration e2e faults && steps_total=$((steps_total + 1))
-wants_any integration e2e faults && steps_total=$((steps_total + 1))
+wants_any unit sim integration e2e faults mqtt && steps_total=$((steps_total + 1))
+wants_any integration e2e faults mqtt && steps_total=$((steps_total + 1))
 wants unit && steps_total=$((steps_total + 1))
 wants sim && steps_total=$((steps_total + 2))
 wants integration && steps_total=$((steps_total + 1))
 wants_any integration e2e && steps_total=$((steps_total + 1))
 wants e2e && steps_total=$((steps_total + 1))
 wants faults && steps_total=$((steps_total + 1))
+wants mqtt && steps_total=$((steps_total + 1))
 wants sanitizers && steps_total=$((steps_total + 5))
 
 build_kubernetes() { tests/control-plane/build.sh && tests/control-plane/build.sh helm; }
@@ -125,11 +129,11 @@ prepare "install packages" "about 2 min on a bare machine" install_everything
 install_go  # for PATH in this shell
 
 wants format && check "format" "seconds" scripts/lib/check_format.sh
-if wants_any integration e2e faults; then
+if wants_any integration e2e faults mqtt; then
   prepare "build Kubernetes" "cold about 6 min" build_kubernetes
 fi
 wants_any integration e2e && prepare "build Mainflux" "cold about 4 min" tests/mainflux/build.sh
-if wants_any unit sim integration e2e faults; then
+if wants_any unit sim integration e2e faults mqtt; then
   prepare "build release" "cold about 9 min" build release all
 fi
 wants tidy && check "clang-tidy" "changed files" scripts/lib/check_tidy.sh "${long:+--all}"
@@ -143,6 +147,12 @@ fi
 wants integration && suite "integration tests" "3 min" ctest_suite release integration 1
 wants e2e && suite "end to end" "5 min" pytest_suite e2e tests/e2e
 wants faults && suite "faults" "5 min" pytest_suite faults tests/faults
+if wants mqtt; then
+  over_mqtt=(tests/e2e/test_pods.py tests/e2e/test_mqtt.py tests/e2e/test_gateway.py tests/faults/test_broker.py)
+  [ -z "$long" ] || over_mqtt=(tests/e2e tests/faults --ignore-glob='*/test_chart.py' --ignore-glob='*/test_demo.py'
+    --ignore-glob='*/test_documents.py' --ignore-glob='*/test_mainflux.py' --ignore-glob='*/test_stand_ins.py')
+  SLICELET_LINK=mqtt suite "end to end over MQTT" "5 min" pytest_suite mqtt "${over_mqtt[@]}"
+fi
 if wants sanitizers; then
   prepare "build with asan and ubsan" "cold about 9 min" build asan slicelet_unit_tests slicelet-sim
   suite "unit tests (asan, ubsan)" "1 min" ctest_suite asan unit 2

@@ -61,7 +61,7 @@ class Edge:
 
     def __init__(self, directory, kcm_flags=""):
         self.directory = pathlib.Path(directory)
-        self.bin = pathlib.Path(os.environ.get("SLICELET_BIN", ROOT / "build" / "release"))
+        self.bin = pathlib.Path(os.environ.get("SLICELET_BIN", ROOT / "build" / "release")).absolute()
         self.hub_directory = self.directory / "hub"
         self.shared = self.directory / "shared"
         self.agent_directory = self.directory / "agent"
@@ -82,13 +82,13 @@ class Edge:
         kubectl = self.kubectl("")
         kubectl("apply", "-f", ROOT / "charts" / "slicelet-hub" / "crds")
         kubectl("apply", "-f", ROOT / "samples" / "cluster")
-        agents_port, broker_port = free_ports(2)
+        agents_port, self.broker_port, self.metrics_port = free_ports(3)
         over_mqtt = self.link_kind == "mqtt"
-        link_port = self.link_port(broker_port if over_mqtt else agents_port)
+        link_port = self.link_port(self.broker_port if over_mqtt else agents_port)
         # Over MQTT only the way to the broker breaks; tunnels are dialled directly.
         endpoint = f"127.0.0.1:{agents_port if over_mqtt else link_port}"
         self.broker_options = ["--mqtt-endpoint", f"127.0.0.1:{link_port}",
-                               "--mqtt-listen", f"127.0.0.1:{broker_port}"] if over_mqtt else []
+                               "--mqtt-listen", f"127.0.0.1:{self.broker_port}"] if over_mqtt else []
         self.slicectl("hub", "init", "--dir", self.hub_directory, "--name", self.hub,
                       "--agent-endpoint", endpoint, "--agent-listen", f"127.0.0.1:{agents_port}", *self.broker_options,
                       "--shim-address", "127.0.0.1", "--shim-port", consecutive_ports(10), "--shim-ports", 10,
@@ -97,7 +97,7 @@ class Edge:
         self.tune({"provider": {"orphanConfirm": "3s", "heartbeat": "2s", "resumeGrace": "3s"},
                    "shim": {"referentRefresh": "3s", "leaderLease": "5s"}})
         if over_mqtt:
-            self.tune_broker(broker_port)
+            self.tune_broker()
         made = self.slicectl("host", "add", self.host, "--dir", self.hub_directory, configured=False)
         kubectl("apply", "-f", "-", stdin=made[made.index("apiVersion:"):])
         self._agent_configuration()
@@ -129,7 +129,7 @@ class Edge:
         return self.link.port
 
     def commands(self):
-        broker = {"broker": ["/usr/sbin/mosquitto", "-c", self.hub_directory / "mosquitto" / "mosquitto.conf"]}
+        broker = {"broker": ["/usr/sbin/mosquitto", "-c", self.broker_configuration]}
         return {
             **(broker if self.link_kind == "mqtt" else {}),
             "provider": [self.binary("slicelet-provider"), "--config", self.hub_directory / "provider.yaml"],
@@ -145,12 +145,19 @@ class Edge:
                 return path
         raise AssertionError(f"no {name} below {self.bin}: build the release preset first")
 
-    def tune_broker(self, port):
-        """The provider reaches the broker directly; and the broker may read what a test's root wrote."""
+    def tune_broker(self):
+        """The provider reaches the broker directly and serves its metrics; and the broker may read what a test's root wrote."""
         settings = yaml.safe_load((self.hub_directory / "provider.yaml").read_text())
-        self.tune({"provider": {"mqtt": {**settings["mqtt"], "broker": f"127.0.0.1:{port}"}}, "shim": {}})
-        with open(self.hub_directory / "mosquitto" / "mosquitto.conf", "a") as conf:
+        self.tune({"provider": {
+            "mqtt": {**settings["mqtt"], "broker": f"127.0.0.1:{self.broker_port}"},
+            "metrics": {"listen": f"127.0.0.1:{self.metrics_port}",
+                        **{kind: settings["agents"][kind] for kind in ("certificate", "key")}}}, "shim": {}})
+        with open(self.broker_configuration, "a") as conf:
             conf.write("user root\n")
+
+    @property
+    def broker_configuration(self):
+        return self.hub_directory / "mosquitto" / "mosquitto.conf"
 
     def own_credentials(self, kubectl):
         """Each program gets the service account that an installation would give it, not the administrator's."""
@@ -310,7 +317,7 @@ class Edge:
         address = next(a["address"] for a in node["status"]["addresses"] if a["type"] == "InternalIP")
         return f"https://{address}:{node['status']['daemonEndpoints']['kubeletEndpoint']['Port']}"
 
-    def curl(self, url, certificate=None, method="GET", token=None):
+    def curl(self, url, certificate=None, method="GET", token=None, headers=()):
         """The status code. `certificate`: none, the API server's ("kubelet-client"), or one of another authority.
         `token`: a bearer token."""
         arguments = ["curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", "-X", method, "--max-time", "10"]
@@ -322,6 +329,8 @@ class Edge:
         elif certificate:
             pki = self.plane.directory / "pki"
             arguments += ["--cert", pki / f"{certificate}.crt", "--key", pki / f"{certificate}.key"]
+        for header in headers:
+            arguments += ["-H", header]
         if token:
             arguments += ["-H", f"Authorization: Bearer {token}"]
         # A server may also refuse a stranger's certificate in the handshake; that is as good as 401.

@@ -1,0 +1,51 @@
+"""A host that reaches nothing but its broker: logs come in pieces, everything that needs a stream says why there is none."""
+
+import json
+import re
+
+import pytest
+
+from tests.harness.kubernetes import is_ready
+from tests.harness.pods import pod
+from tests.harness.waiting import wait_until
+
+
+@pytest.fixture(autouse=True)
+def without_tunnels(edge):
+    path = edge.agent_directory / "agent.json"
+    former = path.read_text()
+    settings = json.loads(former)
+    settings["link"]["tunnels"] = False
+    path.write_text(json.dumps(settings))
+    agent = edge.programs["agent"]
+    agent.restart()
+    yield
+    path.write_text(former)
+    agent.restart()
+
+
+def test_logs_come_whole_follow_and_end(edge, kubectl):
+    kubectl.apply(pod("chatty", args=["lines", "0", "300"]),
+                  pod("long", args=["lines", "20000", "0", "wait"]), pod("once", args=["print", "done"], restart="Never"))
+    wait_until("running", lambda: is_ready(kubectl.get("pod", "chatty")), timeout=120)
+    with kubectl.follow("logs", "-f", "chatty") as lines:
+        followed = [next(lines) for _ in range(5)]
+    assert all(re.fullmatch(r"line \d+", line) for line in followed)
+    wait_until("written", lambda: kubectl("logs", "--tail=1", "long") == "line 20000\n")
+    assert kubectl("logs", "long") == "".join(f"line {number}\n" for number in range(1, 20001))  # 200 KB
+    wait_until("finished", lambda: kubectl.get("pod", "once")["status"].get("phase") == "Succeeded")
+    assert kubectl("logs", "-f", "once") == "done\n", "following something that has ended, ends"
+    assert kubectl("logs", "--tail=2", "long") == "line 19999\nline 20000\n"
+    assert len(kubectl("logs", "--limit-bytes=10", "chatty")) == 10
+    code, _, err = kubectl("logs", "chatty", "-c", "nosuch", check=False)
+    assert code != 0 and "nosuch" in err
+
+
+def test_what_needs_a_stream_says_that_there_is_none(edge, kubectl):
+    kubectl.apply(pod("alone", args=["wait"]))
+    wait_until("running", lambda: is_ready(kubectl.get("pod", "alone")), timeout=120)
+    code, _, err = kubectl("exec", "alone", "--", "/bin/workload", "print", "hi", check=False)
+    assert code != 0 and "only an MQTT link" in err, err
+    url = f"{edge.kubelet_url()}/exec/{kubectl.namespace}/alone/main?command=/bin/workload&output=1"
+    assert edge.curl(url, certificate="kubelet-client", method="POST", headers=[
+        "Connection: Upgrade", "Upgrade: SPDY/3.1", "X-Stream-Protocol-Version: v4.channel.k8s.io"]) == 503
