@@ -9,6 +9,7 @@ JSON, and ends it when its standard input ends.
 
 import json
 import pathlib
+import signal
 import socket
 import subprocess
 import sys
@@ -133,6 +134,8 @@ class Mainflux:
 
 
 def main():
+    # Whoever ends this program ends all of it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with Mainflux(sys.argv[1]) as server:
         pids = {name: program.process.pid for name, program in server.programs.items()}
         print(json.dumps({"ports": server.ports, "pids": pids, "email": ADMIN[0], "password": ADMIN[1]}), flush=True)
