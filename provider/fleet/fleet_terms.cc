@@ -11,6 +11,7 @@ constexpr char kPlacement[] = "slicelet.io/placement";
 constexpr char kHosts[] = "slicelet.io/hosts";
 constexpr char kMinReady[] = "slicelet.io/min-ready";
 constexpr char kLayered[] = "slicelet.io/layered";
+constexpr char kLogs[] = "slicelet.io/logs";
 // Of the Azure IoT Edge connector.
 constexpr char kAzure[] = "isEdgeDeployment";
 constexpr char kAzureCondition[] = "targetCondition";
@@ -46,6 +47,7 @@ class Reader {
     Flag(kLayered, terms_.layered);
     ReadPlacement();
     ReadMinReady();
+    ReadLogs();
     return std::move(errors_);
   }
 
@@ -134,6 +136,15 @@ class Reader {
     }
   }
 
+  void ReadLogs() {
+    const std::string* text = Find(kLogs);
+    if (text == nullptr || *text == "one") return;
+    if (*text == "all")
+      terms_.all_logs = true;
+    else
+      Wrong(kLogs, *text, "should be one or all");
+  }
+
   const std::map<std::string, std::string>& annotations_;
   FleetTerms& terms_;
   std::vector<AnnotationError> errors_;
@@ -149,9 +160,9 @@ bool MinReady::Met(std::size_t ready, std::size_t reachable, std::size_t targete
 }
 
 const std::vector<std::string>& FleetAnnotationKeys() {
-  static const std::vector<std::string> kKeys = {kCondition,      kPlacement,     kHosts,
-                                                 kMinReady,       kLayered,       kAzure,
-                                                 kAzureCondition, kAzurePriority, kAzureLogging};
+  static const std::vector<std::string> kKeys = {kCondition,     kPlacement,   kHosts, kMinReady,
+                                                 kLayered,       kLogs,        kAzure, kAzureCondition,
+                                                 kAzurePriority, kAzureLogging};
   return kKeys;
 }
 

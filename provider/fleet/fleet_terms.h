@@ -35,6 +35,8 @@ struct FleetTerms {
   bool layered = true;
   /// isEdgeDeployment: the keys and ConfigMaps of the Azure IoT Edge connector count.
   bool azure = false;
+  /// `kubectl logs` shows all hosts, not the first ready one.
+  bool all_logs = false;
   /// From the connector's priority key.
   std::optional<std::int32_t> priority;
   /// The annotations that were read, to tell whether anything changed.

@@ -30,11 +30,14 @@ TEST(FleetTerms, ReadsWhatIsSaid) {
                                  {"slicelet.io/placement", "worst-fit"},
                                  {"slicelet.io/hosts", "3"},
                                  {"slicelet.io/min-ready", "50%"},
-                                 {"slicelet.io/layered", "false"}});
+                                 {"slicelet.io/layered", "false"},
+                                 {"slicelet.io/logs", "all"}});
   EXPECT_EQ(terms.condition.text(), "tags.site = 'north'");
   EXPECT_EQ(terms.placement, FleetTerms::Placement::kWorstFit);
   EXPECT_EQ(terms.hosts, 3);
   EXPECT_EQ(terms.min_ready.percent, 50);
+  EXPECT_TRUE(terms.all_logs);
+  EXPECT_FALSE(Good({{"slicelet.io/logs", "one"}}).all_logs);
   EXPECT_FALSE(terms.layered);
 }
 
@@ -117,6 +120,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{{{"slicelet.io/layered", "no"}},
                 "slicelet.io/layered",
                 "is \"no\", should be \"true\" or \"false\""},
+        BadCase{{{"slicelet.io/logs", "ALL"}}, "slicelet.io/logs", "is \"ALL\", should be one or all"},
         BadCase{
             {{"isEdgeDeployment", "yes"}}, "isEdgeDeployment", "is \"yes\", should be \"true\" or \"false\""},
         BadCase{{{"isEdgeDeployment", "true"}},
@@ -128,6 +132,18 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{{{"isEdgeDeployment", "true"}, {"targetCondition", "*"}, {"priority", "high"}},
                 "priority",
                 "is \"high\", should be a whole number of 32 bits"},
+        BadCase{{{"isEdgeDeployment", "true"}, {"targetCondition", "*"}, {"priority", "2147483648"}},
+                "priority",
+                "is \"2147483648\", should be a whole number of 32 bits"},
+        BadCase{{{"isEdgeDeployment", "true"}, {"targetCondition", "*"}, {"priority", ""}},
+                "priority",
+                "is \"\", should be a whole number of 32 bits"},
+        BadCase{{{"slicelet.io/placement", "worst-fit"}, {"slicelet.io/hosts", "10001"}},
+                "slicelet.io/hosts",
+                "is \"10001\", should be a whole number from 1 to 10000"},
+        BadCase{{{"slicelet.io/placement", ""}},
+                "slicelet.io/placement",
+                "is \"\", should be all, worst-fit or best-fit"},
         BadCase{
             {{"isEdgeDeployment", "true"}, {"targetCondition", "*"}, {"slicelet.io/target-condition", "*"}},
             "slicelet.io/target-condition",

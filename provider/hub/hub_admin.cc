@@ -157,6 +157,8 @@ void Hub::Impl::OnStream(const v1::StreamHead& head, std::shared_ptr<FrameStream
   const Pod* pod = head.uid().empty() ? book.FindByName(NodeName(head.node()), head.namespace_(), head.pod())
                                       : book.Find(PodUid(head.uid()));
   if (pod == nullptr) return StreamJoiner::Refuse(stream, absl::NotFoundError("no host has pod " + name));
+  if (head.has_logs() && head.host().empty() && pod->terms && pod->terms->all_logs)
+    return LogsOfAll(*pod, head, std::move(stream));
   const absl::StatusOr<HostId> chosen = HostForStream(*pod, head.host());
   if (!chosen.ok()) return StreamJoiner::Refuse(stream, chosen.status());
   const HostId& host = *chosen;
@@ -169,8 +171,13 @@ void Hub::Impl::OnStream(const v1::StreamHead& head, std::shared_ptr<FrameStream
                                              ", one of " + std::to_string(pod->instances.size()) +
                                              " that have this pod; slicectl logs --host shows another\n");
   }
+  AskForStream(host, *pod, head, std::move(stream));
+}
+
+void Hub::Impl::AskForStream(const HostId& host, const Pod& pod, const v1::StreamHead& head,
+                             std::shared_ptr<FrameStream> stream) {
   v1::StreamHead asked = head;
-  asked.set_uid(pod->uid.value());
+  asked.set_uid(pod.uid.value());
   if (head.has_logs() && FindHost(host)->log_ranges) return log_readings.Open(host, asked, std::move(stream));
   std::optional<v1::Command> command = streams.Wait(host, asked, std::move(stream));
   if (command) SendCommand(host, *std::move(command));
@@ -182,6 +189,42 @@ void Hub::Impl::SendCommand(const HostId& host, v1::Command command) {
   v1::HubMessage message;
   *message.mutable_command() = std::move(command);
   session->Send(std::move(message));
+}
+
+void Hub::Impl::LogsOfAll(const Pod& pod, const v1::StreamHead& head, std::shared_ptr<FrameStream> stream) {
+  if (merged_logs.size() >= kMaxMergedLogs) {
+    return StreamJoiner::Refuse(
+        stream, absl::ResourceExhaustedError("the hub follows too many hosts' logs, try again later"));
+  }
+  std::vector<HostLog> logs;
+  std::vector<std::string> notes;
+  for (const auto& [id, instance] : pod.instances) {
+    const HostState* host = FindHost(id);
+    if (host == nullptr || !host->manifest->Holds(pod.uid)) continue;
+    if (!links.Find(id)->connected()) {
+      notes.push_back(id.value() + " | slicelet: the host is not connected");
+    } else if (logs.size() >= kMaxLogHosts) {
+      notes.push_back(id.value() + " | slicelet: not shown, only " + std::to_string(kMaxLogHosts) +
+                      " hosts are at one time; use slicectl logs --host " + id.value());
+    } else {
+      auto [ours, theirs] = MakeLocalFrameStreams(d.loop);
+      logs.emplace_back(id, std::move(ours));
+      AskForStream(id, pod, head, std::move(theirs));
+    }
+  }
+  if (logs.empty()) {
+    const std::string name = "pod " + pod.ns + "/" + pod.name;
+    return StreamJoiner::Refuse(
+        stream, notes.empty() ? absl::NotFoundError(name + " is on no host yet")
+                              : absl::UnavailableError("no host that has " + name + " is connected"));
+  }
+  const std::uint64_t number = ++last_merged_logs;
+  merged_logs[number] =
+      MergeLogs(std::move(stream), std::move(logs), std::move(notes), lifetime.Guard([this, number] {
+        // It is calling us.
+        d.loop.Post([held = std::move(merged_logs[number])] {});
+        merged_logs.erase(number);
+      }));
 }
 
 void Hub::Impl::CloseStreams(const HostId& host, const absl::Status& status) {

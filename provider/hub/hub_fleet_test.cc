@@ -466,6 +466,46 @@ TEST_F(FleetTest, LogsOfOneOfManyHostsSayWhichItIs) {
   EXPECT_EQ(seen[2], "a line\n");
 }
 
+TEST_F(FleetTest, LogsOfAllHostsAreAskedOfAllThatAreConnected) {
+  ConnectFleet();
+  ApplyFleet("u1", {{"slicelet.io/logs", "all"}});
+  third_.Disconnect();
+  Settle();
+  auto [client, theirs] = MakeLocalFrameStreams(loop_);
+  v1::StreamHead head;
+  head.set_namespace_("ns");
+  head.set_pod("pod-u1");
+  head.mutable_logs()->set_tail_lines(5);
+  hub_->OnStream(head, std::move(theirs));
+  Settle();
+  std::string text;
+  std::function<void()> read = [&text, &read, reader = client.get()] {
+    reader->Read([&](const absl::StatusOr<std::optional<v1::StreamFrame>>& frame) {
+      if (!frame.ok() || !*frame) return;
+      text += (*frame)->data();
+      read();
+    });
+  };
+  read();
+  for (ScriptedHost* host : {&host_, &second_}) {
+    ASSERT_EQ(host->commands.size(), 1U);
+    const v1::Command& command = host->commands[0];
+    EXPECT_EQ(command.open_tunnel().logs().tail_lines(), 5);
+    auto [tunnel, hub_side] = MakeLocalFrameStreams(loop_);
+    hub_->OnTunnel(HostId(host == &host_ ? "gw-1" : "gw-2"), command.request_id(), std::move(hub_side));
+    v1::StreamFrame frame;
+    frame.mutable_reply();
+    tunnel->Write(frame, [](const absl::Status&) {});
+    Settle();
+    frame.set_data("a line\n");
+    tunnel->Write(frame, [](const absl::Status&) {});
+    Settle();
+    tunnel->Finish(absl::OkStatus());
+    Settle();
+  }
+  EXPECT_EQ(text, "gw-3 | slicelet: the host is not connected\ngw-1 | a line\ngw-2 | a line\n");
+}
+
 TEST_F(FleetTest, TheAdminApiTellsEveryHost) {
   ConnectFleet();
   ApplyFleet("u1", Condition("deviceId != 'gw-3'"));

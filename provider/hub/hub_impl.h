@@ -13,6 +13,7 @@
 #include "provider/fleet/targeting.h"
 #include "provider/hub/hub.h"
 #include "provider/hub/log_readings.h"
+#include "provider/hub/merged_logs.h"
 #include "provider/hub/stream_joiner.h"
 #include "provider/link/host_links.h"
 #include "provider/manifest/blob_shelf.h"
@@ -44,6 +45,8 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   /// How long the first manifest of a host that lost its store waits for the content of all its pods.
   static constexpr Duration kAwaitContent = std::chrono::seconds(30);
   static constexpr std::size_t kMaxUnknownStops = 10'000;
+  /// Readers of the logs of many hosts at one time.
+  static constexpr std::size_t kMaxMergedLogs = 100;
   static constexpr std::size_t kMaxEarlyTokens = 10'000;
   /// Pods that are gone for good, so that a late word about them is answered at once.
   static constexpr std::size_t kMaxPurged = 4'096;
@@ -249,6 +252,9 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   void CloseStreams(const HostId& host, const absl::Status& status);
   /// Dropped when the host is not connected.
   void SendCommand(const HostId& host, v1::Command command);
+  void AskForStream(const HostId& host, const Pod& pod, const v1::StreamHead& head,
+                    std::shared_ptr<FrameStream> stream);
+  void LogsOfAll(const Pod& pod, const v1::StreamHead& head, std::shared_ptr<FrameStream> stream);
 
   const Options options;
   const Dependencies d;
@@ -260,6 +266,9 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   PodBook book;
   StreamJoiner streams;
   LogReadings log_readings;
+  /// Readers of many hosts' logs.
+  std::map<std::uint64_t, std::shared_ptr<void>> merged_logs;
+  std::uint64_t last_merged_logs = 0;
   HostRegistry registry;
   HostLinks links;
   ShimServer shims;

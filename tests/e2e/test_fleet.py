@@ -80,6 +80,7 @@ def test_no_host_matches(edge, kubectl):
     ("slicelet.io/placement", "anywhere", "all, worst-fit or best-fit"),
     ("slicelet.io/layered", "maybe", '"true" or "false"'),
     ("slicelet.io/hosts", "3", "slicelet.io/placement"),
+    ("slicelet.io/logs", "some", "one or all"),
     ("isEdgeDeployment", "yes", '"true" or "false"'),
 ])
 def test_a_bad_annotation_is_named(edge, kubectl, key, value, why):
@@ -111,6 +112,15 @@ def test_logs_and_exec_reach_one_host_that_is_ready(edge, kubectl):
     logs = kubectl("logs", "both")
     assert "these are the logs of host gw-1, one of 2" in logs and "hello" in logs
     assert "PATH=" in kubectl("exec", "both", "--", "/bin/workload", "environ")
+
+
+def test_logs_of_all_hosts_are_interleaved(edge, kubectl):
+    kubectl.apply(targeted("every", "deviceId IN ['gw-1', 'gw-2']", args=["print", "hello", "http", "8080"],
+                           annotations={"slicelet.io/logs": "all"}))
+    wait_until("ready", lambda: is_ready(p := kubectl.get("pod", "every")) and "ready 2" in edge.summary(p))
+    lines = wait_until("both hosts", lambda: (found := kubectl("logs", "every").splitlines()) and
+                       {"gw-1 | hello", "gw-2 | hello"} <= set(found) and found)
+    assert all(line.startswith(("gw-1 | ", "gw-2 | ")) for line in lines)
 
 
 def test_a_broken_image_is_counted_with_its_hosts(edge, kubectl):
