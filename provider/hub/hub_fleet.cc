@@ -104,7 +104,8 @@ std::vector<TargetHost> Hub::Impl::TargetHostsOf(const NodeState& node) {
     it->second->memory_bytes += claim.memory_bytes;
   };
   for (const auto& [uid, pod] : book.pods()) {
-    if (pod.node == node.name || pod.finished || pod.gone || pod.refusal) continue;
+    // This node's own compete, unless all that is known of them is that a manifest holds them.
+    if ((pod.node == node.name && pod.workload) || pod.finished || pod.gone || pod.refusal) continue;
     const NodeState* other = FindNode(pod.node);
     if (other != nullptr && !other->fleet()) take(other->host, pod.claim);
     for (const auto& [host, instance] : pod.instances) {

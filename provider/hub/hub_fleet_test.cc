@@ -521,6 +521,49 @@ TEST_F(FleetTest, TheAdminApiTellsEveryHost) {
   EXPECT_EQ(reply->entries(1).status().phase(), v1::PHASE_RUNNING);
 }
 
+TEST_F(FleetTest, WhatOnlyAManifestHoldsKeepsItsPort) {
+  ConnectFleet();
+  ApplyFleet("held", Condition("deviceId = 'gw-1'"), HostPort(8'080));
+  Ready(host_, "held");
+  RestartHub();
+  for (ScriptedHost* host : {&host_, &second_, &third_}) ConnectHost(*host);
+  ConnectShim();
+  // The API server's lists are empty for a while.
+  Say(FleetApply("other", kube::Json::object(), HostPort(8'080)));
+  SyncFleet({"other"});
+  Wait();
+  EXPECT_EQ(Has("held"), "1");
+  EXPECT_EQ(Has("other"), "23");
+  ApplyFleet("held", Condition("deviceId = 'gw-1'"), HostPort(8'080));
+  Stop("held", 1);
+  Gone(host_, "held");
+  Wait();
+  EXPECT_EQ(Has("other"), "123");
+}
+
+TEST_F(FleetTest, AStopThatTheHostHasLongDoneIsOver) {
+  Tag("gw-1", "north");
+  ConnectFleet();
+  ApplyFleet("u1", Condition("tags.site = 'north'"));
+  Ready(host_, "u1");
+  const MemoryHubStore::State copy = store_.CopyState();
+  Tag("gw-1", "south");
+  Gone(host_, "u1");
+  EXPECT_EQ(Has("u1"), "");
+  hub_.reset();
+  store_.Restore(copy);
+  RestartHub();
+  ConnectShim();
+  // By the old copy the host has an instance that has to stop.
+  Say(FleetApply("u1", Condition("tags.site = 'north'")));
+  SyncFleet({"u1"});
+  Wait();
+  for (ScriptedHost* host : {&host_, &second_, &third_}) ConnectHost(*host);
+  loop_.Advance(seconds(1));
+  Tag("gw-1", "north");
+  EXPECT_EQ(Has("u1"), "1");
+}
+
 TEST_F(FleetTest, AHostMayNotHaveTheNodesName) {
   ConnectFleet();
   api_->Create({kube::kEdgeHosts, "slicelet", "fleet", ""},

@@ -8,6 +8,7 @@
 #include "provider/hub/hub_impl.h"
 #include "provider/manifest/generation.h"
 #include "provider/pods/deployment_builder.h"
+#include "provider/translate/translate.h"
 #ifdef SLICELET_PLANTS
 #include "tests/sim/plants.h"
 #endif
@@ -53,7 +54,12 @@ void Hub::Impl::LearnDeployments(HostState& host) {
   for (const auto& [uid, deployment] : host.manifest->deployments()) {
     const NodeName name = deployment.node().empty() ? host.node : NodeName(deployment.node());
     const NodeState& node = EnsureNode(name, name == host.node ? host.id : HostId());
-    book.Learn(name, deployment, node.fleet() ? host.id : HostId());
+    Pod& pod = book.Learn(name, deployment, node.fleet() ? host.id : HostId());
+    if (pod.workload) continue;
+    // What it has of the host is no other pod's, also while the shim has not spoken of it.
+    const absl::StatusOr<std::string> bytes = shelf.Read(Digest(deployment.digest()));
+    const auto workload = bytes.ok() ? ParseDeployment(deployment.role(), *bytes) : std::nullopt;
+    if (workload) pod.claim = ClaimOf(*workload);
   }
 }
 
@@ -314,8 +320,18 @@ void Hub::Impl::OnAccepted(const HostId& id, const v1::Accepted& accepted) {
   HostState& host = *FindHost(id);
   const Generation generation = FromProto(accepted.generation());
   if (generation == host.manifest->generation() && Digest(accepted.digest()) == host.manifest->digest()) {
-    OnHolds(host, generation);
+    return OnHolds(host, generation);
   }
+  const Claim claim =
+      Judge(host.manifest->generation(), host.manifest->digest(), generation, Digest(accepted.digest()));
+  if (claim != Claim::kUnknown || host.manifest->Surpasses(generation) || host.amnesiac ||
+      host.awaiting_proof)
+    return;
+  // Somebody played back what this hub signed before it lost its store.
+  LogWarning("host accepted a manifest that the hub does not know",
+             {{"host", id}, {"claimed", generation}, {"gen", host.manifest->generation()}});
+  host.awaiting_proof = true;
+  AskForProof(host);
 }
 
 void Hub::Impl::OnHolds(HostState& host, const Generation& generation) {

@@ -154,8 +154,9 @@ void Hub::Impl::PurgeInstances(HostState& host) {
   std::vector<PodUid> purge;
   for (const auto& [uid, pod] : book.pods()) {
     const auto instance = pod.instances.find(host.id);
-    if (instance != pod.instances.end() && (instance->second.gone || pod.gone) && !host.manifest->Holds(uid))
-      purge.push_back(uid);
+    if (instance == pod.instances.end() || host.manifest->Holds(uid)) continue;
+    // A stop that no manifest holds was decided on an older one, which the host has proved to be outdated.
+    if (instance->second.gone || instance->second.stop || pod.gone) purge.push_back(uid);
   }
   HubStore::Batch batch;
   for (const PodUid& uid : purge) {

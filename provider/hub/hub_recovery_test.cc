@@ -125,6 +125,28 @@ TEST_F(HubRecoveryTest, AHostThatClaimedMoreThanItHoldsGetsTheNewest) {
   EXPECT_EQ(hub_->GenerationOf(HostId("gw-1")), newest);
 }
 
+TEST_F(HubRecoveryTest, AHostThatTookWhatTheHubHasForgottenIsAskedForIt) {
+  ConnectAll();
+  Apply("u1");
+  const Generation made = hub_->GenerationOf(HostId("gw-1"));
+  host_.commands.clear();
+  const auto accept = [this](std::uint64_t number, const std::string& digest) {
+    v1::HostMessage message;
+    message.mutable_accepted()->mutable_generation()->set_epoch(1);
+    message.mutable_accepted()->mutable_generation()->set_number(number);
+    message.mutable_accepted()->set_digest(digest);
+    host_.Send(message);
+    Settle();
+  };
+  accept(made.number - 1, std::string(32, 'o'));
+  EXPECT_TRUE(host_.commands.empty()) << "an older one is late, no more";
+  // As somebody who recorded the link can have it, before both lost their stores.
+  accept(made.number + 5, std::string(32, 'x'));
+  ASSERT_EQ(host_.commands.size(), 1U);
+  EXPECT_TRUE(host_.commands[0].has_manifest_bytes());
+  EXPECT_EQ(hub_->GenerationOf(HostId("gw-1")), made) << "nothing is believed before it is proved";
+}
+
 TEST_F(HubRecoveryTest, APendingStatusIsNotRemembered) {
   ConnectAll();
   Apply("u1");

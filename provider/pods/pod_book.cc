@@ -24,23 +24,6 @@ bool SameWorkload(const std::optional<PlacedWorkload>& a, const std::optional<Pl
                 a->autonomy == b->autonomy && a->contents == b->contents);
 }
 
-/// What a host can give only once.
-HostClaim ClaimOf(const v1::Workload& workload) {
-  HostClaim claim;
-  const auto add = [&claim](const v1::Container& container) {
-    for (const v1::Port& port : container.ports()) {
-      if (port.host_port() != 0) claim.ports.insert({port.protocol(), port.host_port()});
-    }
-    claim.cpu_milli += container.requests().cpu_milli();
-    claim.memory_bytes += container.requests().memory_bytes();
-  };
-  for (const v1::Container& container : workload.containers()) add(container);
-  for (const v1::Container& container : workload.init_containers()) {
-    if (container.sidecar()) add(container);
-  }
-  return claim;
-}
-
 /// Takes `status` unless it says the same as `held`, as of another moment.
 bool Take(std::optional<v1::WorkloadStatus>& held, const v1::WorkloadStatus& status) {
   v1::WorkloadStatus next = status;
@@ -88,6 +71,22 @@ std::vector<Pod*> PodBook::OnNode(const NodeName& node) {
     if (pod.node == node) found.push_back(&pod);
   }
   return found;
+}
+
+HostClaim ClaimOf(const v1::Workload& workload) {
+  HostClaim claim;
+  const auto add = [&claim](const v1::Container& container) {
+    for (const v1::Port& port : container.ports()) {
+      if (port.host_port() != 0) claim.ports.insert({port.protocol(), port.host_port()});
+    }
+    claim.cpu_milli += container.requests().cpu_milli();
+    claim.memory_bytes += container.requests().memory_bytes();
+  };
+  for (const v1::Container& container : workload.containers()) add(container);
+  for (const v1::Container& container : workload.init_containers()) {
+    if (container.sidecar()) add(container);
+  }
+  return claim;
 }
 
 Pod& PodBook::Learn(const NodeName& node, const v1::Deployment& deployment, const HostId& host) {

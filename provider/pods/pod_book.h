@@ -15,6 +15,9 @@
 
 namespace slicelet::provider {
 
+/// What a host can give only once.
+HostClaim ClaimOf(const v1::Workload& workload);
+
 /// All pods of a hub by uid, with what they refer to and the addresses they are shown under.
 class PodBook {
  public:
