@@ -1,6 +1,9 @@
 #include "provider/fleet/targeting.h"
 
 #include <algorithm>
+#ifdef SLICELET_PLANTS
+#include "tests/sim/plants.h"
+#endif
 
 namespace slicelet::provider {
 namespace {
@@ -138,6 +141,9 @@ class Selection {
         Lose(verdict, base, "has the host's base deployment");
         continue;
       }
+#ifdef SLICELET_PLANTS
+      if (sim::Planted(sim::Plant::kShareHostPort)) ports.clear();
+#endif
       const auto taken = std::find_if(pod->claim.ports.begin(), pod->claim.ports.end(),
                                       [&](const auto& port) { return ports.count(port) != 0; });
       if (taken != pod->claim.ports.end()) {

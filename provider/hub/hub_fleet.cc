@@ -4,6 +4,9 @@
 
 #include "common/log/log.h"
 #include "provider/hub/hub_impl.h"
+#ifdef SLICELET_PLANTS
+#include "tests/sim/plants.h"
+#endif
 
 namespace slicelet::provider {
 namespace {
@@ -126,6 +129,9 @@ void Hub::Impl::RetargetNode(NodeState& node) {
     target.priority = pod->workload->priority;
     target.created = pod->created;
     target.claim = pod->claim;
+#ifdef SLICELET_PLANTS
+    if (sim::Planted(sim::Plant::kRetargetFinishedPod)) pod->finished = false;
+#endif
     target.frozen = pod->finished;
     for (const auto& [host, instance] : pod->instances) {
       if (instance.targeted) target.current.insert(host);

@@ -8,6 +8,9 @@ using std::chrono::milliseconds;
 
 namespace {
 
+/// Until a link that was disturbed is surely as good as new: missed heartbeats and the longest backoff.
+constexpr Duration kForgiven = std::chrono::minutes(10);
+
 std::string For(Duration time) {
   return " for " + std::to_string(std::chrono::duration_cast<std::chrono::seconds>(time).count()) + " s";
 }
@@ -68,6 +71,7 @@ void World::LoseProviderStore(Duration down) {
   epochs_may_change_ = true;
   provider_->Kill();
   provider_->store().Lose();
+  truth().PlacementsLost();
   After(down, [this] { provider_->Start(); });
 }
 
@@ -82,6 +86,7 @@ void World::RestoreProviderStore(Duration down) {
   epochs_may_change_ = true;
   provider_->Kill();
   provider_->store().Restore(*store_copy_);
+  truth().PlacementsLost();
   After(down, [this] { provider_->Start(); });
 }
 
@@ -124,11 +129,12 @@ void World::BreakWatches() {
 
 void World::DisturbLinks(const LinkFaults& hosts, const LinkFaults& shims, Duration time) {
   around_.story.Tell("links: disturbed" + For(time));
-  around_.host_link.SetFaults(hosts);
+  around_.hosts->SetFaults(hosts);
+  MayAllBeAway(time + kForgiven);
   around_.shim_link.SetFaults(shims);
   After(time, [this] {
     const LinkFaults quiet{.min_delay = milliseconds(1), .max_delay = milliseconds(20)};
-    around_.host_link.SetFaults(quiet);
+    around_.hosts->SetFaults(quiet);
     around_.shim_link.SetFaults(quiet);
   });
 }
@@ -137,8 +143,9 @@ void World::SilenceHost(std::size_t host, Silence silence, Duration time) {
   const std::string id = this->host(host).id();
   around_.story.Tell(id + ": the link is silent (" + std::to_string(static_cast<int>(silence)) + ")" +
                      For(time));
-  around_.host_link.SetSilence(id, silence);
-  After(time, [this, id] { around_.host_link.SetSilence(id, Silence::kNone); });
+  around_.hosts->SetSilence(id, silence);
+  MayBeAway(id, time + kForgiven);
+  After(time, [this, id] { around_.hosts->SetSilence(id, Silence::kNone); });
 }
 
 void World::SilenceShim(std::size_t n, Silence silence, Duration time) {
@@ -155,7 +162,7 @@ void World::SilenceShim(std::size_t n, Silence silence, Duration time) {
 
 void World::BreakHostLink(std::size_t host) {
   around_.story.Tell(this->host(host).id() + ": the connection breaks");
-  around_.host_link.Break(this->host(host).id());
+  around_.hosts->Break(this->host(host).id());
 }
 
 void World::FillDisk(std::size_t host, Duration time) {
@@ -229,15 +236,91 @@ void World::KillSandbox(std::size_t host, std::uint64_t pick) {
 void World::LieAboutGeneration(std::size_t host) {
   HostMachine& machine = this->host(host);
   machine.LieOnce();
-  around_.host_link.Break(machine.id());
+  around_.hosts->Break(machine.id());
 }
 
 void World::ReplayManifest(std::size_t host, std::uint64_t pick) { this->host(host).ReplayManifest(pick); }
 
+// ---- The broker's
+
+void World::KillBroker(Duration down, bool remembers) {
+  SimBroker* broker = around_.hosts->broker();
+  if (broker == nullptr || !broker->alive()) return;
+  around_.story.Tell(std::string("broker: killed, and will ") +
+                     (remembers ? "remember" : "have forgotten everything") + For(down));
+  broker->Kill();
+  MayAllBeAway(down + kForgiven);
+  After(down, [this, broker, remembers] {
+    around_.story.Tell("broker: starts");
+    broker->Start(remembers);
+  });
+}
+
+void World::LoseRetained() {
+  if (around_.hosts->broker() == nullptr) return;
+  around_.story.Tell("broker: retained messages are lost");
+  around_.hosts->broker()->LoseRetained();
+}
+
+void World::OverflowQueues(std::size_t messages, Duration time) {
+  SimBroker* broker = around_.hosts->broker();
+  if (broker == nullptr) return;
+  around_.story.Tell("broker: queues hold " + std::to_string(messages) + " messages" + For(time));
+  broker->SetMaxQueued(messages);
+  MayAllBeAway(time + kForgiven);
+  After(time, [broker] { broker->SetMaxQueued(SimBroker::kMaxQueued); });
+}
+
+void World::LateWills(Duration time) {
+  SimBroker* broker = around_.hosts->broker();
+  if (broker == nullptr) return;
+  around_.story.Tell("broker: wills come late" + For(time));
+  broker->SetLateWills(true);
+  for (auto& host : hosts_) broker->Cut(host->id());
+  MayAllBeAway(time + kForgiven);
+  After(time, [broker] { broker->SetLateWills(false); });
+}
+
+void World::UsurpHost(std::size_t host, Duration time) {
+  const std::string id = this->host(host).id();
+  if (around_.hosts->broker() == nullptr) return;
+  around_.story.Tell("broker: somebody connects as " + id + For(time));
+  around_.hosts->broker()->Usurp(id, time);
+  MayBeAway(id, time + kForgiven);
+}
+
+void World::SilenceHub(Silence silence, Duration time) {
+  if (around_.hosts->broker() == nullptr) return;
+  around_.story.Tell("provider: the link to the broker is silent (" +
+                     std::to_string(static_cast<int>(silence)) + ")" + For(time));
+  around_.hosts->SetSilence(kHubClient, silence);
+  MayAllBeAway(time + kForgiven);
+  After(time, [this] { around_.hosts->SetSilence(kHubClient, Silence::kNone); });
+}
+
+void World::BreakHubLink() {
+  if (around_.hosts->broker() == nullptr) return;
+  around_.story.Tell("provider: the connection to the broker breaks");
+  around_.hosts->Break(kHubClient);
+}
+
+void World::Attack(bool forges, int messages, std::uint64_t pick, Duration time) {
+  SimBroker* broker = around_.hosts->broker();
+  if (broker == nullptr) return;
+  around_.story.Tell(std::string("broker: somebody ") + (forges ? "forges " : "repeats ") +
+                     std::to_string(messages) + " messages" + For(time));
+  for (int n = 0; n < messages; ++n) {
+    // An odd factor visits all of them in an order of its own.
+    const std::uint64_t one = pick + static_cast<std::uint64_t>(n) * 2'654'435'761U;
+    After(time * n / messages, [broker, forges, one] { forges ? broker->Forge(one) : broker->Replay(one); });
+  }
+}
+
 void World::Heal() {
   around_.story.Tell("---- everything is repaired");
   const LinkFaults quiet{.min_delay = milliseconds(1), .max_delay = milliseconds(20)};
-  around_.host_link.SetFaults(quiet);
+  around_.hosts->SetFaults(quiet);
+  around_.hosts->Heal();
   around_.shim_link.SetFaults(quiet);
   around_.empty_lists = false;
   around_.api.SetDown(false);
@@ -246,7 +329,6 @@ void World::Heal() {
   provider_->store().OnPoint(nullptr);
   provider_->Start();
   for (auto& host : hosts_) {
-    around_.host_link.SetSilence(host->id(), Silence::kNone);
     host->store().SetDiskFull(false);
     host->files().set_disk_full(false);
     host->store().OnCrashPoint(nullptr);

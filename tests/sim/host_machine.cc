@@ -103,7 +103,7 @@ struct HostMachine::Process {
         prober(machine.around_.loop),
         forgetful(*machine.store_),
         connector(
-            machine.around_.host_link.MakeConnector(machine.id_),
+            machine.around_.hosts->MakeConnector(machine.id_, random, *machine.opener_),
             [&machine](v1::HostMessage message) { return machine.OnSend(std::move(message)); },
             [&machine](v1::HubMessage message) { return machine.OnReceive(std::move(message)); }),
         agent(options,

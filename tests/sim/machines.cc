@@ -5,24 +5,26 @@
 
 #include "kube/object.h"
 #include "tests/sim/crypto.h"
+#include "tests/sim/fleet.h"
 #include "tests/sim/tap.h"
 
 namespace slicelet::sim {
 
 using kube::Json;
 
-Surroundings::Surroundings(std::uint64_t seed, Plant plant, bool told)
+Surroundings::Surroundings(std::uint64_t seed, Kind kind, Plant plant, bool told)
     : seed(seed),
+      kind(kind),
       plant(plant),
       story(loop, told),
       clock(loop),
       network(RandomFor("network")),
       cluster(RandomFor("cluster")),
-      host_link(loop, network),
       shim_link(loop, network),
       api(loop, clock, cluster),
       root(MakeSignerFromSeed(std::string(32, 'r'))),
       signer(MakeSignerFromSeed(std::string(32, 's'))),
+      hosts(kind.broker ? MakeBrokerNetwork(loop, network, *root, story) : MakeStreamNetwork(loop, network)),
       certificate(CertifyKey(*root, kHubId, signer->public_key(), "manifest", 1)) {}
 
 SeededRandom Surroundings::RandomFor(const std::string& who) const {
@@ -55,7 +57,7 @@ class ShimAcceptor : public provider::Hub::ShimAcceptor {
 struct ProviderMachine::Process {
   explicit Process(ProviderMachine& machine, provider::Hub::Options options)
       : random(machine.around_.RandomFor("provider." + std::to_string(machine.lives_))),
-        hosts(machine.around_.host_link.MakeAcceptor()),
+        hosts(machine.around_.hosts->MakeAcceptor(machine.around_.clock, random)),
         shims(std::make_unique<ShimAcceptor>(machine.around_.shim_link.MakeAcceptor())),
         kube(machine.around_.api.ApiAs("slicelet:provider")),
         hub(std::move(options), {.loop = machine.around_.loop,
@@ -87,6 +89,7 @@ void ProviderMachine::Start() {
   options.hub_id = kHubId;
   options.tag_key = std::string(32, 't');
   options.key_certificates = {around_.certificate};
+  if (around_.kind.fleet) options.fleet_nodes = {{kFleet, "*"}};
   around_.story.Tell("provider starts");
   process_ = std::make_unique<Process>(*this, std::move(options));
   process_->hub.Start();
@@ -248,7 +251,7 @@ std::vector<v1::ShimMessage> ShimMachine::OnSend(v1::ShimMessage message) {
                             : message.has_pod_stop() ? message.pod_stop().uid()
                                                      : "";
     const Truth::Pod* pod = around_.truth->Find(uid);
-    if (pod != nullptr && around_.host_is_away && around_.host_is_away(pod->node))
+    if (pod != nullptr && !pod->fleet && around_.host_is_away && around_.host_is_away(pod->node))
       around_.forgotten.insert(uid);
     if (around_.forgotten.contains(uid)) return {};
     if (message.has_pod_confirmed() && around_.forgotten.contains(message.pod_confirmed().uid())) return {};

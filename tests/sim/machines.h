@@ -13,7 +13,6 @@
 #include "common/crypto/sealing.h"
 #include "common/crypto/signing.h"
 #include "common/loop/testing/sim_loop.h"
-#include "common/stream/testing/local_pipe.h"
 #include "edge-agent/host/host_agent.h"
 #include "edge-agent/runtime/testing/scripted_runtime.h"
 #include "edge-agent/store/testing/memory_agent_store.h"
@@ -21,6 +20,7 @@
 #include "kubelet-shim/shim/shim.h"
 #include "provider/hub/hub.h"
 #include "provider/store/testing/memory_hub_store.h"
+#include "tests/sim/host_network.h"
 #include "tests/sim/plants.h"
 #include "tests/sim/story.h"
 #include "tests/sim/truth.h"
@@ -29,14 +29,22 @@ namespace slicelet::sim {
 
 inline constexpr char kHubId[] = "hub-1";
 
-using HostLink = LocalLink<v1::HostMessage, v1::HubMessage>;
+/// What kind of world a schedule plays in.
+struct Kind {
+  /// Hosts and provider speak over a broker.
+  bool broker = false;
+  /// A node stands for all hosts, besides those that stand for one.
+  bool fleet = false;
+};
+
 using ShimLink = LocalLink<v1::ShimMessage, v1::ProviderMessage>;
 
 /// What all machines of one world share. Outlives them.
 struct Surroundings {
-  Surroundings(std::uint64_t seed, Plant plant, bool told);
+  Surroundings(std::uint64_t seed, Kind kind, Plant plant, bool told);
 
   const std::uint64_t seed;
+  const Kind kind;
   const Plant plant;
   SimLoop loop;
   Story story;
@@ -44,11 +52,11 @@ struct Surroundings {
   FakeClock clock;
   SeededRandom network;
   SeededRandom cluster;
-  HostLink host_link;
   ShimLink shim_link;
   kube::MemoryApiServer api;
   std::unique_ptr<Truth> truth;
   std::unique_ptr<Signer> root, signer;
+  std::unique_ptr<HostNetwork> hosts;
   v1::KeyCertificate certificate;
   /// While set, lists of pods come back empty: a broken cache in front of the API server.
   bool empty_lists = false;

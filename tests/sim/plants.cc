@@ -23,6 +23,11 @@ const std::vector<PlantInfo>& AllPlants() {
       {Plant::kRerunFinishedJob, "rerun-finished-job", "the agent forgets over a reboot what had finished"},
       {Plant::kStartBesideRunning, "start-beside-running",
        "the agent starts the new image while the former instance runs"},
+      {Plant::kAcceptReplayedEnvelope, "accept-replayed-envelope",
+       "both ends take an envelope as often as the broker shows it"},
+      {Plant::kRetargetFinishedPod, "retarget-finished-pod",
+       "a fleet's pod that is over starts on a host that matches later"},
+      {Plant::kShareHostPort, "share-host-port", "two pods of a fleet get the same port of a host"},
   };
   return kAll;
 }

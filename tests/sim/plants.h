@@ -19,6 +19,9 @@ enum class Plant {
   kTrustUnprovedEpoch = 8,
   kRerunFinishedJob = 9,
   kStartBesideRunning = 10,
+  kAcceptReplayedEnvelope = 11,
+  kRetargetFinishedPod = 12,
+  kShareHostPort = 13,
 };
 
 struct PlantInfo {

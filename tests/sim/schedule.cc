@@ -24,6 +24,8 @@ class Generator {
 
   Schedule Make() {
     schedule_.length = kLength;
+    schedule_.kind.broker = random_.Below(3) == 0;
+    schedule_.kind.fleet = random_.Below(2) == 0;
     AddUsers();
     const int faults = kFewestFaults + static_cast<int>(random_.Below(6));
     for (int n = 0; n < faults; ++n) AddFault();
@@ -66,6 +68,16 @@ class Generator {
     for (std::uint64_t n = random_.Below(3); n > 0; --n) {
       Add(When(), [pick = random_.Next() >> 1](World& world) { world.EditSettings(pick); });
     }
+    if (schedule_.kind.fleet) {
+      // Before there are pods, and while they run.
+      for (std::size_t host = 0; host < World::kHosts; ++host) {
+        Add(milliseconds(0), [=, pick = random_.Next() >> 1](World& world) { world.ChangeTags(host, pick); });
+      }
+      for (std::uint64_t n = 1 + random_.Below(5); n > 0; --n) {
+        Add(When(),
+            [host = Host(), pick = random_.Next() >> 1](World& world) { world.ChangeTags(host, pick); });
+      }
+    }
     for (std::uint64_t n = random_.Below(3); n > 0; --n) {
       Add(When(),
           [host = Host(), pick = random_.Next() >> 1](World& world) { world.KillContainer(host, pick); });
@@ -79,6 +91,7 @@ class Generator {
     const auto nth = static_cast<int>(1 + random_.Below(6));
     const auto point = static_cast<int>(random_.Below(3));
     const std::uint64_t pick = random_.Next() >> 1;
+    if (schedule_.kind.broker && random_.Below(4) == 0) return AddBrokerFault(at, down, pick);
     switch (random_.Below(25)) {
       case 0:
       case 1:
@@ -143,6 +156,32 @@ class Generator {
     }
   }
 
+  void AddBrokerFault(Duration at, Duration down, std::uint64_t pick) {
+    const std::size_t host = Host();
+    switch (random_.Below(9)) {
+      case 0:
+        return Add(at, [=](World& world) { world.KillBroker(down, true); });
+      case 1:
+        return Add(at, [=](World& world) { world.KillBroker(down, false); });
+      case 2:
+        return Add(at, [](World& world) { world.LoseRetained(); });
+      case 3:
+        return Add(at, [=](World& world) { world.OverflowQueues(pick % 4, down); });
+      case 4:
+        return Add(at, [=](World& world) { world.LateWills(down); });
+      case 5:
+        return Add(at, [=](World& world) { world.UsurpHost(host, down); });
+      case 6:
+        return Add(at, [=](World& world) { world.SilenceHub(static_cast<Silence>(1 + pick % 3), down); });
+      case 7:
+        return Add(at, [](World& world) { world.BreakHubLink(); });
+      default:
+        return Add(at, [=](World& world) {
+          world.Attack(pick % 2 == 0, 1 + static_cast<int>(pick / 2 % 40), pick / 128, down);
+        });
+    }
+  }
+
   void AddStoreFault(Duration at, Duration down) {
     // What the provider remembers is what tells a restored API server: losing both leaves nobody who could
     // know.
@@ -192,7 +231,7 @@ Schedule MakeSchedule(std::uint64_t seed) { return Generator(seed).Make(); }
 
 Outcome Play(std::uint64_t seed, Plant plant, bool told) {
   const Schedule schedule = MakeSchedule(seed);
-  World world(seed, plant, told);
+  World world(seed, schedule.kind, plant, told);
   if (told) {
     SetLogSink([&world](LogLevel, const std::string& line) { world.around().story.Tell("  | " + line); });
   }

@@ -15,6 +15,7 @@ struct Schedule {
     Duration at{0};
     std::function<void(World&)> happen;
   };
+  Kind kind;
   /// In order of time.
   std::vector<Event> events;
   int pods = 0;

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "kube/object.h"
+#include "tests/sim/fleet.h"
 #include "tests/sim/world.h"
 
 namespace slicelet::sim {
@@ -21,7 +22,14 @@ constexpr Duration kLook = seconds(20);
 constexpr int kQuietLooks = 3;
 constexpr std::size_t kShownDifferences = 4;
 
-const Json* ConditionOf(const Json& object, const std::string& type) {
+bool IsTrue(const Json& object, const std::string& type) {
+  const Json* condition = FindCondition(object, type);
+  return condition != nullptr && condition->value("status", "") == "True";
+}
+
+}  // namespace
+
+const Json* FindCondition(const Json& object, const std::string& type) {
   const Json* conditions = kube::Find(object, {"status", "conditions"});
   if (conditions == nullptr) return nullptr;
   for (const Json& condition : *conditions) {
@@ -29,13 +37,6 @@ const Json* ConditionOf(const Json& object, const std::string& type) {
   }
   return nullptr;
 }
-
-bool IsTrue(const Json& object, const std::string& type) {
-  const Json* condition = ConditionOf(object, type);
-  return condition != nullptr && condition->value("status", "") == "True";
-}
-
-}  // namespace
 
 void World::Settle() {
   Heal();
@@ -71,21 +72,25 @@ void World::TellAboutViolation() {
     if (what.find(uid) == std::string::npos) continue;
     const auto object = around_.api.cluster().Peek(kube::kPods, pod.ns, pod.name);
     around_.story.Tell("api: " + pod.name + " is " + (object == nullptr ? "gone" : object->dump()));
-    HostMachine& host = HostOf(pod.node);
-    if (host.agent() != nullptr) {
-      const auto* status = host.agent()->pods().FindStatus(PodUid(uid));
-      around_.story.Tell("agent: " + pod.name + " is " +
-                         (status == nullptr ? "unknown" : status->ShortDebugString()));
-    }
-    const auto record = host.store().records().find(PodUid(uid));
-    if (record != host.store().records().end())
-      around_.story.Tell("agent's store: " + record->second.ShortDebugString());
-    for (const auto& [id, state] : host.runtime().containers()) {
-      if (state.uid != uid) continue;
-      around_.story.Tell("runtime: " + id + " is " + state.container.name + ", attempt " +
-                         std::to_string(state.container.attempt) + ", phase " +
-                         std::to_string(static_cast<int>(state.container.phase)));
-    }
+    for (const std::string& id : truth().HostsOf(pod)) TellAboutPod(HostOf(id), pod);
+  }
+}
+
+void World::TellAboutPod(HostMachine& host, const Truth::Pod& pod) {
+  const std::string where = host.id() + ": ";
+  if (host.agent() != nullptr) {
+    const auto* status = host.agent()->pods().FindStatus(PodUid(pod.uid));
+    around_.story.Tell(where + "the agent says that " + pod.name + " is " +
+                       (status == nullptr ? "unknown" : status->ShortDebugString()));
+  }
+  const auto record = host.store().records().find(PodUid(pod.uid));
+  if (record != host.store().records().end())
+    around_.story.Tell(where + "the agent's store: " + record->second.ShortDebugString());
+  for (const auto& [id, state] : host.runtime().containers()) {
+    if (state.uid != pod.uid) continue;
+    around_.story.Tell(where + "the runtime has " + id + ", which is " + state.container.name + ", attempt " +
+                       std::to_string(state.container.attempt) + ", phase " +
+                       std::to_string(static_cast<int>(state.container.phase)));
   }
 }
 
@@ -119,12 +124,17 @@ std::vector<std::string> World::Differences(bool strict) {
       out.push_back(kube::NameOf(*object) + " has the address " + address + " of another pod");
     }
   }
-  for (auto& host : hosts_) {
-    const auto node = around_.api.cluster().Peek(kube::kNodes, "", host->id());
+  std::vector<std::string> nodes;
+  for (auto& host : hosts_) nodes.push_back(host->id());
+  if (around_.kind.fleet) nodes.emplace_back(kFleet);
+  for (const std::string& name : nodes) {
+    const auto node = around_.api.cluster().Peek(kube::kNodes, "", name);
     if (node == nullptr)
-      out.push_back("node " + host->id() + " is missing");
+      out.push_back("node " + name + " is missing");
     else if (!IsTrue(*node, "Ready"))
-      out.push_back("node " + host->id() + " is not Ready");
+      out.push_back("node " + name + " is not Ready");
+  }
+  for (auto& host : hosts_) {
     if (host->agent() == nullptr || !host->agent()->connected()) {
       out.push_back(host->id() + " is not connected");
       continue;
@@ -150,9 +160,12 @@ void World::ComparePod(const Json& object, std::vector<std::string>& out) {
   }
   // Its deletion was undone by a restore, after it had begun: it may have ended by then, or begin anew.
   if (pod->returned && (phase == "Succeeded" || phase == "Failed")) return;
+  // A fleet's instances need not agree about that.
+  if (pod->fleet && pod->returned) return;
+  if (pod->fleet) return CompareFleet(*pod, object, out);
   switch (pod->outcome) {
     case Truth::Outcome::kRuns:
-      return CompareRunning(*pod, object, out);
+      return CompareRunning(*pod, {&HostOf(pod->node)}, object, out);
     case Truth::Outcome::kSucceeds:
       // What may run only once fails if a power cut strikes it.
       if (phase == "Failed" && pod->policy == "Never" && HostOf(pod->node).disturbed()) return;
@@ -168,14 +181,13 @@ void World::ComparePod(const Json& object, std::vector<std::string>& out) {
   }
 }
 
-void World::CompareRunning(const Truth::Pod& pod, const Json& object, std::vector<std::string>& out) {
+void World::CompareRunning(const Truth::Pod& pod, const std::vector<HostMachine*>& hosts, const Json& object,
+                           std::vector<std::string>& out) {
   const std::string who = pod.name + " (" + pod.uid + ")";
   const std::string phase = kube::TextAt(object, {"status", "phase"});
   if (phase != "Running") return out.push_back(who + " is " + phase + ", not Running");
   if (!IsTrue(object, "Ready")) out.push_back(who + " is not Ready");
   if (kube::TextAt(object, {"status", "podIP"}).empty()) out.push_back(who + " has no address");
-  auto& runtime = HostOf(pod.node).runtime();
-  const auto running = runtime.Running(pod.uid);
   std::map<std::string, std::string> shown;
   if (const Json* statuses = kube::Find(object, {"status", "containerStatuses"})) {
     for (const Json& status : *statuses) {
@@ -183,27 +195,42 @@ void World::CompareRunning(const Truth::Pod& pod, const Json& object, std::vecto
       shown[status.value("name", "")] = status.value("containerID", "");
     }
   }
+  for (HostMachine* host : hosts) CompareOn(*host, pod, out);
+  for (const auto& [name, image] : pod.images) {
+    // Of a fleet's pod one instance is shown.
+    const bool runs = std::any_of(hosts.begin(), hosts.end(), [&, &name = name](HostMachine* host) {
+      const auto running = host->runtime().Running(pod.uid);
+      const auto it = running.find(name);
+      return it != running.end() && shown[name] == "containerd://" + it->second;
+    });
+    if (!runs) {
+      out.push_back(who + "/" + name + " is shown as " + (shown[name].empty() ? "not running" : shown[name]) +
+                    ", but that is not what runs");
+    }
+  }
+}
+
+void World::CompareOn(HostMachine& host, const Truth::Pod& pod, std::vector<std::string>& out) {
+  const std::string who = pod.name + " (" + pod.uid + ")";
+  const auto running = host.runtime().Running(pod.uid);
   for (const auto& [name, image] : pod.images) {
     const auto it = running.find(name);
     if (it == running.end()) {
-      out.push_back(who + "/" + name + " does not run on " + pod.node);
+      out.push_back(who + "/" + name + " does not run on " + host.id());
       continue;
     }
-    const auto& state = runtime.containers().at(it->second);
+    const auto& state = host.runtime().containers().at(it->second);
     if (state.container.image != image)
-      out.push_back(who + "/" + name + " runs " + state.container.image + ", not " + image);
-    if (shown[name] != "containerd://" + it->second) {
-      out.push_back(who + "/" + name + " is shown as " + (shown[name].empty() ? "not running" : shown[name]) +
-                    ", but the host runs " + it->second);
-    }
+      out.push_back(who + "/" + name + " runs " + state.container.image + " on " + host.id() + ", not " +
+                    image);
     for (const auto& mount : state.config.mounts) {
       if (mount.container_path != "/etc/settings") continue;
-      const auto text = HostOf(pod.node).files().Read(mount.host_path + "/text", 1'000);
+      const auto text = host.files().Read(mount.host_path + "/text", 1'000);
       const std::string wanted =
           kube::TextAt(*around_.api.cluster().Peek(kube::kConfigMaps, pod.ns, "settings"), {"data", "text"});
       if (!text.ok() || *text != wanted) {
-        out.push_back(who + " sees settings \"" + (text.ok() ? *text : Message(text.status())) +
-                      "\", not \"" + wanted + "\"");
+        out.push_back(who + " sees settings \"" + (text.ok() ? *text : Message(text.status())) + "\" on " +
+                      host.id() + ", not \"" + wanted + "\"");
       }
     }
   }
@@ -229,7 +256,10 @@ void World::CompareHost(HostMachine& host, bool strict, std::vector<std::string>
   }
   // What the API server lost goes on until somebody decides.
   for (const auto& [uid, pod] : truth().pods()) {
-    if (!pod.lost || pod.deleting || pod.node != host.id() || pod.outcome != Truth::Outcome::kRuns) continue;
+    if (!pod.lost || pod.deleting || pod.outcome != Truth::Outcome::kRuns) continue;
+    if (pod.fleet ? pod.fleet->claim != Truth::Fleet::Claim::kNone || pod.fleet->withdrawn.contains(host.id())
+                  : pod.node != host.id())
+      continue;
     for (const auto& [name, image] : pod.images) {
       // What never ran there could not go on.
       if (host.runtime().StartCount(uid, name) == 0 || host.runtime().Running(uid).contains(name)) continue;

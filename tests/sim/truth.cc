@@ -1,9 +1,11 @@
 #include "tests/sim/truth.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "kube/object.h"
+#include "tests/sim/fleet.h"
 
 namespace slicelet::sim {
 
@@ -15,10 +17,8 @@ bool IsTerminal(const std::string& phase) { return phase == "Succeeded" || phase
 
 }  // namespace
 
-Truth::Truth(
-    kube::MemoryApiServer& api, Story& story,
-    std::function<std::map<std::string, std::string>(const std::string&, const std::string&)> running)
-    : api_(api), story_(story), running_(std::move(running)) {
+Truth::Truth(kube::MemoryApiServer& api, Story& story, std::vector<std::string> hosts, Witnesses witnesses)
+    : api_(api), story_(story), hosts_(std::move(hosts)), witnesses_(std::move(witnesses)) {
   const std::string pods = kube::MemoryCluster::CollectionKey(kube::kPods);
   api_.cluster().AddListener([this, pods](const std::string& collection) { changed_ |= collection == pods; });
 }
@@ -27,11 +27,13 @@ void Truth::Created(Pod pod) {
   pod.in_api = true;
   const std::string uid = pod.uid;
   pods_[uid] = std::move(pod);
+  TagsChanged();
 }
 
-void Truth::DeletionAsked(const std::string& uid, bool forced) {
+void Truth::DeletionAsked(const std::string& uid, bool forced, MonotonicTime now) {
   Pod& pod = pods_.at(uid);
   pod.deleting = true;
+  pod.deletion_asked = now;
   pod.forced |= forced;
 }
 
@@ -53,6 +55,7 @@ void Truth::Restored() {
   for (auto& [uid, pod] : pods_) {
     const auto it = shown.find(uid);
     pod.restarts.clear();
+    pod.exits.clear();
     if (it == shown.end()) {
       // Removal that had begun goes on; everything else was lost without evidence.
       pod.lost = pod.in_api && !pod.deleting;
@@ -74,6 +77,72 @@ void Truth::Restored() {
     }
   }
   changed_ = true;
+  TagsChanged();
+}
+
+void Truth::TagsChanged() {
+  for (auto& [uid, pod] : pods_) {
+    if (!pod.fleet) continue;
+    for (const std::string& host : hosts_) {
+      if (!Matches(pod, host)) pod.fleet->withdrawn.insert(host);
+    }
+  }
+}
+
+void Truth::PlacementsLost() {
+  for (auto& [uid, pod] : pods_) {
+    if (pod.fleet && pod.fleet->chosen) pod.fleet->withdrawn.insert(hosts_.begin(), hosts_.end());
+  }
+}
+
+bool Truth::Matches(const Pod& pod, const std::string& host) const {
+  if (!pod.fleet) return pod.node == host;
+  const auto object = api_.cluster().Peek(kube::kEdgeHosts, "slicelet", host);
+  return object != nullptr && FleetConditions()[pod.fleet->condition].matches(host, TagsOf(*object));
+}
+
+std::vector<std::string> Truth::HostsOf(const Pod& pod) const {
+  return pod.fleet ? hosts_ : std::vector<std::string>{pod.node};
+}
+
+namespace {
+
+/// Of two pods with the same claim, whether `a` has it. Between ports the older one wins, between base
+/// deployments the newer one.
+bool Precedes(const kube::MemoryCluster& cluster, const Truth::Pod& a, const Truth::Pod& b) {
+  if (a.fleet->priority != b.fleet->priority) return a.fleet->priority > b.fleet->priority;
+  const auto created = [&cluster](const Truth::Pod& pod) {
+    const auto object = cluster.Peek(kube::kPods, pod.ns, pod.name);
+    return object == nullptr ? std::string() : kube::TextAt(*object, {"metadata", "creationTimestamp"});
+  };
+  const std::string first = created(a), second = created(b);
+  if (first != second) return (first < second) == (a.fleet->claim == Truth::Fleet::Claim::kPort);
+  return a.uid < b.uid;
+}
+
+}  // namespace
+
+Truth::Standing Truth::StandingOf(const Pod& pod, const std::string& host) const {
+  if (!pod.fleet || pod.fleet->claim == Fleet::Claim::kNone) return Standing::kWins;
+  Standing standing = Standing::kWins;
+  for (const auto& [uid, other] : pods_) {
+    if (uid == pod.uid || !other.fleet || other.fleet->claim != pod.fleet->claim || !Matches(other, host))
+      continue;
+    // What only the API server forgot is still in the way.
+    if (other.lost && !other.deleting) return Standing::kUnclear;
+    if (!other.in_api || other.deleting) continue;
+    if (other.returned || pod.returned) return Standing::kUnclear;
+    if (Precedes(api_.cluster(), other, pod)) standing = Standing::kLoses;
+  }
+  return standing;
+}
+
+bool Truth::MayBeOusted(const Pod& pod) const {
+  if (!pod.fleet || pod.fleet->claim == Fleet::Claim::kNone) return false;
+  return std::any_of(pods_.begin(), pods_.end(), [&pod](const auto& entry) {
+    return entry.first != pod.uid && entry.second.fleet && entry.second.fleet->claim == pod.fleet->claim &&
+           entry.second.fleet->priority >= pod.fleet->priority;
+  });
 }
 
 const Truth::Pod* Truth::Find(const std::string& uid) const {
@@ -93,13 +162,19 @@ void Truth::CheckApi() {
     if (!pod.in_api || shown.contains(uid)) continue;
     pod.in_api = false;
     story_.Tell("api: pod " + pod.name + " is gone");
-    if (!pod.deleting)
-      story_.Violate("the object of pod " + pod.name + " (" + uid + ") went although nobody deleted it");
-    const auto running = running_(pod.node, uid);
-    if (!pod.forced && !running.empty()) {
-      story_.Violate("the object of pod " + pod.name + " (" + uid + ") went while container " +
-                     running.begin()->first + " still ran on " + pod.node);
-    }
+    CheckGone(pod);
+  }
+}
+
+void Truth::CheckGone(const Pod& pod) {
+  const std::string who = "the object of pod " + pod.name + " (" + pod.uid + ")";
+  if (!pod.deleting) story_.Violate(who + " went although nobody deleted it");
+  if (pod.forced) return;
+  for (const std::string& host : HostsOf(pod)) {
+    const auto running = witnesses_.running(host, pod.uid);
+    // A fleet's pod does not wait for hosts that are away: tombstones wait for them.
+    if (running.empty() || (pod.fleet && witnesses_.was_away(host, pod.deletion_asked))) continue;
+    story_.Violate(who + " went while container " + running.begin()->first + " still ran on " + host);
   }
 }
 
@@ -117,17 +192,34 @@ void Truth::CheckPod(const Json& object) {
     }
     pod.phase = phase;
   }
+  CheckContainers(pod, object);
+}
+
+void Truth::CheckContainers(Pod& pod, const Json& object) {
   for (const char* list : {"containerStatuses", "initContainerStatuses"}) {
     const Json* statuses = kube::Find(object, {"status", list});
     if (statuses == nullptr) continue;
     for (const Json& status : *statuses) {
+      const std::string name = status.value("name", "");
       const std::int64_t count = status.value("restartCount", 0);
-      std::int64_t& highest = pod.restarts[status.value("name", "")];
+      std::int64_t& highest = pod.restarts[name];
       if (count < highest) {
-        story_.Violate("restartCount of " + pod.name + "/" + status.value("name", "") + " fell from " +
-                       std::to_string(highest) + " to " + std::to_string(count));
+        story_.Violate("restartCount of " + pod.name + "/" + name + " fell from " + std::to_string(highest) +
+                       " to " + std::to_string(count));
       }
       highest = count;
+      // As the API server's own validation has it.
+      const Json* terminated = kube::Find(status, {"state", "terminated"});
+      const auto former = pod.exits.find(name);
+      if (terminated == nullptr && former != pod.exits.end() && pod.policy != "Always" &&
+          (pod.policy == "Never" || former->second == 0) && !pod.returned) {
+        story_.Violate("a real API server would refuse the status of " + pod.name + " (" + pod.uid +
+                       "): container " + name + " was terminated and is not any more");
+      }
+      if (terminated == nullptr)
+        pod.exits.erase(name);
+      else
+        pod.exits[name] = terminated->value("exitCode", 0);
     }
   }
 }
@@ -139,10 +231,12 @@ void Truth::CheckStop(const std::string& host, const std::string& uid, const std
   Pod& pod = it->second;
   const auto wanted = pod.images.find(container);
   const bool other_image = wanted != pod.images.end() && wanted->second != image;
-  if (pod.deleting || pod.returned || pod.outcome != Outcome::kRuns || other_image ||
-      pod.changes[container] > 0) {
-    // A changed image is the one reason to restart, and each change is a reason once.
-    if (!pod.deleting && !pod.returned && !other_image) --pod.changes[container];
+  int& used = pod.used[host + "/" + container];
+  const bool withdrawn = pod.fleet && (pod.fleet->withdrawn.contains(host) || MayBeOusted(pod));
+  if (pod.deleting || pod.returned || pod.outcome != Outcome::kRuns || withdrawn || other_image ||
+      used < pod.changes[container]) {
+    // A changed image is the one reason to restart, and each change is a reason once on each host.
+    if (!pod.deleting && !pod.returned && !withdrawn && !other_image) ++used;
     may_stop_.insert(host + container_id);
     return;
   }
@@ -153,11 +247,26 @@ void Truth::CheckStop(const std::string& host, const std::string& uid, const std
 void Truth::CheckStart(const std::string& host, const std::string& uid, const std::string& container,
                        int earlier_starts, bool earlier_success) {
   const Pod* pod = Find(uid);
-  if (pod == nullptr || pod->returned || earlier_starts == 0) return;
+  if (pod == nullptr || pod->returned) return;
+  if (pod->fleet) CheckFleetStart(host, *pod);
+  if (earlier_starts == 0 || (pod->fleet && pod->fleet->withdrawn.contains(host))) return;
   if (pod->policy == "Never" || (pod->policy == "OnFailure" && earlier_success)) {
     story_.Violate(host + " starts container " + container + " of pod " + pod->name + " (" + uid +
                    ") again, although its restart policy is " + pod->policy +
                    (earlier_success ? " and it had succeeded" : ""));
+  }
+}
+
+void Truth::CheckFleetStart(const std::string& host, const Pod& pod) {
+  const std::string who = host + " starts pod " + pod.name + " (" + pod.uid + ")";
+  if (pod.in_api && IsTerminal(pod.phase)) story_.Violate(who + " although it is " + pod.phase);
+  // A provider that restarted can not know that a pod is a base before the shim has told it again.
+  if (pod.fleet->claim != Fleet::Claim::kPort) return;
+  for (const auto& [uid, other] : pods_) {
+    if (uid == pod.uid || !other.fleet || other.fleet->claim != pod.fleet->claim) continue;
+    // What the API server forgot is in nobody's books.
+    if (other.returned || (restored_ && !other.in_api) || witnesses_.running(host, uid).empty()) continue;
+    story_.Violate(who + " while pod " + other.name + " (" + uid + ") still has what both want");
   }
 }
 

@@ -43,7 +43,7 @@ Json Container(const std::string& name, const std::string& image) {
 
 }  // namespace
 
-World::World(std::uint64_t seed, Plant plant, bool told) : around_(seed, plant, told) {
+World::World(std::uint64_t seed, Kind kind, Plant plant, bool told) : around_(seed, kind, plant, told) {
   SealingKeyPem(0);
   SeedCrypto(seed);
   SetPlanted(plant);
@@ -54,10 +54,14 @@ World::World(std::uint64_t seed, Plant plant, bool told) : around_(seed, plant, 
   provider_ = std::make_unique<ProviderMachine>(around_);
   shims_.push_back(std::make_unique<ShimMachine>(around_, "shim-a"));
   shims_.push_back(std::make_unique<ShimMachine>(around_, "shim-b"));
-  around_.truth = std::make_unique<Truth>(around_.api, around_.story,
-                                          [this](const std::string& node, const std::string& uid) {
-                                            return HostOf(node).runtime().Running(uid);
-                                          });
+  std::vector<std::string> ids;
+  for (const auto& host : hosts_) ids.push_back(host->id());
+  around_.truth = std::make_unique<Truth>(
+      around_.api, around_.story, ids,
+      Truth::Witnesses{
+          .running = [this](const std::string& host,
+                            const std::string& uid) { return HostOf(host).runtime().Running(uid); },
+          .was_away = [this](const std::string& host, MonotonicTime since) { return away_[host] >= since; }});
   around_.host_is_away = [this](const std::string& host) {
     const auto* agent = HostOf(host).agent();
     return agent == nullptr || !agent->connected();
@@ -68,7 +72,7 @@ World::World(std::uint64_t seed, Plant plant, bool told) : around_(seed, plant, 
     truth().CheckStatusWrite(call, outcome);
     return absl::OkStatus();
   };
-  around_.host_link.SetFaults(QuietLink());
+  around_.hosts->SetFaults(QuietLink());
   around_.shim_link.SetFaults(QuietLink());
 }
 
@@ -80,9 +84,9 @@ World::~World() {
   SetPlanted(Plant::kNone);
 }
 
-HostMachine& World::HostOf(const std::string& node) {
+HostMachine& World::HostOf(const std::string& id) {
   for (auto& host : hosts_) {
-    if (host->id() == node) return *host;
+    if (host->id() == id) return *host;
   }
   return *hosts_.front();
 }
@@ -133,6 +137,10 @@ void World::AfterStep() {
     around_.story.Violate("a loop without pause: more than " + std::to_string(kMostStepsInASecond) +
                           " events in one second");
   }
+  for (auto& host : hosts_) {
+    const bool away = provider_->hub() == nullptr || host->agent() == nullptr || !host->agent()->connected();
+    if (away) MayBeAway(host->id(), Duration::zero());
+  }
   truth().CheckApi();
   for (auto& host : hosts_) {
     host->Check();
@@ -154,6 +162,14 @@ void World::AfterStep() {
                             " although nothing was lost or proved");
     }
   }
+}
+
+void World::MayBeAway(const std::string& host, Duration time) {
+  away_[host] = std::max(away_[host], around_.loop.Now() + time);
+}
+
+void World::MayAllBeAway(Duration time) {
+  for (auto& host : hosts_) MayBeAway(host->id(), time);
 }
 
 void World::After(Duration time, std::function<void()> task) { around_.loop.RunAfter(time, std::move(task)); }
@@ -227,7 +243,8 @@ void World::CreatePod(std::size_t host, std::uint64_t pick) {
     spec["containers"].push_back(Container("beside", Service(pick / 3)));
   }
   for (const Json& container : spec["containers"]) pod.images[container["name"]] = container["image"];
-  const Json object = {{"metadata", {{"name", pod.name}, {"namespace", pod.ns}}}, {"spec", spec}};
+  Json object = {{"metadata", {{"name", pod.name}, {"namespace", pod.ns}}}, {"spec", spec}};
+  if (around_.kind.fleet && pick / 512 % 2 == 0) ForFleet(pick / 1'024, pod, object);
   const auto created = around_.api.cluster().Create(kUser, {kube::kPods, pod.ns, pod.name, ""}, object);
   if (!created.ok()) {
     return around_.story.Violate("the simulation can not create a pod: " + Message(created.status()));
@@ -245,7 +262,7 @@ void World::DeletePod(std::uint64_t pick, bool force) {
   around_.story.Tell("user: deletes " + pod.name + (force ? " by force" : ""));
   const bool ended = pod.phase == "Succeeded" || pod.phase == "Failed";
   // The API server removes what has ended at once.
-  truth().DeletionAsked(pod.uid, force || ended);
+  truth().DeletionAsked(pod.uid, force || ended, around_.loop.Now());
   kube::DeleteOptions options;
   if (force) options.grace_seconds = 0;
   const absl::Status status =

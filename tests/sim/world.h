@@ -15,7 +15,7 @@ class World {
  public:
   static constexpr int kHosts = 3;
 
-  World(std::uint64_t seed, Plant plant, bool told);
+  World(std::uint64_t seed, Kind kind, Plant plant, bool told);
   ~World();
 
   /// Registers the hosts, starts everything and lets it settle.
@@ -49,6 +49,7 @@ class World {
   void DeletePod(std::uint64_t pick, bool force);
   void ChangeImage(std::uint64_t pick);
   void EditSettings(std::uint64_t pick);
+  void ChangeTags(std::size_t host, std::uint64_t pick);
 
   // ---- Faults. Those with a duration end by themselves, and all of them at `Heal`.
   void KillAgent(std::size_t host, Duration down);
@@ -81,21 +82,41 @@ class World {
   void LieAboutGeneration(std::size_t host);
   void ReplayManifest(std::size_t host, std::uint64_t pick);
 
+  // ---- Faults of a broker; nothing happens where hosts have streams of their own.
+  void KillBroker(Duration down, bool remembers);
+  void LoseRetained();
+  void OverflowQueues(std::size_t messages, Duration time);
+  void LateWills(Duration time);
+  void UsurpHost(std::size_t host, Duration time);
+  void SilenceHub(Silence silence, Duration time);
+  void BreakHubLink();
+  /// Somebody with the broker's rights repeats, or forges, so many messages in that time.
+  void Attack(bool forges, int messages, std::uint64_t pick, Duration time);
+
  private:
   void AfterStep();
+  /// From now until then the provider may take this host for unreachable.
+  void MayBeAway(const std::string& host, Duration time);
+  void MayAllBeAway(Duration time);
   void After(Duration time, std::function<void()> task);
   void Create(const kube::Resource& resource, const std::string& ns, const std::string& name,
               kube::Json object);
   [[nodiscard]] std::vector<const Truth::Pod*> LivePods() const;
+  /// Makes it a pod of the fleet node.
+  void ForFleet(std::uint64_t pick, Truth::Pod& pod, kube::Json& object);
   /// What differs between the API server and the hosts; empty when all is well. With `strict`, pods that are
   /// held or may be orphans count too.
   [[nodiscard]] std::vector<std::string> Differences(bool strict);
   void ComparePod(const kube::Json& object, std::vector<std::string>& out);
-  void CompareRunning(const Truth::Pod& pod, const kube::Json& object, std::vector<std::string>& out);
+  void CompareRunning(const Truth::Pod& pod, const std::vector<HostMachine*>& hosts, const kube::Json& object,
+                      std::vector<std::string>& out);
+  void CompareOn(HostMachine& host, const Truth::Pod& pod, std::vector<std::string>& out);
+  void CompareFleet(const Truth::Pod& pod, const kube::Json& object, std::vector<std::string>& out);
   void CompareHost(HostMachine& host, bool strict, std::vector<std::string>& out);
   void WaitUntilQuiet(bool strict);
   void DecideOrphans();
-  [[nodiscard]] HostMachine& HostOf(const std::string& node);
+  void TellAboutPod(HostMachine& host, const Truth::Pod& pod);
+  [[nodiscard]] HostMachine& HostOf(const std::string& id);
 
   Surroundings around_;
   std::vector<std::unique_ptr<HostMachine>> hosts_;
@@ -107,6 +128,8 @@ class World {
   /// Epochs may change only after the provider's store was lost or put back.
   bool epochs_may_change_ = false;
   std::map<std::string, std::uint64_t> epochs_;
+  /// When each host was, or may have been, away last.
+  std::map<std::string, MonotonicTime> away_;
   std::uint64_t steps_ = 0;
   std::uint64_t fingerprint_ = 0;
   MonotonicTime second_began_{};
@@ -114,5 +137,8 @@ class World {
   int pods_created_ = 0;
   int settings_version_ = 1;
 };
+
+/// Null when the object has no such condition.
+const kube::Json* FindCondition(const kube::Json& object, const std::string& type);
 
 }  // namespace slicelet::sim
