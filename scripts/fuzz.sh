@@ -12,7 +12,8 @@ seconds=${1:-60}
 [ $# -eq 0 ] || shift
 command -v clang++-19 >/dev/null || { echo "fuzz.sh: clang++-19 is not installed: apt-get install clang-19 libclang-rt-19-dev" >&2; exit 1; }
 
-declare -A corpus=([target_condition_fuzz]=target_condition [fleet_annotations_fuzz]=fleet_annotations [connector_fuzz]=connector)
+declare -A corpus=([target_condition_fuzz]=target_condition [fleet_annotations_fuzz]=fleet_annotations [connector_fuzz]=connector
+  [envelope_fuzz]=envelope [manifest_fuzz]=manifest)
 targets=("$@")
 [ ${#targets[@]} -gt 0 ] || mapfile -t targets < <(printf '%s\n' "${!corpus[@]}" | sort)
 for target in "${targets[@]}"; do
