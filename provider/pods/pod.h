@@ -60,6 +60,8 @@ struct Pod {
   /// Unix nanoseconds.
   std::int64_t created = 0;
   HostClaim claim;
+  /// While there is no workload: whether the manifest that holds it told what it takes.
+  bool claim_known = false;
   std::int64_t grace_seconds = 30;
   /// Kubernetes, or the host's last report, says that it is over: never started anew on a host that forgot
   /// it.
