@@ -74,7 +74,11 @@ void ManifestKeeper::Reject(const Generation& generation, v1::Rejected::Code cod
   ToProto(generation, rejected.mutable_generation());
   rejected.set_code(code);
   rejected.set_message(message);
-  if (with_proof && held_.bytes) *rejected.mutable_held() = *held_.bytes;
+  // While a newer one is being written the held one proves too little: a hub without a store would build on
+  // it, and name again what the newer one ended. It asks.
+  if (with_proof && held_.bytes && FromProto(newest_.generation()) == held_.generation) {
+    *rejected.mutable_held() = *held_.bytes;
+  }
   events_.rejected(rejected);
 }
 
