@@ -57,8 +57,8 @@ void Truth::Restored() {
     pod.restarts.clear();
     pod.exits.clear();
     if (it == shown.end()) {
-      // Removal that had begun goes on; everything else was lost without evidence.
-      pod.lost = pod.in_api && !pod.deleting;
+      // Removal that had begun goes on; everything else was lost without evidence, now or by an earlier restore.
+      pod.lost = (pod.in_api || pod.lost) && !pod.deleting;
       pod.in_api = false;
       continue;
     }
@@ -126,10 +126,11 @@ Truth::Standing Truth::StandingOf(const Pod& pod, const std::string& host) const
   if (!pod.fleet || pod.fleet->claim == Fleet::Claim::kNone) return Standing::kWins;
   Standing standing = Standing::kWins;
   for (const auto& [uid, other] : pods_) {
-    if (uid == pod.uid || !other.fleet || other.fleet->claim != pod.fleet->claim || !Matches(other, host))
-      continue;
-    // What only the API server forgot is still in the way.
+    if (uid == pod.uid || !other.fleet || other.fleet->claim != pod.fleet->claim) continue;
+    // What only the API server forgot is still in the way, also where its condition, which a restarted hub
+    // does not know, has ceased to match.
     if (other.lost && !other.deleting) return Standing::kUnclear;
+    if (!Matches(other, host)) continue;
     if (!other.in_api || other.deleting) continue;
     if (other.returned || pod.returned) return Standing::kUnclear;
     if (Precedes(api_.cluster(), other, pod)) standing = Standing::kLoses;
