@@ -1,10 +1,9 @@
 #include <gmock/gmock.h>
 
-#include <boost/asio/io_context.hpp>
 #include <deque>
 #include <mutex>
 
-#include "common/loop/asio_loop.h"
+#include "common/loop/testing/run_until.h"
 #include "common/mqtt/module_dialer.h"
 #include "common/mqtt/testing/mosquitto.h"
 
@@ -12,9 +11,6 @@ namespace slicelet {
 namespace {
 
 using testing::HasSubstr;
-
-/// Long enough for a busy machine; only a failing test waits that long.
-constexpr auto kPatience = std::chrono::seconds(20);
 
 /// What one client saw.
 struct Seen {
@@ -47,14 +43,7 @@ class MosquittoTest : public testing::Test {
     return connection;
   }
 
-  bool RunUntil(const std::function<bool()>& done) {
-    bool late = false;
-    const auto limit = loop_.RunAfter(kPatience, [&late] { late = true; });
-    auto* context = static_cast<boost::asio::io_context*>(loop_.io_context());
-    while (!done() && !late) context->run_one();
-    loop_.Cancel(limit);
-    return !late;
-  }
+  bool RunUntil(const std::function<bool()>& done) { return RunLoopUntil(loop_, done); }
   /// Everything sent before has been delivered when this one has.
   void Settle(MqttConnection& hub, Seen& seen) {
     const std::string mark = "mark-" + std::to_string(++marks_);
