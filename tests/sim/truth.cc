@@ -57,7 +57,8 @@ void Truth::Restored() {
     pod.restarts.clear();
     pod.exits.clear();
     if (it == shown.end()) {
-      // Removal that had begun goes on; everything else was lost without evidence, now or by an earlier restore.
+      // Removal that had begun goes on; everything else was lost without evidence, now or by an earlier
+      // restore.
       pod.lost = (pod.in_api || pod.lost) && !pod.deleting;
       pod.in_api = false;
       continue;
