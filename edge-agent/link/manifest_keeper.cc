@@ -35,7 +35,7 @@ ManifestKeeper::ManifestKeeper(Options options, AgentStore& store, v1::AgentSett
     settings_.set_amnesiac(true);
     return;
   }
-  held_ = {FromProto(manifest.generation()), Sha256(stored->manifest()).value(), *stored};
+  held_ = {FromProto(manifest.generation()), Sha256(stored->manifest()).value(), stored};
   writing_ = held_;
   newest_ = std::move(manifest);
 }

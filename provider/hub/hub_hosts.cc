@@ -187,7 +187,6 @@ void Hub::Impl::OnProof(HostState& host, const v1::SignedManifest& claimed) {
   // It may have claimed more than it holds: then it still has to get the newest.
   if (host.manifest->has_manifest() && !host.amnesiac && generation < host.manifest->generation())
     Deliver(host);
-  RetargetLater();
   host.manifest->Touch();
   SettleUnknownStops();
   SettleStops(host);
@@ -195,13 +194,13 @@ void Hub::Impl::OnProof(HostState& host, const v1::SignedManifest& claimed) {
     if (node->fleet() || node->host == host.id)
       Run(*node, node->judge->OnKnown(KnownPods(*node), d.loop.Now(), d.clock.Now()));
   }
+  RetargetLater();
 }
 
 bool Hub::Impl::Draft(HostState& host, ManifestDraft& draft) {
   if (!host.verified) return false;
-  // What a host that forgot everything still runs must be in the first manifest it gets; what is learnt from
-  // a host keeps its ports from whoever was targeted before that.
-  if (retarget_posted && (host.amnesiac || host.manifest->record().relearnt())) Retarget();
+  // What a host that forgot everything still runs must be in the first manifest it gets.
+  if (retarget_posted && host.amnesiac) Retarget();
   bool synced = false;
   bool all_synced = true;
   for (const auto& [name, node] : nodes) {

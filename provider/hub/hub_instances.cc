@@ -68,7 +68,8 @@ bool Hub::Impl::WaitsForPlace(const HostState& host, const Pod& pod) {
     const Instance& instance = it->second;
     if (instance.winner == pod.uid) return true;
     // What it takes of the host was lost with the hub's store: it may be any port.
-    if (!other->workload && !other->claim_known && !pod.claim.ports.empty()) return true;
+    if (!other->workload && !other->claim_known && !instance.finished && !pod.claim.ports.empty())
+      return true;
     if (!instance.stop && !other->stop) continue;
     if (pod.terms && other->terms && !pod.terms->layered && !other->terms->layered) return true;
     const auto& ports = other->claim.ports;
