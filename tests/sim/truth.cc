@@ -91,6 +91,7 @@ void Truth::TagsChanged() {
 }
 
 void Truth::PlacementsLost() {
+  hub_forgot_ = true;
   for (auto& [uid, pod] : pods_) {
     if (pod.fleet && pod.fleet->chosen) pod.fleet->withdrawn.insert(hosts_.begin(), hosts_.end());
   }
@@ -127,11 +128,15 @@ Truth::Standing Truth::StandingOf(const Pod& pod, const std::string& host) const
   if (!pod.fleet || pod.fleet->claim == Fleet::Claim::kNone) return Standing::kWins;
   Standing standing = Standing::kWins;
   for (const auto& [uid, other] : pods_) {
-    if (uid == pod.uid || !other.fleet || other.fleet->claim != pod.fleet->claim) continue;
+    if (uid == pod.uid || !other.fleet) continue;
+    const bool competes = other.fleet->claim == pod.fleet->claim;
     // What only the API server forgot is still in the way, also where its condition, which a restarted hub
     // does not know, has ceased to match.
-    if (other.lost && !other.deleting) return Standing::kUnclear;
-    if (!Matches(other, host)) continue;
+    if (competes && other.lost && !other.deleting) return Standing::kUnclear;
+    // Nor does a hub that lost its store know which ports a pod has that a manifest still holds and nobody
+    // lists.
+    if (hub_forgot_ && pod.fleet->claim == Fleet::Claim::kPort && !other.in_api) return Standing::kUnclear;
+    if (!competes || !Matches(other, host)) continue;
     if (!other.in_api || other.deleting) continue;
     if (other.returned || pod.returned) return Standing::kUnclear;
     if (Precedes(api_.cluster(), other, pod)) standing = Standing::kLoses;
@@ -176,7 +181,9 @@ void Truth::CheckGone(const Pod& pod) {
     const auto running = witnesses_.running(host, pod.uid);
     // A fleet's pod does not wait for hosts that are away: tombstones wait for them.
     if (running.empty() || (pod.fleet && witnesses_.was_away(host, pod.deletion_asked))) continue;
-    story_.Violate(who + " went while container " + running.begin()->first + " still ran on " + host);
+    std::string violation = who;
+    violation += " went while container " + running.begin()->first + " still ran on " + host;
+    story_.Violate(violation);
   }
 }
 
@@ -268,7 +275,9 @@ void Truth::CheckFleetStart(const std::string& host, const Pod& pod) {
     if (uid == pod.uid || !other.fleet || other.fleet->claim != pod.fleet->claim) continue;
     // What the API server forgot is in nobody's books.
     if (other.returned || (restored_ && !other.in_api) || witnesses_.running(host, uid).empty()) continue;
-    story_.Violate(who + " while pod " + other.name + " (" + uid + ") still has what both want");
+    std::string violation = who;
+    violation += " while pod " + other.name + " (" + uid + ") still has what both want";
+    story_.Violate(violation);
   }
 }
 

@@ -127,6 +127,7 @@ class Truth {
   std::set<std::string> may_stop_;
   bool changed_ = false;
   bool restored_ = false;
+  bool hub_forgot_ = false;
 };
 
 }  // namespace slicelet::sim
