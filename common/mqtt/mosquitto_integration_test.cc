@@ -293,7 +293,7 @@ TEST_F(OldProtocolTest, TheBrokerKeepsASessionsMessagesUntilTheyArrived) {
 
   Seen again;
   keeper = Keep(Address(), again, kept);
-  ASSERT_TRUE(RunUntil([&] { return kept.Count() == 2; }));
+  ASSERT_TRUE(RunUntil([&] { return kept.Count() >= 2; }));
   EXPECT_EQ(kept.payloads.back(), "two");
 }
 
