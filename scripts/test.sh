@@ -7,7 +7,7 @@
 #   --list     say what each tier runs, and stop
 #
 # Examples:
-#   scripts/test.sh                  everything CI runs: at most 45 minutes on a fresh 2-core machine, 15 on a warm one
+#   scripts/test.sh                  everything CI runs: about an hour on a fresh 2-core machine, 30 minutes on a warm one
 #   scripts/test.sh --tier unit      only the unit tests
 #   scripts/test.sh --long           with sanitizers, 100,000 simulated schedules, all kill pairs and clang-tidy on every file
 set -euo pipefail
@@ -124,7 +124,7 @@ wants sanitizers && steps_total=$((steps_total + 5))
 
 build_kubernetes() { tests/control-plane/build.sh && tests/control-plane/build.sh helm; }
 install_everything() { install_packages "${build_packages[@]}" "${run_packages[@]}" "${gateway_packages[@]}" "${test_packages[@]}" && install_go; }
-say "slicelet: tests (tiers: ${chosen[*]}); a cold first run takes about 40 minutes on 2 cores, a warm one 15"
+say "slicelet: tests (tiers: ${chosen[*]}); a cold first run takes about an hour on 2 cores, a warm one 30 minutes"
 prepare "install packages" "about 2 min on a bare machine" install_everything
 install_go  # for PATH in this shell
 
