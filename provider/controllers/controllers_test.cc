@@ -203,22 +203,50 @@ TEST_F(ControllersTest, AServerThatOthersRunIsAdopted) {
   MakeSlice();
   Advance();
   Create(kube::kIotServers, "north", "iot",
-         {{"slice", "north"}, {"profile", "external"}, {"url", "https://iot.example.com:8443/api"}});
+         {{"slice", "north"},
+          {"profile", "external"},
+          {"url", "https://iot.example.com:8443/api/"},
+          {"credentialsSecret", "login"}});
   Create(kube::kIotServers, "north", "own", {{"slice", "north"}, {"profile", "mainflux-classic"}});
   Create(kube::kIotServers, "north", "lost",
          {{"slice", "south"},
           {"profile", "external"},
           {"url", "http://a"},
-          {"endpoints", {{"mqtt", "ssl://b:8883"}}}});
+          {"endpoints", {{"mqtt", "ssl://b"}, {"auth", "http://a:8189/"}, {"access", "http://a:8989"}}}});
   Advance();
   const Json server = Get(kube::kIotServers, "north", "iot");
-  EXPECT_EQ(Condition(server), "True Adopted: run by others at https://iot.example.com:8443/api");
+  EXPECT_EQ(Condition(server), "True Adopted: run by others at https://iot.example.com:8443/api/");
   EXPECT_EQ(server["status"]["mqtt"], "tcp://iot.example.com:1883");
+  EXPECT_EQ(server["status"]["credentialsSecret"], "login");
+  EXPECT_EQ(
+      server["status"]["endpoints"],
+      Json::parse(
+          R"({"users":"https://iot.example.com:8443/api","things":"https://iot.example.com:8443/api","auth":"","access":"",
+                            "mqtt":"tcp://iot.example.com:1883"})"));
   EXPECT_THAT(Condition(Get(kube::kIotServers, "north", "own")), HasSubstr("False ProfileNotSupported: "));
   const Json lost = Get(kube::kIotServers, "north", "lost");
   EXPECT_THAT(Condition(lost), HasSubstr("False WrongNamespace: "));
   EXPECT_EQ(lost["status"]["mqtt"], "ssl://b:8883");
+  EXPECT_EQ(lost["status"]["endpoints"],
+            Json::parse(R"({"users":"http://a","things":"http://a","auth":"http://a:8189",
+                                                         "access":"http://a:8989","mqtt":"ssl://b:8883"})"));
   EXPECT_EQ(Get(kube::kIotSlices, "slicelet", "north")["status"]["servers"], 2);
+}
+
+TEST_F(ControllersTest, AServerThatGatewaysNameStays) {
+  MakeSlice();
+  Advance();
+  Create(kube::kIotServers, "north", "iot",
+         {{"slice", "north"}, {"profile", "external"}, {"url", "http://iot"}});
+  MakeGateway({{"attachTo", "iot"}});
+  Advance();
+  Delete(kube::kIotServers, "north", "iot");
+  Advance();
+  EXPECT_THAT(Condition(Get(kube::kIotServers, "north", "iot")),
+              HasSubstr("False InUse: gateways are attached to it, or are to be: press: "));
+  Patch(kube::kIotGateways, "north", "press", {{"spec", {{"attachTo", nullptr}}}});
+  Advance();
+  EXPECT_EQ(Get(kube::kIotServers, "north", "iot"), Json());
 }
 
 TEST_F(ControllersTest, DevicesSayWhyTheyAreNotRegistered) {

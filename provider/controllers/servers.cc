@@ -1,5 +1,6 @@
 #include "provider/controllers/servers.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "kube/object.h"
@@ -16,6 +17,11 @@ std::string HostOf(const std::string& url) {
   return url.substr(begin, url.find_first_of(":/", begin) - begin);
 }
 
+std::string WithoutSlash(std::string url) {
+  while (!url.empty() && url.back() == '/') url.pop_back();
+  return url;
+}
+
 class ServerController final : public Controller {
  public:
   explicit ServerController(ControllerSettings settings) : settings_(std::move(settings)) {}
@@ -27,6 +33,11 @@ class ServerController final : public Controller {
     if (OfAnotherHub(world, settings_, ns)) return {};
     Plan plan(server, look.failure, look.now);
     plan.Set("gateways", Gateways(world, server));
+    if (kube::BeingDeleted(server)) {
+      if (!GivenUp(server)) plan.Guard(InUse(world, server));
+      plan.Release(kind());
+      return plan.Finish("Terminating", {});
+    }
     plan.Check(SliceProblem(world, settings_, kube::TextAt(server, {"spec", "slice"}), ns));
     const bool external = kube::TextAt(server, {"spec", "profile"}) == kExternal;
     if (!external) {
@@ -34,9 +45,12 @@ class ServerController final : public Controller {
           Finding{"ProfileNotSupported",
                   "spec.profile: this version of slicelet runs no server: give profile external and url"});
     }
+    plan.Hold(kind());
     if (external) {
       plan.Set("url", kube::TextAt(server, {"spec", "url"}));
       plan.Set("mqtt", MqttAddressOf(server));
+      plan.Set("endpoints", EndpointsOf(server));
+      plan.Set("credentialsSecret", kube::TextAt(server, {"spec", "credentialsSecret"}));
     }
     plan.Await("Adopted", plan.complete(), plan.complete() ? "run by others" : "");
     return plan.Finish(plan.complete() ? "Ready" : "Error",
@@ -46,13 +60,10 @@ class ServerController final : public Controller {
   [[nodiscard]] std::vector<ObjectName> Concerned(const World& world, const kube::Resource& of,
                                                   const Json& changed) const override {
     std::vector<ObjectName> names;
-    if (of == kube::kIotGateways) {
-      const std::string server = kube::TextAt(changed, {"spec", "attachTo"});
-      if (!server.empty()) names.push_back({kube::NamespaceOf(changed), server});
-    }
-    if (of == kube::kNamespaces) {
-      for (const Json* server : world.In(kind(), kube::NameOf(changed)))
-        names.push_back(NameIn(kind(), *server));
+    if (of == kube::kIotGateways || of == kube::kNamespaces) {
+      // It may have been attached to any of its namespace.
+      const std::string ns = of == kube::kNamespaces ? kube::NameOf(changed) : kube::NamespaceOf(changed);
+      for (const Json* server : world.In(kind(), ns)) names.push_back(NameIn(kind(), *server));
     }
     if (of == kube::kIotSlices) {
       for (const auto& [name, server] : world.All(kind())) {
@@ -72,14 +83,51 @@ class ServerController final : public Controller {
     return count;
   }
 
+  /// What is at the server for gateways, or is about to be, could be removed by nobody without it.
+  static std::optional<Finding> InUse(const World& world, const Json& server) {
+    std::string users;
+    for (const Json* gateway : world.In(kube::kIotGateways, kube::NamespaceOf(server))) {
+      if (UsesServer(*gateway, kube::NameOf(server)))
+        users += (users.empty() ? "" : ", ") + kube::NameOf(*gateway);
+    }
+    if (users.empty()) return std::nullopt;
+    return Finding{"InUse", "gateways are attached to it, or are to be: " + users +
+                                ": change their spec.attachTo first, or annotate this server with " +
+                                kGiveUp + ": \"true\" to leave behind what it holds of them"};
+  }
+
   const ControllerSettings settings_;
 };
 
 }  // namespace
 
+bool UsesServer(const Json& gateway, const std::string& server) {
+  if (!kube::BeingDeleted(gateway) && kube::TextAt(gateway, {"spec", "attachTo"}) == server) return true;
+  const Json* records = kube::Find(gateway, {"status", "attachments"});
+  if (records == nullptr || !records->is_object()) return false;
+  return std::any_of(records->begin(), records->end(),
+                     [&](const Json& record) { return kube::TextAt(record, {"server"}) == server; });
+}
+
 std::string MqttAddressOf(const Json& server) {
   const std::string own = kube::TextAt(server, {"spec", "endpoints", "mqtt"});
-  return own.empty() ? "tcp://" + HostOf(kube::TextAt(server, {"spec", "url"})) + ":1883" : own;
+  if (own.empty()) return "tcp://" + HostOf(kube::TextAt(server, {"spec", "url"})) + ":1883";
+  const auto host = own.find("://") + 3;
+  const std::string address = own.substr(0, own.find('/', host));
+  if (address.find(':', host) != std::string::npos) return address;
+  return address + (own.rfind("ssl", 0) == 0 ? ":8883" : ":1883");
+}
+
+Json EndpointsOf(const Json& server) {
+  const std::string url = WithoutSlash(kube::TextAt(server, {"spec", "url"}));
+  // All of them: a patch would leave what is not named.
+  Json endpoints = {{"users", url}, {"things", url}, {"auth", ""}, {"access", ""}};
+  for (const char* part : {"users", "things", "auth", "access"}) {
+    const std::string own = WithoutSlash(kube::TextAt(server, {"spec", "endpoints", part}));
+    if (!own.empty()) endpoints[part] = own;
+  }
+  endpoints["mqtt"] = MqttAddressOf(server);
+  return endpoints;
 }
 
 std::unique_ptr<Controller> MakeServerController(ControllerSettings settings) {

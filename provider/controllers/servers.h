@@ -12,8 +12,15 @@ namespace slicelet::provider {
 /// made.
 std::unique_ptr<Controller> MakeServerController(ControllerSettings settings);
 
-/// Where gateways publish to a server of profile external: what its endpoints say, else port 1883 of its
-/// host.
+/// Whether the gateway is or is to be attached to this server, or has left something there.
+bool UsesServer(const Json& gateway, const std::string& server);
+
+/// Where gateways publish to a server of profile external, SCHEME://HOST:PORT: what its endpoints say, else
+/// port 1883 of its host.
 std::string MqttAddressOf(const Json& server);
+
+/// status.endpoints of a server of profile external: users, things, auth, access and mqtt; "" for what nobody
+/// knows.
+Json EndpointsOf(const Json& server);
 
 }  // namespace slicelet::provider
