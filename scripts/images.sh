@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds container images without a daemon, of the programs of build/release and the libraries they link: hub.tar for the
-# chart, senml-export.tar for gateways.
+# chart, senml-export.tar and senml-export-idle.tar for gateways.
 #
 # Usage: scripts/images.sh [--output DIR] [--build DIR]
 #   --output DIR   where the OCI archives go (default: build/images)
@@ -53,9 +53,14 @@ image() {
   umoci --log=error new --image "$work/layout:$name"
   umoci --log=error insert --image "$work/layout:$name" "$work/rootfs" /
   umoci --log=error config --image "$work/layout:$name" --config.env PATH=/usr/bin --config.workingdir / "${configuration[@]}"
-  skopeo copy -q "oci:$work/layout:$name" "oci-archive:$work/$name.tar:docker.io/slicelet/$name:$version"
-  mv "$work/$name.tar" "$output/$name.tar"
-  say "docker.io/slicelet/$name:$version is in ${output#"$root"/}/$name.tar ($(du -h "$output/$name.tar" | cut -f1))"
+  archive "$name" "$name:$version"
+}
+
+# archive NAME REFERENCE: the image of that name as an archive.
+archive() {
+  skopeo copy -q "oci:$work/layout:$1" "oci-archive:$work/$1.tar:docker.io/slicelet/$2"
+  mv "$work/$1.tar" "$output/$1.tar"
+  say "docker.io/slicelet/$2 is in ${output#"$root"/}/$1.tar ($(du -h "$output/$1.tar" | cut -f1))"
 }
 
 umoci --log=error init --layout "$work/layout"
@@ -64,3 +69,6 @@ image hub provider/app/slicelet-provider kubelet-shim/app/slicelet-shim cli/slic
 # As EdgeX's own services run.
 configuration=(--config.user 2002:2001 --config.entrypoint /usr/bin/senml-export)
 image senml-export edge-agent/senml-export/senml-export
+# The same while a gateway is not attached: an image can be changed in place, arguments can not.
+umoci --log=error config --image "$work/layout:senml-export" --tag senml-export-idle --config.cmd --idle
+archive senml-export-idle "senml-export:$version-idle"

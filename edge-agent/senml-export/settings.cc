@@ -1,6 +1,8 @@
 #include "edge-agent/senml-export/settings.h"
 
+#include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -13,6 +15,10 @@ namespace {
 constexpr std::uint64_t kMaxCaFile = std::uint64_t{1} << 20;
 constexpr std::uint64_t kMebibyte = std::uint64_t{1} << 20;
 constexpr std::uint64_t kMaxStoreMebibytes = std::uint64_t{1} << 20;
+constexpr std::uint64_t kMaxSetting = std::uint64_t{64} << 10;
+/// What may come from files: where the server is, and who we are there.
+constexpr const char* kFollowed[] = {"SENML_SERVER",    "SENML_USERNAME", "SENML_PASSWORD",
+                                     "SENML_CLIENT_ID", "SENML_TOPIC",    "SENML_CA_FILE"};
 constexpr int kHighestPort = 65'535;
 constexpr int kOldProtocol = 3;
 
@@ -98,6 +104,11 @@ void ReadServer(Reader& reader, Settings& settings) {
   settings.server.ca = *std::move(pem);
 }
 
+void ReadListen(Reader& reader, std::string& listen) {
+  listen = reader.Optional("SENML_LISTEN", listen);
+  if (!IsEndpoint(listen)) reader.Problem("SENML_LISTEN", "\"" + listen + "\" is not HOST:PORT");
+}
+
 }  // namespace
 
 absl::StatusOr<Settings> ReadSettings(const Environment& environment) {
@@ -110,12 +121,35 @@ absl::StatusOr<Settings> ReadSettings(const Environment& environment) {
   const auto limit = Number(mebibytes, 1, kMaxStoreMebibytes);
   if (!limit) reader.Problem("SENML_STORE_MIB", "\"" + mebibytes + "\" is no number from 1 to 1048576");
   settings.store_limit = limit.value_or(1) * kMebibyte;
-  settings.listen = reader.Optional("SENML_LISTEN", settings.listen);
-  if (!IsEndpoint(settings.listen))
-    reader.Problem("SENML_LISTEN", "\"" + settings.listen + "\" is not HOST:PORT");
-  settings.log_level = reader.Optional("SENML_LOG_LEVEL", settings.log_level);
+  ReadListen(reader, settings.listen);
   SLICELET_RETURN_IF_ERROR(reader.Finish());
   return settings;
+}
+
+absl::StatusOr<std::string> ListenAddress(const Environment& environment) {
+  std::string listen = Settings().listen;
+  Reader reader(environment);
+  ReadListen(reader, listen);
+  SLICELET_RETURN_IF_ERROR(reader.Finish());
+  return listen;
+}
+
+Environment WithFiles(Environment environment, const std::string& directory) {
+  if (directory.empty()) return environment;
+  return [environment = std::move(environment), directory](const std::string& name) {
+    auto value = environment(name);
+    if (value || std::ranges::find(kFollowed, name) == std::end(kFollowed)) return value;
+    auto text = MakeSystemFileSystem()->Read(directory + "/" + name, kMaxSetting);
+    if (!text.ok()) return value;
+    while (!text->empty() && text->back() == '\n') text->pop_back();
+    return std::make_optional(*std::move(text));
+  };
+}
+
+std::string FollowedSettings(const Environment& environment) {
+  std::string all;
+  for (const char* name : kFollowed) all += std::string(name) + "=" + environment(name).value_or("") + "\n";
+  return all;
 }
 
 const char kSettingsHelp[] =
@@ -126,6 +160,8 @@ const char kSettingsHelp[] =
     "  SENML_PASSWORD        its password; Mainflux: the thing's key\n"
     "  SENML_CLIENT_ID       no other client of the server may have it\n"
     "  SENML_TOPIC           where packs go; Mainflux: channels/CHANNEL/messages\n"
+    "  SENML_SETTINGS        directory of files named like the variables above, for those that are not set;\n"
+    "                        they may come late and change [none]\n"
     "  SENML_STORE           file for what the server does not have yet, on a volume that outlives the\n"
     "                        container [/var/lib/senml-export/outbox.db]\n"
     "  SENML_STORE_MIB       its size; beyond it the oldest readings are dropped and counted [256]\n"

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <filesystem>
+#include <fstream>
 #include <map>
 
 namespace slicelet::senml {
@@ -66,6 +68,28 @@ TEST(Settings, EverythingThatIsMissingIsNamedAtOnce) {
   EXPECT_THAT(Message(Read({}).status()),
               AllOf(HasSubstr("SENML_SERVER is not set"), HasSubstr("SENML_USERNAME"),
                     HasSubstr("SENML_PASSWORD"), HasSubstr("SENML_CLIENT_ID"), HasSubstr("SENML_TOPIC")));
+}
+
+TEST(Settings, MayComeFromFilesThatComeLateAndChange) {
+  const std::string directory = testing::TempDir() + "/senml-settings";
+  std::filesystem::create_directories(directory);
+  const Environment environment = WithFiles(
+      [](const std::string& name) {
+        return name == "SENML_CLIENT_ID" ? std::optional<std::string>("own") : std::nullopt;
+      },
+      directory);
+  EXPECT_THAT(Message(ReadSettings(environment).status()),
+              AllOf(HasSubstr("SENML_SERVER is not set"), testing::Not(HasSubstr("SENML_CLIENT_ID"))));
+  const std::string before = FollowedSettings(environment);
+  for (const auto& [name, value] : kLeast) std::ofstream(directory + "/" + name) << value << "\n";
+  std::ofstream(directory + "/SENML_LISTEN") << "only from the environment";
+  EXPECT_NE(FollowedSettings(environment), before);
+  const auto settings = ReadSettings(environment);
+  ASSERT_TRUE(settings.ok()) << settings.status();
+  EXPECT_EQ(settings->server.password, "key");
+  EXPECT_EQ(settings->exporter.client_id, "own") << "the environment wins";
+  std::filesystem::remove_all(directory);
+  EXPECT_EQ(FollowedSettings(environment), before);
 }
 
 struct Bad {
