@@ -51,16 +51,16 @@ class ControlPlaneTest : public testing::Test {
     api = MakeHttpKubeApi(config, loop, *files);
   }
 
-  /// Runs the loop until `done` holds; fails the test when it does not.
-  void RunUntil(const std::function<bool()>& done) {
-    ASSERT_TRUE(RunLoopUntil(loop, done)) << "nothing happened for too long";
+  /// Runs the loop until `done` holds; fails the test when it does not, with the caller's line.
+  void RunUntil(const std::function<bool()>& done, int line = __builtin_LINE()) {
+    ASSERT_TRUE(RunLoopUntil(loop, done)) << "what line " << line << " waits for did not come";
   }
 
   template <typename T>
-  absl::StatusOr<T> Await(const std::function<void(Callback<T>)>& start) {
+  absl::StatusOr<T> Await(const std::function<void(Callback<T>)>& start, int line = __builtin_LINE()) {
     std::optional<absl::StatusOr<T>> result;
     start([&](absl::StatusOr<T> answer) { result = std::move(answer); });
-    RunUntil([&] { return result.has_value(); });
+    RunUntil([&] { return result.has_value(); }, line);
     if (!result.has_value()) return absl::DeadlineExceededError("no answer");
     return *std::move(result);
   }

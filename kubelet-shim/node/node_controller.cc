@@ -23,7 +23,11 @@ NodeController::NodeController(v1::NodeDeclare declaration, std::string address,
                  {kube::kNodes, "", "metadata.name=" + name_, "", false},
                  {[this](std::vector<Json> nodes, const std::string&) { OnList(std::move(nodes)); },
                   [this](kube::WatchEventType type, Json node) {
-                    Observe(type == kube::WatchEventType::kDeleted ? Json() : std::move(node));
+                    if (type == kube::WatchEventType::kDeleted) {
+                      gone_uid_ = kube::UidOf(node);
+                      node = nullptr;
+                    }
+                    Observe(std::move(node));
                   },
                   [this](const absl::Status& status) {
                     LogWarning("cannot watch the node", {{"node", name_}, {"error", Describe(status)}});
@@ -49,10 +53,13 @@ void NodeController::Report(const v1::NodeReport& report) {
 
 void NodeController::OnList(std::vector<Json> nodes) {
   listed_ = true;
+  gone_uid_.clear();
   Adopt(nodes.empty() ? Json() : std::move(nodes.front()));
 }
 
 void NodeController::Adopt(Json node) {
+  // A write was answered after the watch had told of the node's end, which came after that write.
+  if (!gone_uid_.empty() && kube::UidOf(node) == gone_uid_) node = nullptr;
   node_ = std::move(node);
   Reconcile();
 }

@@ -83,6 +83,8 @@ class NodeController {
   Timer retry_;
   Timer heartbeat_;
   Json node_;
+  /// The last one that the watch saw go. No other node ever has its uid.
+  std::string gone_uid_;
   bool listed_ = false;
   bool foreign_ = false;
   bool lease_started_ = false;

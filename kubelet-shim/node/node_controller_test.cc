@@ -190,6 +190,20 @@ TEST_F(NodeControllerTest, MakesADeletedNodeAgain) {
   EXPECT_EQ(GetString(*lease, "/metadata/ownerReferences/0/uid"), uids[1]);
 }
 
+TEST_F(NodeControllerTest, MakesANodeAgainThatWasDeletedBeforeAWriteWasAnswered) {
+  Begin();
+  server.faults().after = [this](const kube::KubeCall& call, const absl::Status&) {
+    // The watch tells of it before the answer to this write comes.
+    if (call.ref.subresource == "status" && uids.size() == 1)
+      EXPECT_TRUE(server.cluster().Delete("admin", {kube::kNodes, "", "gw", ""}, {}).ok());
+    return absl::OkStatus();
+  };
+  node->Report(Facts());
+  loop.Advance(seconds(1));
+  EXPECT_EQ(uids.size(), 2U);
+  EXPECT_EQ(kube::TextAt(Condition("Ready"), {"status"}), "True");
+}
+
 TEST_F(NodeControllerTest, AdoptsItsOwnAfterARestart) {
   Begin();
   node->Report(Facts());
