@@ -32,7 +32,7 @@ class ApiClient:
     def _exchange(self, method, path, body=None):
         try:
             return self._send(method, path, body)
-        except (http.client.RemoteDisconnected, ConnectionError):
+        except (http.client.RemoteDisconnected, ConnectionError, ssl.SSLEOFError):
             # The server closes connections that were idle for long, without a word.
             self._connection = self._connect()
             return self._send(method, path, body)
