@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "common/base/encoding.h"
 #include "common/loop/testing/sim_loop.h"
 #include "common/mqtt/testing/fake_broker.h"
 #include "edge-agent/senml-export/bus_reader.h"
@@ -40,7 +41,7 @@ class ExporterTest : public testing::Test {
     loop_.RunReady();
   }
   void Add(int first, int last) {
-    for (int i = first; i <= last; ++i) ASSERT_TRUE(outbox_.Add(PackOf(i)).ok());
+    for (int i = first; i <= last; ++i) ASSERT_TRUE(outbox_.Add(PackOf(i), Sha256(PackOf(i))).ok());
     exporter_->Wake();
     loop_.RunReady();
   }
@@ -59,7 +60,7 @@ class ExporterTest : public testing::Test {
 };
 
 TEST_F(ExporterTest, SendsInOrderAndRemovesWhatWasTaken) {
-  ASSERT_TRUE(outbox_.Add(PackOf(1)).ok());
+  ASSERT_TRUE(outbox_.Add(PackOf(1), Sha256(PackOf(1))).ok());
   Start();
   EXPECT_EQ(exporter_->state(), Exporter::State::kSending);
   EXPECT_THAT(Received(), ElementsAre(PackOf(1)));
@@ -156,7 +157,7 @@ TEST_F(ExporterTest, AServerThatNeverAnswersIsLeft) {
 }
 
 TEST_F(ExporterTest, AnOutboxThatCannotBeReadIsTriedAgain) {
-  ASSERT_TRUE(outbox_.Add(PackOf(1)).ok());
+  ASSERT_TRUE(outbox_.Add(PackOf(1), Sha256(PackOf(1))).ok());
   outbox_.failure = absl::InternalError("I/O error");
   Start();
   EXPECT_THAT(exporter_->why(), HasSubstr("I/O error"));
@@ -197,6 +198,16 @@ TEST_F(BusReaderTest, KeepsThePacksOfTheBusesEvents) {
   EXPECT_EQ(added_, 1);
   EXPECT_EQ(intake_.counts().events, 1U);
   EXPECT_EQ(intake_.counts().bad_messages, 1U);
+}
+
+TEST_F(BusReaderTest, WhatTheBusDeliversAgainIsLeftOut) {
+  StartReader();
+  PublishEvent(1);
+  PublishEvent(1);
+  PublishEvent(2);
+  EXPECT_EQ(outbox_.totals().packs, 2U);
+  EXPECT_EQ(added_, 2);
+  EXPECT_EQ(intake_.counts().repeated, 1U);
 }
 
 TEST_F(BusReaderTest, WhatWasPublishedWhileItWasAwayComesLater) {

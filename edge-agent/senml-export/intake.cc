@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "common/base/encoding.h"
 #include "common/log/log.h"
 #include "edge-agent/senml-export/senml.h"
 
@@ -27,12 +28,11 @@ void Intake::Take(const MqttMessage& message) {
   if (!pack.ok())
     return LogDebug("not an event", {{"topic", message.topic}, {"why", Message(pack.status())}});
   if (pack->records == 0) return;
-  const absl::Status kept = outbox_.Add(pack->json);
-  if (kept.ok()) {
-    added_();
-  } else {
-    failed_(kept);
-  }
+  const auto kept = outbox_.Add(pack->json, Sha256(message.payload));
+  if (!kept.ok()) return failed_(kept.status());
+  if (*kept) return added_();
+  const std::lock_guard lock(mutex_);
+  ++counts_.repeated;
 }
 
 Intake::Counts Intake::counts() const {

@@ -17,6 +17,8 @@ class Intake {
   struct Counts {
     std::uint64_t events = 0;
     std::uint64_t records = 0;
+    /// Events that the bus delivered again, and that are kept already.
+    std::uint64_t repeated = 0;
     /// Messages that are no events.
     std::uint64_t bad_messages = 0;
     /// Readings that became no record; see `Pack`.

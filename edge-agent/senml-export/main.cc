@@ -69,6 +69,8 @@ struct Export {
     };
     count("slicelet_senml_events_total", "Events read from the bus.", in.events);
     count("slicelet_senml_records_total", "Records made of their readings.", in.records);
+    count("slicelet_senml_events_repeated_total", "Events that the bus delivered again; left out.",
+          in.repeated);
     count("slicelet_senml_bad_messages_total", "Messages of the bus that are no events.", in.bad_messages);
     static constexpr char kDropped[] = "slicelet_senml_readings_dropped_total";
     static constexpr char kDroppedHelp[] = "Readings that have no SenML form.";

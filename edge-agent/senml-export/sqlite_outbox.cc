@@ -10,6 +10,7 @@
 #include "common/sqlite/database.h"
 #include "common/sqlite/open.h"
 #include "edge-agent/senml-export/outbox.h"
+#include "edge-agent/senml-export/recent_messages.h"
 
 namespace slicelet::senml {
 namespace {
@@ -22,6 +23,9 @@ constexpr std::uint64_t kRowBytes = 32;
 /// AUTOINCREMENT: an id that was removed is never given again, because an answer for it may still be on its
 /// way.
 constexpr char kSchema[] = "CREATE TABLE packs (id INTEGER PRIMARY KEY AUTOINCREMENT, pack BLOB NOT NULL)";
+/// The ring of `RecentMessages`.
+constexpr char kRecentSchema[] =
+    "CREATE TABLE recent (slot INTEGER PRIMARY KEY, number INTEGER NOT NULL, message INTEGER NOT NULL)";
 /// A commit survives the process without touching the disk; `Syncer` makes it survive the machine.
 constexpr char kSettings[] = "PRAGMA synchronous=NORMAL";
 
@@ -73,13 +77,19 @@ class Syncer {
 class SqliteOutbox : public Outbox {
  public:
   SqliteOutbox(sqlite::Opened opened, std::unique_ptr<Database> second, const Totals& stored,
-               std::uint64_t limit, Duration sync_period)
-      : opened_(std::move(opened)), limit_(limit), totals_(stored), syncer_(std::move(second), sync_period) {}
+               RecentMessages recent, std::uint64_t limit, Duration sync_period)
+      : opened_(std::move(opened)),
+        limit_(limit),
+        totals_(stored),
+        recent_(std::move(recent)),
+        syncer_(std::move(second), sync_period) {}
 
-  absl::Status Add(const std::string& pack) override {
+  absl::StatusOr<bool> Add(const std::string& pack, const Digest& message) override {
     const std::lock_guard lock(mutex_);
+    const std::uint64_t key = RecentMessages::KeyOf(message);
+    if (recent_.Contains(key)) return false;
     SLICELET_RETURN_IF_ERROR(database().Execute("BEGIN IMMEDIATE"));
-    auto added = AddOne(pack);
+    auto added = AddOne(pack, key);
     if (added.ok()) {
       const absl::Status committed = database().Execute("COMMIT");
       if (!committed.ok()) added = committed;
@@ -90,8 +100,9 @@ class SqliteOutbox : public Outbox {
       return added.status();
     }
     totals_ = *added;
+    recent_.Put(recent_.next(), key);
     syncer_.SetDirty();
-    return absl::OkStatus();
+    return true;
   }
 
   absl::StatusOr<std::vector<Item>> After(std::uint64_t id, std::size_t count) override {
@@ -139,11 +150,21 @@ class SqliteOutbox : public Outbox {
     return Totals{packs, static_cast<std::uint64_t>(read.Int(1)) + packs * kRowBytes, 0};
   }
 
+  static absl::Status ReadRecent(Database& database, RecentMessages& recent) {
+    SLICELET_ASSIGN_OR_RETURN(Statement read,
+                              database.Prepare("SELECT number, message FROM recent ORDER BY number"));
+    while (true) {
+      SLICELET_ASSIGN_OR_RETURN(const bool row, read.Step());
+      if (!row) return absl::OkStatus();
+      recent.Put(static_cast<std::uint64_t>(read.Int(0)), static_cast<std::uint64_t>(read.Int(1)));
+    }
+  }
+
  private:
   Database& database() { return *opened_.database; }
 
   /// Inside a transaction; returns what the totals are once it is committed.
-  absl::StatusOr<Totals> AddOne(const std::string& pack) {
+  absl::StatusOr<Totals> AddOne(const std::string& pack, std::uint64_t message) {
     Totals totals = totals_;
     const std::uint64_t cost = pack.size() + kRowBytes;
     if (totals.bytes + cost > limit_) {
@@ -151,6 +172,12 @@ class SqliteOutbox : public Outbox {
     }
     SLICELET_ASSIGN_OR_RETURN(Statement insert, database().Prepare("INSERT INTO packs (pack) VALUES (?1)"));
     SLICELET_RETURN_IF_ERROR(insert.BindBlob(1, pack).Run());
+    SLICELET_ASSIGN_OR_RETURN(Statement remember,
+                              database().Prepare("INSERT OR REPLACE INTO recent VALUES (?1, ?2, ?3)"));
+    SLICELET_RETURN_IF_ERROR(remember.BindInt(1, static_cast<std::int64_t>(recent_.SlotOf(recent_.next())))
+                                 .BindInt(2, static_cast<std::int64_t>(recent_.next()))
+                                 .BindInt(3, static_cast<std::int64_t>(message))
+                                 .Run());
     ++totals.packs;
     totals.bytes += cost;
     return totals;
@@ -179,6 +206,7 @@ class SqliteOutbox : public Outbox {
   sqlite::Opened opened_;
   const std::uint64_t limit_;
   Totals totals_;
+  RecentMessages recent_;
   Syncer syncer_;
 };
 
@@ -187,15 +215,19 @@ class SqliteOutbox : public Outbox {
 absl::StatusOr<std::unique_ptr<Outbox>> OpenSqliteOutbox(const std::string& path, std::uint64_t limit,
                                                          Duration sync_period) {
   Outbox::Totals stored;
+  RecentMessages recent(Outbox::kRemembered);
   SLICELET_ASSIGN_OR_RETURN(sqlite::Opened opened,
-                            sqlite::OpenStore(path, {kSchema}, [&stored](Database& database) {
+                            sqlite::OpenStore(path, {kSchema, kRecentSchema}, [&](Database& database) {
+                              recent = RecentMessages(Outbox::kRemembered);
                               const auto counted = SqliteOutbox::Count(database);
-                              if (counted.ok()) stored = *counted;
-                              return counted.status();
+                              if (!counted.ok()) return counted.status();
+                              stored = *counted;
+                              return SqliteOutbox::ReadRecent(database, recent);
                             }));
   SLICELET_RETURN_IF_ERROR(opened.database->Execute(kSettings));
   SLICELET_ASSIGN_OR_RETURN(auto second, Database::Open(path, Database::Mode::kReadWrite));
-  return std::make_unique<SqliteOutbox>(std::move(opened), std::move(second), stored, limit, sync_period);
+  return std::make_unique<SqliteOutbox>(std::move(opened), std::move(second), stored, std::move(recent),
+                                        limit, sync_period);
 }
 
 }  // namespace slicelet::senml

@@ -8,6 +8,8 @@
 #include <fstream>
 #include <optional>
 
+#include "common/base/encoding.h"
+#include "common/sqlite/database.h"
 #include "edge-agent/senml-export/outbox.h"
 
 namespace slicelet::senml {
@@ -34,6 +36,11 @@ class SqliteOutboxTest : public testing::Test {
     EXPECT_TRUE(opened.ok()) << opened.status();
     return opened.ok() ? *std::move(opened) : nullptr;
   }
+  /// Made of a message of its own.
+  static bool Add(Outbox& outbox, const std::string& pack) {
+    static int messages = 0;
+    return outbox.Add(pack, Sha256(std::to_string(++messages))).value_or(false);
+  }
   static std::vector<std::string> Packs(Outbox& outbox) {
     std::vector<std::string> packs;
     const auto items = outbox.After(0, 1'000);
@@ -47,7 +54,7 @@ class SqliteOutboxTest : public testing::Test {
 
 TEST_F(SqliteOutboxTest, KeepsPacksInOrderUntilTheyAreRemoved) {
   const auto outbox = Open();
-  for (const char* pack : {"one", "two", "three"}) ASSERT_TRUE(outbox->Add(pack).ok());
+  for (const char* pack : {"one", "two", "three"}) ASSERT_TRUE(Add(*outbox, pack));
   EXPECT_THAT(Packs(*outbox), ElementsAre("one", "two", "three"));
   const auto items = outbox->After(0, 2).value();
   ASSERT_EQ(items.size(), 2U);
@@ -63,7 +70,7 @@ TEST_F(SqliteOutboxTest, OutlivesAKilledProcess) {
   const pid_t child = fork();
   if (child == 0) {
     const auto outbox = OpenSqliteOutbox(Path(), kLimit);
-    if (!outbox.ok() || !(*outbox)->Add("one").ok() || !(*outbox)->Add("two").ok()) _exit(1);
+    if (!outbox.ok() || !Add(**outbox, "one") || !Add(**outbox, "two")) _exit(1);
     if (!(*outbox)->Remove((*outbox)->After(0, 1).value().front().id).ok()) _exit(1);
     kill(getpid(), SIGKILL);
   }
@@ -79,21 +86,21 @@ TEST_F(SqliteOutboxTest, AnIdIsNeverUsedTwice) {
   std::uint64_t first = 0;
   {
     const auto outbox = Open();
-    ASSERT_TRUE(outbox->Add("one").ok());
+    ASSERT_TRUE(Add(*outbox, "one"));
     first = outbox->After(0, 1).value().front().id;
     ASSERT_TRUE(outbox->Remove(first).ok());
   }
   const auto outbox = Open();
-  ASSERT_TRUE(outbox->Add("two").ok());
+  ASSERT_TRUE(Add(*outbox, "two"));
   EXPECT_GT(outbox->After(0, 1).value().front().id, first);
 }
 
 TEST_F(SqliteOutboxTest, AFullOneDropsItsOldestAndCountsThem) {
   const auto outbox = Open();
   const std::string quarter(kLimit / 4 - 100, 'x');
-  for (const char* name : {"1", "2", "3", "4"}) ASSERT_TRUE(outbox->Add(name + quarter).ok());
+  for (const char* name : {"1", "2", "3", "4"}) ASSERT_TRUE(Add(*outbox, name + quarter));
   EXPECT_EQ(outbox->totals().dropped, 0U);
-  ASSERT_TRUE(outbox->Add("5" + quarter + quarter).ok());
+  ASSERT_TRUE(Add(*outbox, "5" + quarter + quarter));
   EXPECT_THAT(Packs(*outbox), ElementsAre("3" + quarter, "4" + quarter, "5" + quarter + quarter));
   EXPECT_EQ(outbox->totals().dropped, 2U);
   EXPECT_LE(outbox->totals().bytes, kLimit);
@@ -102,10 +109,10 @@ TEST_F(SqliteOutboxTest, AFullOneDropsItsOldestAndCountsThem) {
 TEST_F(SqliteOutboxTest, ALowerLimitCountsFromTheNextPackOn) {
   {
     const auto outbox = Open();
-    for (const char* name : {"1", "2", "3"}) ASSERT_TRUE(outbox->Add(name + std::string(1'000, 'x')).ok());
+    for (const char* name : {"1", "2", "3"}) ASSERT_TRUE(Add(*outbox, name + std::string(1'000, 'x')));
   }
   const auto outbox = Open(1'500);
-  ASSERT_TRUE(outbox->Add("4").ok());
+  ASSERT_TRUE(Add(*outbox, "4"));
   EXPECT_THAT(Packs(*outbox), ElementsAre(HasSubstr("3x"), "4"));
 }
 
@@ -113,10 +120,42 @@ TEST_F(SqliteOutboxTest, TheFileDoesNotGrowForEver) {
   const auto outbox = OpenSqliteOutbox(Path(), kLimit, std::chrono::milliseconds(1)).value();
   const std::string pack(kLimit / 10, 'x');
   for (int i = 0; i < 2'000; ++i) {
-    ASSERT_TRUE(outbox->Add(pack).ok());
+    ASSERT_TRUE(Add(*outbox, pack));
     ASSERT_TRUE(outbox->Remove(outbox->After(0, 1).value().front().id).ok());
   }
   EXPECT_LT(std::filesystem::file_size(Path()), 10 * kLimit);
+}
+
+TEST_F(SqliteOutboxTest, AMessageIsKeptOnceAlsoOverARestart) {
+  const Digest message = Sha256("message");
+  {
+    const auto outbox = Open();
+    EXPECT_TRUE(outbox->Add("one", message).value());
+    EXPECT_FALSE(outbox->Add("one", message).value());
+    ASSERT_TRUE(outbox->Remove(outbox->After(0, 1).value().front().id).ok());
+  }
+  const auto outbox = Open();
+  EXPECT_FALSE(outbox->Add("one", message).value());
+  EXPECT_THAT(Packs(*outbox), IsEmpty());
+
+  // No longer than it can matter.
+  for (std::size_t i = 0; i + 1 < Outbox::kRemembered; ++i) ASSERT_TRUE(Add(*outbox, "other"));
+  EXPECT_FALSE(outbox->Add("one", message).value());
+  ASSERT_TRUE(Add(*outbox, "other"));
+  EXPECT_TRUE(outbox->Add("one", message).value());
+}
+
+TEST_F(SqliteOutboxTest, APackThatCouldNotBeKeptMayComeAgain) {
+  const Digest message = Sha256("message");
+  const auto outbox = Open();
+  auto second = sqlite::Database::Open(Path(), sqlite::Database::Mode::kReadWrite).value();
+  ASSERT_TRUE(
+      second->Execute("CREATE TRIGGER full BEFORE INSERT ON recent BEGIN SELECT RAISE(ABORT, 'full'); END")
+          .ok());
+  EXPECT_FALSE(outbox->Add("one", message).ok());
+  ASSERT_TRUE(second->Execute("DROP TRIGGER full").ok());
+  EXPECT_TRUE(outbox->Add("one", message).value());
+  EXPECT_THAT(Packs(*outbox), ElementsAre("one"));
 }
 
 TEST_F(SqliteOutboxTest, OnlyOneProcessMayOpenIt) {

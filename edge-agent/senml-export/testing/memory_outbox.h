@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -13,9 +14,11 @@ class MemoryOutbox : public Outbox {
  public:
   absl::Status failure;
 
-  absl::Status Add(const std::string& pack) override {
-    if (failure.ok()) packs_[++last_] = pack;
-    return failure;
+  absl::StatusOr<bool> Add(const std::string& pack, const Digest& message) override {
+    if (!failure.ok()) return failure;
+    if (!messages_.insert(message).second) return false;
+    packs_[++last_] = pack;
+    return true;
   }
   absl::StatusOr<std::vector<Item>> After(std::uint64_t id, std::size_t count) override {
     if (!failure.ok()) return failure;
@@ -37,6 +40,7 @@ class MemoryOutbox : public Outbox {
 
  private:
   std::map<std::uint64_t, std::string> packs_;
+  std::set<Digest> messages_;
   std::uint64_t last_ = 0;
 };
 
