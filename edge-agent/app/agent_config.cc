@@ -6,6 +6,7 @@
 
 #include "common/base/encoding.h"
 #include "common/config/config_reader.h"
+#include "common/config/link_profile.h"
 #include "common/log/log.h"
 
 namespace slicelet::agent {
@@ -21,6 +22,7 @@ void ReadLink(ConfigReader& reader, LinkConfig& link) {
   std::string kind = "grpc";
   reader.Optional("kind", &kind);
   reader.Optional("module", &link.module);
+  link.keepalive = ReadLinkProfile(reader).keepalive;
   reader.Optional("keepalive", &link.keepalive);
   reader.Optional("tunnels", &link.tunnels);
   if (kind == "mqtt")

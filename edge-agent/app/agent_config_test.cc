@@ -56,6 +56,9 @@ TEST_F(AgentConfigTest, TheOwnerChoosesTheLink) {
   EXPECT_EQ(config->link.module, "/opt/m.so");
   EXPECT_EQ(config->link.keepalive, std::chrono::minutes(4));
   EXPECT_FALSE(config->link.tunnels);
+  config = ReadAgentConfig(Write(R"({"link": {"profile": "low-data"}})"), false);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->link.keepalive, std::chrono::minutes(15));
   config =
       ReadAgentConfig(Write(R"({"link": {"kind": "smoke", "module": "m.so", "keepalive": "1s"}})"), false);
   for (const auto* part : {"link.kind", "\"smoke\"", "link.module", "link.keepalive"}) {

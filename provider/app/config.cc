@@ -4,6 +4,7 @@
 #include <map>
 
 #include "common/config/config_reader.h"
+#include "common/config/link_profile.h"
 #include "provider/fleet/target_condition.h"
 #include "provider/pods/address_pool.h"
 
@@ -17,7 +18,8 @@ void ReadListener(ConfigReader& reader, ProviderConfig::Listener& listener) {
   reader.Required("key", &listener.tls.key_file);
 }
 
-void ReadMqtt(ConfigReader& reader, ProviderMqtt& mqtt) {
+void ReadMqtt(ConfigReader& reader, const LinkPace& pace, ProviderMqtt& mqtt) {
+  mqtt.keepalive = pace.keepalive;
   reader.Required("broker", &mqtt.broker);
   reader.Required("ca", &mqtt.ca_file);
   reader.Required("certificate", &mqtt.certificate_file);
@@ -64,6 +66,8 @@ absl::StatusOr<ProviderConfig> ReadProviderConfig(const nlohmann::json& json) {
   reader.Optional("hostNodes", &config.hub.host_nodes);
   ReadFleetNodes(reader, config.hub);
   reader.Optional("podCidr", &config.hub.pod_cidr);
+  const LinkPace pace = ReadLinkProfile(reader);
+  config.hub.heartbeat = pace.heartbeat;
   reader.Optional("heartbeat", &config.hub.heartbeat);
   reader.Optional("statusBatch", &config.hub.status_batch);
   reader.Optional("orphanConfirm", &config.hub.orphan_confirm);
@@ -76,7 +80,7 @@ absl::StatusOr<ProviderConfig> ReadProviderConfig(const nlohmann::json& json) {
   if (!reader.Object("agents", agents)) reader.Error("agents", "is required");
   reader.Optional("socket", &config.socket);
   reader.Object("remote", [&](ConfigReader& nested) { ReadListener(nested, config.remote.emplace()); });
-  reader.Object("mqtt", [&](ConfigReader& nested) { ReadMqtt(nested, config.mqtt.emplace()); });
+  reader.Object("mqtt", [&](ConfigReader& nested) { ReadMqtt(nested, pace, config.mqtt.emplace()); });
   reader.Optional("kubeconfig", &config.kubeconfig);
   reader.Optional("directory", &config.directory);
   reader.Optional("inCluster", &config.in_cluster);

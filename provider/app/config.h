@@ -32,8 +32,8 @@ struct ProviderConfig {
     RpcTls tls;
   };
 
-  /// hub, namespace, slice, taintKey, hostNodes, fleetNodes (name to target condition), podCidr, heartbeat,
-  /// statusBatch, orphanConfirm, resumeGrace.
+  /// hub, namespace, slice, taintKey, hostNodes, fleetNodes (name to target condition), podCidr,
+  /// profile (see LinkPace), heartbeat, statusBatch, orphanConfirm, resumeGrace.
   Hub::Options hub;
   std::string database;
   std::string manifest_key_file;

@@ -70,6 +70,25 @@ TEST(ReadProviderConfig, MayHaveABroker) {
   EXPECT_THAT(ErrorOf(json), HasSubstr("mqtt.inboxKey"));
 }
 
+TEST(ReadProviderConfig, AProfileSetsWhatIsNotGiven) {
+  auto json = Good();
+  EXPECT_EQ(ReadProviderConfig(json)->hub.heartbeat, std::chrono::seconds(60));
+  json["profile"] = "low-data";
+  json["mqtt"] = {{"broker", "b:1"},
+                  {"ca", "ca.crt"},
+                  {"certificate", "m.crt"},
+                  {"key", "m.key"},
+                  {"envelopeKey", "e.key"},
+                  {"inboxKey", "i.key"},
+                  {"keyCertificates", {"e.cert", "i.cert"}}};
+  EXPECT_EQ(ReadProviderConfig(json)->hub.heartbeat, std::chrono::seconds(240));
+  EXPECT_EQ(ReadProviderConfig(json)->mqtt->keepalive, std::chrono::minutes(15));
+  json["heartbeat"] = "90s";
+  EXPECT_EQ(ReadProviderConfig(json)->hub.heartbeat, std::chrono::seconds(90));
+  json["profile"] = "thrifty";
+  EXPECT_THAT(ErrorOf(json), HasSubstr("profile: \"thrifty\" is neither standard nor low-data"));
+}
+
 TEST(ReadProviderConfig, NamesWhatIsWrong) {
   auto json = Good();
   json["colour"] = "blue";

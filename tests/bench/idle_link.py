@@ -27,14 +27,10 @@ def wire_bytes(pid, port):
 
 def use_low_data(world):
     """The settings that docs/operations.md gives for a link that is paid by the byte."""
-    settings = yaml.safe_load((world.hub_directory / "provider.yaml").read_text())
-    changes = {"heartbeat": "240s"}
-    if "mqtt" in settings:
-        changes["mqtt"] = {**settings["mqtt"], "keepalive": "15m"}
-    Edge.tune(world, {"provider": changes})
+    Edge.tune(world, {"provider": {"profile": "low-data"}})
     path = world.agent_directory / "agent.json"
     agent = yaml.safe_load(path.read_text())
-    agent["link"]["keepalive"] = "15m"
+    agent["link"]["profile"] = "low-data"
     path.write_text(yaml.safe_dump(agent, default_flow_style=True))
     for program in ("agent", "provider"):
         world.programs[program].stop()
