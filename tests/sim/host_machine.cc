@@ -46,6 +46,8 @@ class ForgetfulStore : public agent::AgentStore {
 };
 
 constexpr std::size_t kMostOverheard = 8;
+/// An agent that lives so long beside an ended container has seen and noted it.
+constexpr Duration kNotices = std::chrono::seconds(5);
 
 std::size_t NumberOf(const std::string& id) { return static_cast<std::size_t>(id.back() - '0'); }
 
@@ -79,7 +81,7 @@ class HostMachine::WatchedRuntime : public agent::ScriptedRuntime {
   void WatchStop(const std::string& id) {
     const auto it = machine_.runtime_->containers().find(id);
     if (it == machine_.runtime_->containers().end()) return;
-    const auto& [container, config, uid, life] = it->second;
+    const auto& [container, config, uid, life, ended] = it->second;
     if (container.phase == agent::ContainerPhase::kExited && container.exit_code == 0) {
       machine_.succeeded_.insert(uid + "/" + container.name);
     }
@@ -151,9 +153,17 @@ HostMachine::~HostMachine() = default;
 
 const agent::HostAgent* HostMachine::agent() const { return process_ ? &process_->agent : nullptr; }
 
+bool HostMachine::Holds(const std::string& uid) const {
+  v1::Manifest manifest;
+  if (!store_->manifest() || !manifest.ParseFromString(store_->manifest()->manifest())) return false;
+  return std::any_of(manifest.deployments().begin(), manifest.deployments().end(),
+                     [&uid](const v1::Deployment& deployment) { return deployment.uid() == uid; });
+}
+
 void HostMachine::Start() {
   if (process_) return;
   ++lives_;
+  alive_from_ = around_.loop.Now();
   agent::HostAgent::Options options;
   options.pods.hub_id = kHubId;
   options.pods.host = HostId(id_);
@@ -180,6 +190,7 @@ void HostMachine::Kill() {
   if (!process_) return;
   around_.story.Tell(id_ + ": agent killed");
   process_.reset();
+  alive_until_ = around_.loop.Now();
   store_->Crash();
   held_report_.reset();
   // What it will have accepted in its next life is what is on disk; less than what was acknowledged is a
@@ -198,7 +209,9 @@ void HostMachine::Reboot() {
     for (const auto& [id, state] : runtime_->containers()) ids.push_back(id);
     for (const std::string& id : ids) {
       const auto& state = runtime_->containers().at(id);
-      if (state.container.exit_code == 0) succeeded_.insert(state.uid + "/" + state.container.name);
+      // What ended without an agent was known to nobody else.
+      if (state.container.exit_code == 0 && alive_until_ - std::max(state.ended, alive_from_) >= kNotices)
+        succeeded_.insert(state.uid + "/" + state.container.name);
       runtime_->Vanish(id);
     }
   }

@@ -81,6 +81,8 @@ class HostMachine {
   agent::MemoryAgentStore& store() { return *store_; }
   FakeClock& clock() { return clock_; }
   FakeFileSystem& files() { return files_; }
+  /// The manifest on its disk names the pod.
+  [[nodiscard]] bool Holds(const std::string& uid) const;
   /// It was rebooted or lost its store: what ran once and may not run again could not end as planned.
   [[nodiscard]] bool disturbed() const { return boots_ > 1 || forgot_; }
 
@@ -125,6 +127,8 @@ class HostMachine {
   std::unique_ptr<Opener> opener_;
   int boots_ = 1;
   int lives_ = 0;
+  /// The agent's last life.
+  MonotonicTime alive_from_{}, alive_until_{};
   bool struck_ = false;
   bool lie_ = false;
   std::size_t starts_seen_ = 0;

@@ -68,6 +68,8 @@ class Truth {
     /// The containers of a pod that run on a host.
     std::function<std::map<std::string, std::string>(const std::string& host, const std::string& uid)>
         running;
+    /// Whether the manifest that the host has stored names the pod.
+    std::function<bool(const std::string& host, const std::string& uid)> holds;
     /// Whether the provider could take the host for unreachable at some time since then.
     std::function<bool(const std::string& host, MonotonicTime since)> was_away;
   };

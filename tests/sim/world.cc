@@ -61,6 +61,8 @@ World::World(std::uint64_t seed, Kind kind, Plant plant, bool told) : around_(se
       Truth::Witnesses{
           .running = [this](const std::string& host,
                             const std::string& uid) { return HostOf(host).runtime().Running(uid); },
+          .holds = [this](const std::string& host,
+                          const std::string& uid) { return HostOf(host).Holds(uid); },
           .was_away = [this](const std::string& host, MonotonicTime since) { return away_[host] >= since; }});
   around_.host_is_away = [this](const std::string& host) {
     const auto* agent = HostOf(host).agent();

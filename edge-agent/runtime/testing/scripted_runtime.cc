@@ -217,6 +217,7 @@ void ScriptedHost::Exit(const std::string& id, std::uint64_t life, std::int32_t 
   container.exit_code = code;
   container.reason = reason;
   container.finished_at = ToUnixNanos(clock_.Now());
+  it->second.ended = loop_.Now();
   ++it->second.life;
   const auto waiting = waiting_for_exit_.find(id);
   if (waiting != waiting_for_exit_.end()) {

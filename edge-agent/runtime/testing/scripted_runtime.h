@@ -73,6 +73,8 @@ class ScriptedHost {
     std::string uid;
     /// An exit that is scheduled counts only for the same life.
     std::uint64_t life = 0;
+    /// When it exited, by no clock that jumps.
+    MonotonicTime ended{};
   };
 
   struct SandboxState {
