@@ -541,6 +541,26 @@ TEST_F(FleetTest, WhatOnlyAManifestHoldsKeepsItsPort) {
   EXPECT_EQ(Has("other"), "123");
 }
 
+TEST_F(FleetTest, APodWhosePortsWereLostWithTheStoreMayHaveAnyPort) {
+  ConnectFleet();
+  ApplyFleet("held", Condition("deviceId = 'gw-1'"), HostPort(8'080));
+  Ready(host_, "held");
+  store_.Lose();
+  RestartHub();
+  for (ScriptedHost* host : {&host_, &second_, &third_}) ConnectHost(*host);
+  ConnectShim();
+  // The list is empty for a while: what gw-1 holds is known by its digest alone.
+  Say(FleetApply("other", kube::Json::object(), HostPort(9'090)));
+  Say(FleetApply("portless"));
+  SyncFleet({"other", "portless"});
+  Wait();
+  EXPECT_EQ(Has("held"), "1");
+  EXPECT_EQ(Has("other"), "23");
+  EXPECT_EQ(Has("portless"), "123");
+  ApplyFleet("held", Condition("deviceId = 'gw-1'"), HostPort(8'080));
+  EXPECT_EQ(Has("other"), "123") << "by now its ports are known";
+}
+
 TEST_F(FleetTest, AStopThatTheHostHasLongDoneIsOver) {
   Tag("gw-1", "north");
   ConnectFleet();
