@@ -30,6 +30,9 @@ class SupervisedRunner : public ManifestRunner {
   [[nodiscard]] const v1::WorkloadStatus* FindStatus(const PodUid& uid) const override {
     return pods_.FindStatus(uid);
   }
+  [[nodiscard]] const std::optional<std::set<PodUid>>& Unexplained() const override {
+    return pods_.Unexplained();
+  }
   void OnStatusChanged(std::function<void(const std::vector<PodUid>&, bool urgent)> changed) override {
     pods_.OnStatusChanged(std::move(changed));
   }

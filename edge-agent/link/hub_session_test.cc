@@ -43,6 +43,7 @@ class FakeRunner : public ManifestRunner {
     const auto it = statuses.find(uid);
     return it == statuses.end() ? nullptr : &it->second;
   }
+  [[nodiscard]] const std::optional<std::set<PodUid>>& Unexplained() const override { return unexplained; }
   void OnStatusChanged(std::function<void(const std::vector<PodUid>&, bool)> callback) override {
     changed = std::move(callback);
   }
@@ -59,6 +60,7 @@ class FakeRunner : public ManifestRunner {
   std::vector<v1::StoredCredential> credentials;
   std::vector<std::pair<PodUid, std::string>> missing_credentials;
   std::map<PodUid, v1::WorkloadStatus> statuses;
+  std::optional<std::set<PodUid>> unexplained;
   std::function<void(const std::vector<PodUid>&, bool)> changed;
   std::vector<Digest> live;
 };
@@ -334,6 +336,35 @@ TEST_F(HubSessionTest, RefusesAnOlderGenerationAndProvesWhatItHolds) {
   EXPECT_EQ(rejected->rejected().code(), v1::Rejected::STALE_GENERATION);
   EXPECT_EQ(rejected->rejected().held().manifest(), store_.manifest()->manifest());
   EXPECT_EQ(session_->accepted(), (Generation{2, 5}));
+}
+
+TEST_F(HubSessionTest, ARefusalProvesNothingWhileANewerManifestIsBeingWritten) {
+  Settle({"a"});
+  store_.SetStalled(true);
+  Say(Signed(Manifest(1, 2)));
+  // From a hub without a store: it would build on 1.1, and name again what 1.2 ends.
+  Say(Signed(Manifest(1, 1, {"b"})));
+  const auto* rejected = Last(v1::HostMessage::kRejected);
+  ASSERT_NE(rejected, nullptr);
+  EXPECT_EQ(rejected->rejected().code(), v1::Rejected::STALE_GENERATION);
+  EXPECT_FALSE(rejected->rejected().has_held());
+  store_.SetStalled(false);
+  Run();
+  Say(Signed(Manifest(1, 1, {"b"})));
+  EXPECT_EQ(Last(v1::HostMessage::kRejected)->rejected().held().manifest(), store_.manifest()->manifest());
+  EXPECT_EQ(session_->accepted(), (Generation{1, 2}));
+}
+
+TEST_F(HubSessionTest, AHostWithoutAManifestTellsWhatRunsOnceItKnows) {
+  ConnectAndWelcome();
+  ASSERT_NE(Last(v1::HostMessage::kStatus), nullptr);
+  EXPECT_FALSE(Last(v1::HostMessage::kStatus)->status().has_unexplained());
+  runner_->unexplained.emplace({PodUid("a")});
+  runner_->changed({}, false);
+  Run();
+  ASSERT_TRUE(Last(v1::HostMessage::kStatus)->status().has_unexplained());
+  ASSERT_EQ(Last(v1::HostMessage::kStatus)->status().unexplained().uids_size(), 1);
+  EXPECT_EQ(Last(v1::HostMessage::kStatus)->status().unexplained().uids(0), "a");
 }
 
 TEST_F(HubSessionTest, RefusesTheSameGenerationWithOtherContent) {

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <functional>
+#include <optional>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -24,6 +26,7 @@ class ManifestRunner {
   [[nodiscard]] virtual std::vector<v1::WorkloadStatus> Statuses() const = 0;
   /// nullptr when it is not known any more.
   [[nodiscard]] virtual const v1::WorkloadStatus* FindStatus(const PodUid& uid) const = 0;
+  [[nodiscard]] virtual const std::optional<std::set<PodUid>>& Unexplained() const = 0;
   virtual void OnStatusChanged(std::function<void(const std::vector<PodUid>&, bool urgent)> changed) = 0;
   [[nodiscard]] virtual std::vector<Digest> LiveBlobs() const = 0;
 };

@@ -89,6 +89,10 @@ void StatusReporter::Flush() {
   std::vector<v1::StatusReport> reports(1);
   reports.back().set_full(full_);
   if (full_ || facts_changed_) *reports.back().mutable_node() = facts_;
+  if (const auto& running = runner_.Unexplained()) {
+    v1::StatusReport::Unexplained& told = *reports.back().mutable_unexplained();
+    for (const PodUid& uid : *running) told.add_uids(uid.value());
+  }
   std::size_t bytes = 0;
   for (auto& status : statuses) {
     const std::size_t size = status.ByteSizeLong();

@@ -78,6 +78,7 @@ struct PodSupervisor::Impl {
 
   void Apply(const v1::Manifest& manifest) {
     has_manifest = true;
+    unexplained.reset();
     ForgetUnusedBlobs();
     std::set<PodUid> listed;
     for (const auto& deployment : manifest.deployments()) {
@@ -182,9 +183,11 @@ struct PodSupervisor::Impl {
     RelistSoon();
   }
 
+  using Listed = std::map<PodUid, std::pair<std::vector<Sandbox>, std::vector<Container>>>;
+
   void OnListed(const std::vector<Sandbox>& sandboxes, const std::vector<Container>& containers,
                 MonotonicTime since) {
-    std::map<PodUid, std::pair<std::vector<Sandbox>, std::vector<Container>>> by_pod;
+    Listed by_pod;
     std::map<std::string, PodUid> pod_of_sandbox;
     const auto ours = [this](const auto& object) {
       // Another agent on the same runtime looks after its own.
@@ -202,7 +205,7 @@ struct PodSupervisor::Impl {
     }
     relisted = true;
     // Without an accepted manifest nobody can say what is wanted: nothing is touched.
-    if (!has_manifest) return;
+    if (!has_manifest) return NoteUnexplained(by_pod);
     for (const auto& [uid, found] : by_pod) {
       if (workers.count(uid) != 0) continue;
       LogInfo("pod without a manifest entry is removed", {{"uid", uid}});
@@ -223,11 +226,29 @@ struct PodSupervisor::Impl {
     DropFinished();
   }
 
+  /// A hub whose store is old must not end what runs for want of knowing it.
+  void NoteUnexplained(const Listed& by_pod) {
+    std::set<PodUid> found;
+    for (const auto& [uid, of_pod] : by_pod) {
+      const auto runs = [](const Container& container) {
+        return container.phase == ContainerPhase::kRunning;
+      };
+      if (std::any_of(of_pod.second.begin(), of_pod.second.end(), runs)) found.insert(uid);
+    }
+    if (unexplained == found) return;
+    unexplained = std::move(found);
+    NotifyLater();
+  }
+
   // ---- What is shown
 
   void OnWorkerChanged(const PodUid& uid, bool urgent) {
     changed_uids.insert(uid);
     changed_urgent = changed_urgent || urgent;
+    NotifyLater();
+  }
+
+  void NotifyLater() {
     if (notifying) return;
     notifying = true;
     // One report for everything that changed in this turn of the loop.
@@ -259,6 +280,8 @@ struct PodSupervisor::Impl {
   StartQueue starts;
   PodWorker::Shared shared;
   std::map<PodUid, std::unique_ptr<PodWorker>> workers;
+  /// While no manifest was accepted, once the runtime was listed: what runs.
+  std::optional<std::set<PodUid>> unexplained;
   std::set<Digest> blobs;
   std::map<std::pair<std::string, std::string>, v1::StoredCredential> credentials;
   bool has_manifest = false;
@@ -322,6 +345,8 @@ std::vector<v1::WorkloadStatus> PodSupervisor::Statuses() const {
   }
   return statuses;
 }
+
+const std::optional<std::set<PodUid>>& PodSupervisor::Unexplained() const { return impl_->unexplained; }
 
 const v1::WorkloadStatus* PodSupervisor::FindStatus(const PodUid& uid) const {
   const auto worker = impl_->workers.find(uid);

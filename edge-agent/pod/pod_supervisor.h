@@ -94,6 +94,9 @@ class PodSupervisor {
   /// them at every `OnStatusChanged`.
   [[nodiscard]] std::vector<v1::WorkloadStatus> Statuses() const;
   [[nodiscard]] const v1::WorkloadStatus* FindStatus(const PodUid& uid) const;
+  /// The pods that run without any manifest: nullopt once one was accepted, and before the runtime was
+  /// listed.
+  [[nodiscard]] const std::optional<std::set<PodUid>>& Unexplained() const;
 
   /// Called with the uids whose status changed. `urgent`: a container exited or readiness changed.
   void OnStatusChanged(std::function<void(const std::vector<PodUid>&, bool urgent)> changed);

@@ -76,6 +76,26 @@ TEST_F(PodSupervisorTest, AdoptsEverythingAfterAKill) {
   EXPECT_EQ(host_.runtime_host.starts().size(), 2U);
 }
 
+TEST_F(PodSupervisorTest, WithoutAManifestItTellsWhatRunsAndTouchesNothing) {
+  host_.Apply({host_.Pod("u1"), host_.Pod("u2")});
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.IsReady("u1") && host_.IsReady("u2"); }));
+  EXPECT_FALSE(host_.agent->Unexplained());
+  host_.Kill();
+  host_.store.Lose();
+  host_.StartAgent();
+  bool told = false;
+  host_.agent->OnStatusChanged([&](const std::vector<PodUid>&, bool) { told = true; });
+  EXPECT_FALSE(host_.agent->Unexplained()) << "the runtime has not answered";
+  ASSERT_TRUE(host_.RunUntil([&] { return told; }));
+  EXPECT_EQ(host_.agent->Unexplained(), (std::set<PodUid>{PodUid("u1"), PodUid("u2")}));
+  host_.loop.Advance(seconds(60));
+  EXPECT_EQ(host_.runtime_host.Running("u1").size(), 1U);
+  host_.Apply({host_.Pod("u1")});
+  EXPECT_FALSE(host_.agent->Unexplained());
+  EXPECT_TRUE(host_.RunUntil([&] { return host_.runtime_host.Running("u2").empty(); }));
+  EXPECT_EQ(host_.runtime_host.Running("u1").size(), 1U);
+}
+
 TEST_F(PodSupervisorTest, AKillAtAnyMomentOfTheStartNeitherDoublesNorLosesAnything) {
   for (int at = 0; at < 110; ++at) {
     PodHost host;

@@ -81,6 +81,7 @@ bool Hub::Impl::OnBirth(const HostId& id, const v1::Birth& birth, std::uint64_t 
   host.amnesiac = birth.amnesiac();
   host.awaiting_proof = false;
   host.manifest->SetNonce(birth.amnesiac() ? birth.nonce() : "");
+  ForgetUnlisted(host);
   if (birth.amnesiac()) {
     LogWarning("host lost its store", {{"host", id}});
     host.accepted = {};
@@ -210,7 +211,7 @@ bool Hub::Impl::Draft(HostState& host, ManifestDraft& draft) {
   }
   // What the manifest of a host that lost its store does not hold ends there, and what was stored here may be
   // older than what runs there.
-  if (host.amnesiac && !all_synced) return false;
+  if (host.amnesiac && (!all_synced || AwaitsUnlisted(host))) return false;
   // Nothing is known but what was: a host that holds nothing gets nothing on that ground.
   if (!synced && draft.base.empty() && !host.manifest->has_manifest()) return false;
   for (const auto& [uid, deployment] : draft.base) {
@@ -244,6 +245,37 @@ bool Hub::Impl::Draft(HostState& host, ManifestDraft& draft) {
     }
   }
   host.manifest->record().set_relearnt(false);
+  return true;
+}
+
+void Hub::Impl::ForgetUnlisted(HostState& host) {
+  host.unexplained.reset();
+  host.unlisted_since.reset();
+  host.unlisted.Cancel();
+}
+
+// A pod that both sides have forgotten can not be asked for by its name, as other missing ones are: it has to
+// stay missing for as long as they, from lists that lack nothing else.
+bool Hub::Impl::AwaitsUnlisted(HostState& host) {
+  const bool doubted = std::any_of(nodes.begin(), nodes.end(),
+                                   [](const auto& entry) { return entry.second->judge->Misses(); });
+  if (!host.unexplained) return doubted;
+  const auto unlisted = std::count_if(
+      host.unexplained->begin(), host.unexplained->end(),
+      [this](const PodUid& uid) { return book.Find(uid) == nullptr && unknown_stops.count(uid) == 0; });
+  if (unlisted == 0) return false;
+  if (!host.unlisted_since || doubted) host.unlisted_since = d.loop.Now();
+  const MonotonicTime until = *host.unlisted_since + options.orphan_confirm;
+  if (until <= d.loop.Now()) return false;
+  if (!doubted) host.unlisted.Set(until - d.loop.Now(), [&host] { host.manifest->Touch(); });
+  SetTakes(
+      host, false, "UnlistedPodsRun",
+      "the host lost its store and runs " + std::to_string(unlisted) +
+          " pods that neither this hub nor the API server's list knows; they run on, and nothing is sent to "
+          "it, until "
+          "the list shows them or has lacked them for " +
+          std::to_string(std::chrono::duration_cast<std::chrono::seconds>(options.orphan_confirm).count()) +
+          " s");
   return true;
 }
 
@@ -342,6 +374,7 @@ void Hub::Impl::OnHolds(HostState& host, const Generation& generation) {
   host.amnesiac = false;
   host.manifest->SetNonce("");
   host.content.Cancel();
+  ForgetUnlisted(host);
   PurgeTombstones(host);
   SettleStops(host);
   SettleUnknownStops();
@@ -376,6 +409,11 @@ void Hub::Impl::OnStatus(const HostId& id, const v1::StatusReport& report) {
   // Says the same as an Accepted that was lost.
   if (observed == host.manifest->generation() && !host.amnesiac && host.verified) OnHolds(host, observed);
   host.reported = true;
+  if (host.amnesiac && report.has_unexplained()) {
+    const auto& uids = report.unexplained().uids();
+    host.unexplained.emplace(uids.begin(), uids.end());
+    host.manifest->Touch();
+  }
   for (const v1::WorkloadStatus& status : report.workloads()) OnWorkloadStatus(host, status);
   if (!report.has_node() || report.node().SerializeAsString() == host.facts.SerializeAsString()) return;
   host.facts = report.node();

@@ -87,7 +87,8 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
           tombstones(loop),
           status_later(loop),
           proof(loop),
-          content(loop) {}
+          content(loop),
+          unlisted(loop) {}
 
     const HostId id;
     const NodeName node;
@@ -110,12 +111,18 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
     /// It has said in this process life what its pods do.
     bool reported = false;
     std::set<Digest> lost;
+    /// Of a host that lost its store: what runs there, nullopt before it has said so.
+    std::optional<std::set<PodUid>> unexplained;
+    /// Since when some of that is in no list that the shims gave, and in no book of this hub.
+    std::optional<MonotonicTime> unlisted_since;
 
     Timer tombstones;
     Timer status_later;
     Timer proof;
     /// While armed, the host is spared a first manifest that lacks a pod for want of content.
     Timer content;
+    /// Until what is in no list counts as gone.
+    Timer unlisted;
   };
 
   Impl(Options the_options, Dependencies dependencies);
@@ -154,6 +161,9 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   void OnReachChanged(const HostId& host) override;
   absl::StatusOr<std::string> ReadBlob(const HostId& host, const Digest& digest) override;
   bool Draft(HostState& host, ManifestDraft& draft);
+  /// The host lost its store and runs, or may run, what this hub has forgotten too and no list shows.
+  bool AwaitsUnlisted(HostState& host);
+  void ForgetUnlisted(HostState& host);
   /// False: it can not be told yet what the host must have.
   bool DraftOwn(HostState& host, const DeploymentBuilder& builder, bool frozen, ManifestDraft& draft);
   bool DraftFleet(HostState& host, const NodeState& node, const DeploymentBuilder& builder, bool frozen,

@@ -279,6 +279,11 @@ void Hub::Impl::Run(NodeState& node, const OrphanJudge::Actions& actions) {
     StopPod(*pod, GraceOf(*pod));
   }
   if (actions.node_changed) ReportNode(node);
+  if (!actions.orphans.empty()) {
+    for (const auto& [id, host] : hosts) {
+      if (host->amnesiac) host->manifest->Touch();
+    }
+  }
   const std::optional<MonotonicTime> due = node.judge->NextDue();
   if (!due) return node.judging.Cancel();
   node.judging.Set(*due - d.loop.Now(), [this, &node] { Run(node, node.judge->OnTime(d.loop.Now())); });

@@ -1,4 +1,6 @@
 // What a hub may and may not do after it, its store or a host lost something.
+#include <algorithm>
+
 #include "provider/hub/testing/hub_fixture.h"
 
 namespace slicelet::provider {
@@ -203,6 +205,76 @@ TEST_F(HubRecoveryTest, AnAmnesiacHostGetsNothingBeforeTheShimHasSpoken) {
   Synced({"u1"});
   EXPECT_EQ(host_.manifest.nonce(), "a nonce");
   EXPECT_NE(host_.Find("u1"), nullptr);
+}
+
+/// u1 and u2 run, the hub's store is a copy from before u2, and the host has lost its own.
+class BothForgotTest : public HubRecoveryTest {
+ protected:
+  void SetUp() override {
+    ConnectAll();
+    Apply("u1");
+    const MemoryHubStore::State old = store_.CopyState();
+    Apply("u2");
+    store_.Restore(old);
+    RestartHub();
+    host_.Forget("a nonce");
+    before_ = host_.taken;
+    host_.Connect();
+    Settle();
+    ConnectShim();
+  }
+
+  int before_ = 0;
+};
+
+TEST_F(BothForgotTest, WhatRunsIsNotEndedWhileTheListLacksPodsThatNobodyDeleted) {
+  Synced({});
+  EXPECT_EQ(host_.taken, before_) << "nobody knows what runs";
+  host_.ReportUnexplained({"u1", "u2"});
+  Settle();
+  loop_.Advance(minutes(1));
+  EXPECT_EQ(host_.taken, before_) << "it would end u2";
+  const auto& conditions = NodeReport()->conditions();
+  EXPECT_TRUE(std::any_of(conditions.begin(), conditions.end(), [](const v1::Condition& condition) {
+    return condition.type() == "slicelet.io/ManifestAccepted" && condition.reason() == "UnlistedPodsRun";
+  }));
+
+  Apply("u1");
+  Apply("u2");
+  Synced({"u1", "u2"});
+  EXPECT_EQ(host_.taken, before_ + 1);
+  EXPECT_NE(host_.Find("u1"), nullptr);
+  EXPECT_NE(host_.Find("u2"), nullptr);
+}
+
+TEST_F(BothForgotTest, WhatRunsIsEndedWhenItStaysMissingFromWholeLists) {
+  Apply("u1");
+  host_.ReportUnexplained({"u1", "u2"});
+  Synced({"u1"});
+  loop_.Advance(minutes(9));
+  EXPECT_EQ(host_.taken, before_);
+  loop_.Advance(minutes(2));
+  EXPECT_EQ(host_.taken, before_ + 1);
+  EXPECT_NE(host_.Find("u1"), nullptr);
+  EXPECT_EQ(host_.Find("u2"), nullptr);
+}
+
+TEST_F(BothForgotTest, WhatRunsIsEndedAtOnceWhenItsDeletionWasSeen) {
+  Apply("u1");
+  host_.ReportUnexplained({"u1", "u2"});
+  Synced({"u1"});
+  EXPECT_EQ(host_.taken, before_);
+  Forget("u2", v1::DELETED_EVENT);
+  EXPECT_EQ(host_.taken, before_ + 1);
+}
+
+TEST_F(BothForgotTest, AHostThatRunsOnlyWhatTheHubKnowsWaitsForNothing) {
+  Synced({});
+  host_.ReportUnexplained({"u1"});
+  Settle();
+  EXPECT_EQ(host_.taken, before_ + 1);
+  ASSERT_NE(host_.Find("u1"), nullptr);
+  EXPECT_FALSE(host_.Find("u1")->has_stop());
 }
 
 TEST_F(HubRecoveryTest, AnAmnesiacHostIsToldToStopWhatAHubWithoutMemoryHasNeverSeen) {

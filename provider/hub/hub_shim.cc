@@ -272,6 +272,10 @@ void Hub::Impl::OnUnknownStop(const PodUid& uid, std::int64_t grace_seconds) {
   }
   const auto [it, inserted] = unknown_stops.emplace(uid, grace_seconds);
   it->second = std::min(it->second, grace_seconds);
+  for (const auto& [id, host] : hosts) {
+    // It was what the host's first manifest waited for.
+    if (host->unexplained && host->unexplained->count(uid) != 0) host->manifest->Touch();
+  }
   SettleUnknownStops();
 }
 

@@ -254,6 +254,11 @@ bool OrphanJudge::Counts(const PodUid& uid) const {
   return it == orphans_.end() || !it->second.record.held();
 }
 
+bool OrphanJudge::Misses() const {
+  return std::any_of(orphans_.begin(), orphans_.end(),
+                     [](const auto& entry) { return !entry.second.record.kept(); });
+}
+
 std::vector<v1::OrphanRecord> OrphanJudge::Orphans() const {
   std::vector<v1::OrphanRecord> records;
   for (const auto& [uid, orphan] : orphans_) records.push_back(orphan.record);

@@ -80,6 +80,8 @@ class OrphanJudge {
   /// The last list, or the shim since, showed it.
   [[nodiscard]] bool Presents(const PodUid& uid) const { return present_ && present_->count(uid) != 0; }
   [[nodiscard]] bool synced() const { return present_.has_value(); }
+  /// Kubernetes lacks a pod that nobody deleted, and nobody has decided about it: it may lack others too.
+  [[nodiscard]] bool Misses() const;
   [[nodiscard]] const v1::NodeRecord& node() const { return node_; }
   [[nodiscard]] std::vector<v1::OrphanRecord> Orphans() const;
   /// slicelet.io/PodsHeld, true while removals are held.

@@ -79,6 +79,15 @@ class ScriptedHost {
     *report.mutable_observed() = manifest.generation();
     Send(std::move(message));
   }
+  /// A report of a host that lost its store: what runs there.
+  void ReportUnexplained(const std::vector<std::string>& uids) {
+    v1::HostMessage message;
+    v1::StatusReport& report = *message.mutable_status();
+    report.set_sequence(++sequence_);
+    report.set_full(sequence_ == 1);
+    for (const std::string& uid : uids) report.mutable_unexplained()->add_uids(uid);
+    Send(std::move(message));
+  }
   void ReportGone(const std::string& uid) {
     v1::WorkloadStatus status;
     status.set_uid(uid);
