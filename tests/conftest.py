@@ -32,7 +32,7 @@ def edge():
         yield world
     finally:
         world.down()
-        keep = pathlib.Path(__file__).resolve().parents[1] / "build" / "logs" / "programs"
+        keep = pathlib.Path(__file__).resolve().parents[1] / "build" / "logs" / f"programs-{os.environ.get('SLICELET_SUITE', 'pytest')}"
         shutil.rmtree(keep, ignore_errors=True)
         shutil.copytree(world.logs, keep)
         shutil.rmtree(directory, ignore_errors=True)

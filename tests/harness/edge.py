@@ -28,17 +28,25 @@ def free_ports(count):
     return ports
 
 
+# Ports that were handed out and may not be bound yet; gone with this process.
+_RESERVED = []
+
+
 def consecutive_ports(count):
-    """The first of `count` free ports in a row."""
+    """The first of `count` free ports in a row, which no other test run on this machine is given as long as this one lives."""
     for first in range(20000, 60000, count):
+        reservation = socket.socket(socket.AF_UNIX)
         sockets = []
         try:
+            reservation.bind(f"\0slicelet-ports-{first}")
             for port in range(first, first + count):
                 one = socket.socket()
                 sockets.append(one)
                 one.bind(("127.0.0.1", port))
+            _RESERVED.append(reservation)
             return first
         except OSError:
+            reservation.close()
             continue
         finally:
             for one in sockets:

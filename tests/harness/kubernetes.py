@@ -1,7 +1,6 @@
 """The tests' control plane and kubectl."""
 
 import contextlib
-import json
 import os
 import pathlib
 import pty
@@ -10,6 +9,8 @@ import subprocess
 import time
 
 import yaml
+
+from tests.harness.api_reader import ApiReader
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "tests" / "control-plane" / "control-plane.sh"
@@ -36,7 +37,10 @@ class ControlPlane:
             line.split("=", 1) for line in (self.directory / "settings").read_text().splitlines() if "=" in line)
         self.bin = pathlib.Path(settings["bin"])
         self.kubeconfig = self.directory / "admin.conf"
-        self.url = f"https://{settings['address']}:{settings['api_port']}"
+        server = f"{settings['address']}:{settings['api_port']}"
+        self.url = f"https://{server}"
+        pki = self.directory / "pki"
+        self.reader = ApiReader(server, pki / "ca.crt", pki / "admin.crt", pki / "admin.key")
         return self
 
     def down(self):
@@ -78,16 +82,7 @@ class Kubectl:
 
     def get(self, kind, name=None, selector=None, namespace=None):
         """One object, or the list's items. A missing object is None."""
-        arguments = ["get", kind] + ([name] if name else []) + (["-l", selector] if selector else [])
-        if namespace:
-            arguments += ["-n", namespace]
-        code, out, err = self(*arguments, "-o", "json", check=False)
-        if code != 0:
-            if "NotFound" in err or "not found" in err:
-                return None
-            raise RuntimeError(err.strip())
-        answer = json.loads(out)
-        return answer if name else answer["items"]
+        return self._plane.reader.get(kind, namespace or self.namespace, name, selector)
 
     def apply(self, *objects):
         self("apply", "-f", "-", stdin=yaml.safe_dump_all(objects))
