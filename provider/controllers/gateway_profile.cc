@@ -6,6 +6,7 @@
 
 #include "common/base/encoding.h"
 #include "kube/object.h"
+#include "provider/controllers/pod_parts.h"
 
 namespace slicelet::provider {
 namespace {
@@ -24,36 +25,10 @@ struct Service {
   std::vector<std::pair<std::string, std::string>> environment;
 };
 
-Json Env(const std::string& name, const std::string& value) { return {{"name", name}, {"value", value}}; }
-
-Json EnvOfSecret(const std::string& name, const std::string& secret) {
-  return {{"name", name}, {"valueFrom", {{"secretKeyRef", {{"name", secret}, {"key", "password"}}}}}};
-}
-
-Json Mount(const std::string& name, const std::string& path) { return {{"name", name}, {"mountPath", path}}; }
-
-/// Until it answers it is not started; then it must go on answering.
-void Probe(Json& container, Json probe) {
-  container["livenessProbe"] = probe;
-  probe["periodSeconds"] = 1;
-  probe["failureThreshold"] = 120;
-  container["startupProbe"] = std::move(probe);
-}
-
-Json TcpProbe(int port) { return {{"tcpSocket", {{"port", port}}}}; }
-
-Json Resources(const char* cpu, const char* memory, const char* limit) {
-  return {{"requests", {{"cpu", cpu}, {"memory", memory}}}, {"limits", {{"memory", limit}}}};
-}
-
-Json Container(const std::string& name, const std::string& image) {
-  return {{"name", name}, {"image", image}, {"imagePullPolicy", "IfNotPresent"}};
-}
-
 Json Database(const Json& gateway) {
   Json made = Container("postgres", "postgres:18.1-alpine3.22");
-  made["env"] = Json::array(
-      {Env("POSTGRES_DB", "edgex_db"), EnvOfSecret("POSTGRES_PASSWORD", DatabaseSecretOf(gateway))});
+  made["env"] = Json::array({Env("POSTGRES_DB", "edgex_db"),
+                             EnvOfSecret("POSTGRES_PASSWORD", DatabaseSecretOf(gateway), "password")});
   made["securityContext"] = {{"runAsUser", 70}, {"runAsGroup", 70}};
   made["volumeMounts"] =
       Json::array({Mount("database", "/var/lib/postgresql"), Mount("run", "/var/run/postgresql")});
@@ -74,11 +49,11 @@ Json Broker() {
 Json EdgexService(const Json& gateway, const Service& service) {
   Json made = Container(service.name, "edgexfoundry/" + service.image + ":" + kEdgexVersion);
   made["args"] = {std::string("-cc=") + kSettingsPath + "/common.yaml"};
-  Json env = Json::array(
-      {Env("EDGEX_SECURITY_SECRET_STORE", "false"), Env("SERVICE_HOST", "localhost"),
-       Env("DATABASE_HOST", "localhost"), Env("MESSAGEBUS_HOST", "localhost"),
-       Env("CLIENTS_CORE_METADATA_HOST", "localhost"),
-       EnvOfSecret("WRITABLE_INSECURESECRETS_DB_SECRETDATA_PASSWORD", DatabaseSecretOf(gateway))});
+  Json env = Json::array({Env("EDGEX_SECURITY_SECRET_STORE", "false"), Env("SERVICE_HOST", "localhost"),
+                          Env("DATABASE_HOST", "localhost"), Env("MESSAGEBUS_HOST", "localhost"),
+                          Env("CLIENTS_CORE_METADATA_HOST", "localhost"),
+                          EnvOfSecret("WRITABLE_INSECURESECRETS_DB_SECRETDATA_PASSWORD",
+                                      DatabaseSecretOf(gateway), "password")});
   for (const auto& [name, value] : service.environment) env.push_back(Env(name, value));
   made["env"] = std::move(env);
   made["ports"] = Json::array(
@@ -87,7 +62,7 @@ Json EdgexService(const Json& gateway, const Service& service) {
   settings["readOnly"] = true;
   made["volumeMounts"] = Json::array({std::move(settings)});
   made["securityContext"] = {{"readOnlyRootFilesystem", true}, {"allowPrivilegeEscalation", false}};
-  Probe(made, {{"httpGet", {{"path", "/api/v3/ping"}, {"port", service.port}}}});
+  Probe(made, HttpProbe(service.port, "/api/v3/ping"));
   made["resources"] = Resources("10m", "16Mi", "64Mi");
   return made;
 }
@@ -180,19 +155,6 @@ void AddDevices(const Json& gateway, Json& pod) {
   Json& volumes = pod["spec"]["volumes"];
   if (!volumes.is_array()) volumes = Json::array();
   volumes.push_back({{"name", kVolume}, {"configMap", {{"name", DevicesOf(gateway)}}}});
-}
-
-void ReplaceImages(const Json& gateway, Json& spec) {
-  if (const Json* secrets = kube::Find(gateway, {"spec", "imagePullSecrets"})) {
-    for (const Json& name : *secrets) spec["imagePullSecrets"].push_back({{"name", name}});
-  }
-  const Json* images = kube::Find(gateway, {"spec", "images"});
-  if (images == nullptr) return;
-  for (Json& container : spec["containers"]) {
-    if (const auto it = images->find(kube::TextAt(container, {"name"})); it != images->end()) {
-      container["image"] = *it;
-    }
-  }
 }
 
 }  // namespace

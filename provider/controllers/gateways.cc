@@ -6,7 +6,9 @@
 #include "provider/controllers/devices.h"
 #include "provider/controllers/gateway_profile.h"
 #include "provider/controllers/pods.h"
+#include "provider/controllers/secrets.h"
 #include "provider/controllers/slices.h"
+#include "provider/controllers/targets.h"
 
 namespace slicelet::provider {
 namespace {
@@ -33,10 +35,12 @@ class GatewayController final : public Controller {
     if (kube::BeingDeleted(gateway)) return Undo(plan, gateway, look, pods, settings, devices);
 
     plan.Check(SliceProblem(world, settings_, kube::TextAt(gateway, {"spec", "slice"}), ns));
-    plan.Check(TargetProblem(world, gateway));
+    plan.Check(TargetProblem(world, settings_, kube::TextAt(gateway, {"spec", "slice"}),
+                             gateway["spec"].value("target", Json::object())));
     plan.Hold(kind());
     if (HasProfile(gateway)) {
-      MakeCredentials(plan, gateway, look);
+      MakeSecret(plan, look, kCredentials, kind(), gateway, DatabaseSecretOf(gateway), Labels(gateway),
+                 [&]() -> Json { return {{"password", random_.Hex(kPasswordBytes)}}; });
       MakeConfigMap(plan, "Settings", gateway, SettingsOf(gateway), settings, CommonSettings());
     }
     MakeConfigMap(plan, "Devices", gateway, DevicesOf(gateway), devices, DeviceEntries(world, gateway));
@@ -51,7 +55,8 @@ class GatewayController final : public Controller {
       plan.Settle({"Suspended", "spec.suspended is true"});
     }
     Attachment(plan, gateway);
-    return plan.Finish(PhaseOf(plan, gateway, pods, suspended && whole), {"Ready", "all services are ready"});
+    return plan.Finish(PhaseOfPods(plan, gateway, pods, suspended && whole),
+                       {"Ready", "all services are ready"});
   }
 
   [[nodiscard]] std::vector<ObjectName> Concerned(const World& world, const kube::Resource& of,
@@ -97,48 +102,10 @@ class GatewayController final : public Controller {
     plan.Unmake("Devices", kube::kConfigMaps, devices);
     plan.Unmake("Settings", kube::kConfigMaps, settings);
     if (HasProfile(gateway)) {
-      // Before its name can be used again: Kubernetes would remove it some time after its owner.
-      plan.UnmakeUnread(kCredentials, look.Carried(Plan::UndoOf(kCredentials)),
-                        {.verb = Write::Verb::kDelete,
-                         .ref = {kube::kSecrets, kube::NamespaceOf(gateway), DatabaseSecretOf(gateway), ""}});
+      UnmakeSecret(plan, look, kCredentials, gateway, DatabaseSecretOf(gateway));
     }
     plan.Release(kind());
     return plan.Finish("Terminating", {});
-  }
-
-  [[nodiscard]] std::optional<Finding> TargetProblem(const World& world, const Json& gateway) const {
-    const std::string host = kube::TextAt(gateway, {"spec", "target", "host"});
-    const std::string field = host.empty() ? "spec.target.node" : "spec.target.host";
-    const std::string node = host.empty() ? kube::TextAt(gateway, {"spec", "target", "node"}) : host;
-    if (!host.empty() && world.Find(kube::kEdgeHosts, settings_.ns, host) == nullptr) {
-      return Finding{"HostNotFound", field + ": there is no EdgeHost " + host + " in namespace " +
-                                         settings_.ns + ": add the host, or name another"};
-    }
-    const auto owners = NodesOfSlices(world, settings_);
-    const auto owner = owners.find(node);
-    const std::string slice = kube::TextAt(gateway, {"spec", "slice"});
-    if (owner == owners.end()) {
-      return Finding{"NodeNotFound", field + ": hub " + settings_.hub_id + " has no slice node " + node};
-    }
-    if (owner->second != slice) {
-      return Finding{"NodeNotInSlice",
-                     field + ": node " + node + " belongs to slice " + owner->second + ", not to " + slice};
-    }
-    return std::nullopt;
-  }
-
-  void MakeCredentials(Plan& plan, const Json& gateway, const Look& look) const {
-    // The Secret can be made and not read: that it is there is known from having made it, from what was
-    // recorded, or from being told so.
-    const bool exists = look.failure != nullptr && look.failure->step == kCredentials &&
-                        absl::IsAlreadyExists(look.failure->status);
-    const bool done = exists || look.Carried(kCredentials) || plan.WasDone(kCredentials);
-    plan.Make(kCredentials, done, "Secret " + DatabaseSecretOf(gateway), [&] {
-      return CreateOwned(kube::kSecrets, kube::NamespaceOf(gateway), DatabaseSecretOf(gateway),
-                         {{"metadata", {{"labels", Labels(gateway)}}},
-                          {"stringData", {{"password", random_.Hex(kPasswordBytes)}}}},
-                         kind(), gateway);
-    });
   }
 
   void MakeConfigMap(Plan& plan, const std::string& step, const Json& gateway, const std::string& name,
@@ -175,16 +142,6 @@ class GatewayController final : public Controller {
     plan.Set("attachment", {{"state", "Detached"}, {"server", server}});
     plan.Condition("Attached", "False",
                    {"AttachNotSupported", "spec.attachTo: this version of slicelet attaches no gateway"});
-  }
-
-  static std::string PhaseOf(const Plan& plan, const Json& gateway, const std::vector<const Json*>& pods,
-                             bool suspended) {
-    if (suspended) return "Suspended";
-    if (plan.complete()) return "Ready";
-    if (plan.failed()) return "Error";
-    if (!pods.empty() && kube::TextAt(*pods.front(), {"status", "phase"}) == "Failed") return "Error";
-    const std::string before = kube::TextAt(gateway, {"status", "phase"});
-    return before == "Ready" || before == "Degraded" ? "Degraded" : "Progressing";
   }
 
   const ControllerSettings settings_;

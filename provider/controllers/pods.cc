@@ -148,4 +148,14 @@ void AwaitPod(Plan& plan, const std::vector<const Json*>& pods, const std::strin
              whole ? std::to_string(ready) + " of " + std::to_string(all) + " ready" : why);
 }
 
+std::string PhaseOfPods(const Plan& plan, const Json& owner, const std::vector<const Json*>& pods,
+                        bool suspended) {
+  if (suspended) return "Suspended";
+  if (plan.complete()) return "Ready";
+  if (plan.failed()) return "Error";
+  if (!pods.empty() && kube::TextAt(*pods.front(), {"status", "phase"}) == "Failed") return "Error";
+  const std::string before = kube::TextAt(owner, {"status", "phase"});
+  return before == "Ready" || before == "Degraded" ? "Degraded" : "Progressing";
+}
+
 }  // namespace slicelet::provider

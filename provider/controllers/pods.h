@@ -25,6 +25,10 @@ inline constexpr std::chrono::minutes kReplaceFailed{5};
 /// status.
 void AwaitPod(Plan& plan, const std::vector<const Json*>& pods, const std::string& revision);
 
+/// The phase of an object that consists of these pods; `suspended`: it is, and none is left.
+std::string PhaseOfPods(const Plan& plan, const Json& owner, const std::vector<const Json*>& pods,
+                        bool suspended);
+
 /// The condition of an object, or null.
 const Json* ConditionOf(const Json& object, const std::string& type);
 
