@@ -5,6 +5,7 @@
 #include "common/base/encoding.h"
 #include "common/base/file_system.h"
 #include "common/log/log.h"
+#include "common/rest/rest_http_client.h"
 #include "common/rpc/edge_link.h"
 #include "common/rpc/provider_link.h"
 #include "common/rpc/rpc_server.h"
@@ -131,9 +132,10 @@ class ProviderServer final : public Server {
       if (!status) return std::nullopt;
       return DeviceReport{status->applied(), status->reason(), status->message()};
     };
+    http_ = MakeRestHttpClient(loop_);
     controllers_ = MakeControllers(
         {.hub_id = config.hub.hub_id, .ns = config.hub.ns, .taint_key = config.hub.taint_key}, loop_, clock_,
-        random_, kube_->api(), report,
+        random_, kube_->api(), *http_, report,
         [this](const std::map<std::string, std::string>& slices) { hub_->SetSlices(slices); });
     controllers_->Start();
   }
@@ -151,6 +153,7 @@ class ProviderServer final : public Server {
   std::unique_ptr<CombinedAcceptor<v1::HubMessage, v1::HostMessage>> hosts_;
   ProviderService provider_{loop_};
   std::unique_ptr<Hub> hub_;
+  std::unique_ptr<HttpClient> http_;
   std::unique_ptr<Engine> controllers_;
   FirstFrames first_frames_{loop_};
   std::unique_ptr<AdminService> admin_;

@@ -3,14 +3,15 @@
 #include <utility>
 
 #include "provider/controllers/gateways.h"
+#include "provider/controllers/server_users.h"
 #include "provider/controllers/servers.h"
 #include "provider/controllers/slices.h"
 
 namespace slicelet::provider {
 
 std::unique_ptr<Engine> MakeControllers(const ControllerSettings& settings, Loop& loop, const Clock& clock,
-                                        Random& random, kube::KubeApi& api, DeviceReports reports,
-                                        SlicesChanged slices_changed) {
+                                        Random& random, kube::KubeApi& api, HttpClient& http,
+                                        DeviceReports reports, SlicesChanged slices_changed) {
   const std::string ours = std::string(kHubLabel) + "=" + settings.hub_id;
   std::vector<Engine::Watched> watched = {
       {.kind = kube::kEdgeHosts, .ns = settings.ns, .names_only = true},
@@ -28,10 +29,13 @@ std::unique_ptr<Engine> MakeControllers(const ControllerSettings& settings, Loop
   std::vector<std::unique_ptr<Controller>> controllers;
   controllers.push_back(MakeSliceController(settings));
   controllers.push_back(MakeGatewayController(settings, random));
-  controllers.push_back(MakeServerController(settings));
+  const auto users = std::make_shared<ServerUsers>(settings, loop, random, api, http);
+  controllers.push_back(
+      MakeServerController(settings, random, [users](const Json& server) { return users->Of(server); }));
   controllers.push_back(MakeDeviceController(settings, std::move(reports)));
-  auto looked = [settings, changed = std::move(slices_changed),
+  auto looked = [settings, users, changed = std::move(slices_changed),
                  told = std::map<std::string, std::string>()](const World& world) mutable {
+    users->Look(world);
     auto owners = NodesOfSlices(world, settings);
     if (owners == told) return;
     told = std::move(owners);

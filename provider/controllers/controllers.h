@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 
+#include "common/rest/http_client.h"
 #include "provider/controllers/devices.h"
 #include "provider/controllers/engine.h"
 #include "provider/controllers/settings.h"
@@ -12,9 +13,10 @@ namespace slicelet::provider {
 /// Which slice each of the hub's nodes belongs to; called whenever that differs.
 using SlicesChanged = std::function<void(const std::map<std::string, std::string>&)>;
 
-/// The controllers of slicelet.io/v1alpha1 for one hub. Everything must outlive the engine.
+/// The controllers of slicelet.io/v1alpha1 for one hub. `http` leads to IoT servers. Everything must outlive
+/// the engine.
 std::unique_ptr<Engine> MakeControllers(const ControllerSettings& settings, Loop& loop, const Clock& clock,
-                                        Random& random, kube::KubeApi& api, DeviceReports reports,
-                                        SlicesChanged slices_changed);
+                                        Random& random, kube::KubeApi& api, HttpClient& http,
+                                        DeviceReports reports, SlicesChanged slices_changed);
 
 }  // namespace slicelet::provider

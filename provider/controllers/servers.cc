@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "kube/object.h"
+#include "provider/controllers/pods.h"
 #include "provider/controllers/slices.h"
 
 namespace slicelet::provider {
@@ -22,9 +23,12 @@ std::string WithoutSlash(std::string url) {
   return url;
 }
 
+bool IsExternal(const Json& server) { return kube::TextAt(server, {"spec", "profile"}) == kExternal; }
+
 class ServerController final : public Controller {
  public:
-  explicit ServerController(ControllerSettings settings) : settings_(std::move(settings)) {}
+  ServerController(const ControllerSettings& settings, Random& random, const UserReports& users)
+      : settings_(settings), users_(users), classic_(settings, random, users) {}
 
   [[nodiscard]] const kube::Resource& kind() const override { return kube::kIotServers; }
 
@@ -34,26 +38,24 @@ class ServerController final : public Controller {
     Plan plan(server, look.failure, look.now);
     plan.Set("gateways", Gateways(world, server));
     if (kube::BeingDeleted(server)) {
-      if (!GivenUp(server)) plan.Guard(InUse(world, server));
+      // Given up: Kubernetes removes what it owns; a host that is never heard of again keeps its tombstones.
+      if (!GivenUp(server)) {
+        plan.Guard(InUse(world, server));
+        if (!IsExternal(server)) classic_.Undo(plan, world, server, look);
+      }
       plan.Release(kind());
       return plan.Finish("Terminating", {});
     }
     plan.Check(SliceProblem(world, settings_, kube::TextAt(server, {"spec", "slice"}), ns));
-    const bool external = kube::TextAt(server, {"spec", "profile"}) == kExternal;
-    if (!external) {
-      plan.Check(
-          Finding{"ProfileNotSupported",
-                  "spec.profile: this version of slicelet runs no server: give profile external and url"});
-    }
+    if (!IsExternal(server)) return classic_.Make(plan, world, server, look);
     plan.Hold(kind());
-    if (external) {
-      plan.Set("url", kube::TextAt(server, {"spec", "url"}));
-      plan.Set("mqtt", MqttAddressOf(server));
-      plan.Set("endpoints", EndpointsOf(server));
-      plan.Set("credentialsSecret", kube::TextAt(server, {"spec", "credentialsSecret"}));
-    }
+    plan.Set("url", kube::TextAt(server, {"spec", "url"}));
+    plan.Set("mqtt", MqttAddressOf(server));
+    plan.Set("endpoints", EndpointsOf(server));
+    plan.Set("credentialsSecret", kube::TextAt(server, {"spec", "credentialsSecret"}));
     plan.Await("Adopted", plan.complete(), plan.complete() ? "run by others" : "");
-    return plan.Finish(plan.complete() ? "Ready" : "Error",
+    AwaitUser(plan, server, users_);
+    return plan.Finish(PhaseOfPods(plan, server, {}, false),
                        {"Adopted", "run by others at " + kube::TextAt(server, {"spec", "url"})});
   }
 
@@ -65,9 +67,15 @@ class ServerController final : public Controller {
       const std::string ns = of == kube::kNamespaces ? kube::NameOf(changed) : kube::NamespaceOf(changed);
       for (const Json* server : world.In(kind(), ns)) names.push_back(NameIn(kind(), *server));
     }
-    if (of == kube::kIotSlices) {
+    if (of == kube::kPods) {
+      names.push_back(
+          {kube::NamespaceOf(changed), kube::TextAt(changed, {"metadata", "labels", kServerLabel})});
+    }
+    if (of == kube::kIotSlices || of == kube::kNodes || of == kube::kEdgeHosts) {
       for (const auto& [name, server] : world.All(kind())) {
-        if (kube::TextAt(server, {"spec", "slice"}) == kube::NameOf(changed)) names.push_back(name);
+        if (of != kube::kIotSlices || kube::TextAt(server, {"spec", "slice"}) == kube::NameOf(changed)) {
+          names.push_back(name);
+        }
       }
     }
     return names;
@@ -97,6 +105,8 @@ class ServerController final : public Controller {
   }
 
   const ControllerSettings settings_;
+  const UserReports users_;
+  const ClassicServer classic_;
 };
 
 }  // namespace
@@ -130,8 +140,9 @@ Json EndpointsOf(const Json& server) {
   return endpoints;
 }
 
-std::unique_ptr<Controller> MakeServerController(ControllerSettings settings) {
-  return std::make_unique<ServerController>(std::move(settings));
+std::unique_ptr<Controller> MakeServerController(const ControllerSettings& settings, Random& random,
+                                                 const UserReports& users) {
+  return std::make_unique<ServerController>(settings, random, users);
 }
 
 }  // namespace slicelet::provider

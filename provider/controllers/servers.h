@@ -3,14 +3,17 @@
 #include <memory>
 #include <string>
 
+#include "provider/controllers/classic_server.h"
 #include "provider/controllers/controller.h"
 #include "provider/controllers/settings.h"
 
 namespace slicelet::provider {
 
-/// IotServer: one that is run by others (profile external) is adopted: its addresses are told, nothing is
-/// made.
-std::unique_ptr<Controller> MakeServerController(ControllerSettings settings);
+/// IotServer: one of profile mainflux-classic is a pod (`ClassicServer`); one that is run by others (profile
+/// external) is adopted: its addresses are told, nothing is made but its user. `random` makes passwords, and
+/// must outlive it.
+std::unique_ptr<Controller> MakeServerController(const ControllerSettings& settings, Random& random,
+                                                 const UserReports& users);
 
 /// Whether the gateway is or is to be attached to this server, or has left something there.
 bool UsesServer(const Json& gateway, const std::string& server);

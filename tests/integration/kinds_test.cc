@@ -182,7 +182,17 @@ std::vector<Case> WrongTypesAndSizes() {
       {kIotServers, R"({"profile":"external","url":"http://a","dialect":"magistrala","domain":)", "}", kText},
       {kIotServers, R"({"credentialsSecret":)", "}", kText},
       {kIotServers, R"({"credentialsSecret":"s","createUser":)", "}", kOther},
+      {kIotServers, R"({"target":)", "}", kOther},
       {kIotServers, R"({"target":{"host":)", "}}", kText},
+      {kIotServers, R"({"target":{"node":)", "}}", kText},
+      {kIotServers, R"({"address":)", "}", kText},
+      {kIotServers, R"({"ports":)", "}", kOther},
+      {kIotServers, R"({"ports":{"users":)", "}}", kOther},
+      {kIotServers, R"({"ports":{"things":)", "}}", kOther},
+      {kIotServers, R"({"ports":{"auth":)", "}}", kOther},
+      {kIotServers, R"({"ports":{"access":)", "}}", kOther},
+      {kIotServers, R"({"ports":{"mqtt":)", "}}", kOther},
+      {kIotServers, R"({"dataPath":)", "}", kText},
       {kIotServers, R"({"suspended":)", "}", kOther},
       {kIotServers, R"({"images":{"users":)", "}}", kText},
       {kIotServers, R"({"imagePullSecrets":[)", "]}", kText},
@@ -296,7 +306,23 @@ std::vector<Case> Rules() {
       {kIotServers, R"({"profile":"external","url":"http://a","dialect":"magistrala"})", "needs a domain"},
       {kIotServers, R"({"profile":"external","url":"http://a","dialect":"magistrala","domain":"d"})", ""},
       {kIotServers, R"({"domain":"d"})", "for dialect magistrala"},
-      {kIotServers, R"({"createUser":true})", "needs credentialsSecret"},
+      {kIotServers, R"({"createUser":true})", ""},
+      {kIotServers, R"({"profile":"external","url":"http://a","createUser":true})",
+       "needs credentialsSecret"},
+      {kIotServers,
+       R"({"target":{"host":"gw-1"},"address":"10.0.0.7","ports":{"mqtt":2883},"dataPath":"/srv/iot"})", ""},
+      {kIotServers, R"({"target":{"host":"gw-1","node":"gw-1"}})", "not both"},
+      {kIotServers, R"({"target":{}})", "not both"},
+      {kIotServers, R"({"profile":"external","url":"http://a","address":"a"})", "give endpoints"},
+      {kIotServers, R"({"profile":"external","url":"http://a","ports":{"mqtt":1}})", "give endpoints"},
+      {kIotServers, R"({"address":"http://a"})", "spec.address"},
+      {kIotServers, R"({"ports":{}})", ""},
+      {kIotServers, R"({"ports":{"mqtt":0}})", "spec.ports.mqtt"},
+      {kIotServers, R"({"ports":{"mqtt":65536}})", "spec.ports.mqtt"},
+      {kIotServers, R"({"ports":{"mqtt":8180}})", "may be the same"},
+      {kIotServers, R"({"dataPath":"relative"})", "spec.dataPath"},
+      {kIotServers, R"({"dataPath":"/"})", "spec.dataPath"},
+      {kIotServers, R"({"dataPath":"/var/lib/../../etc"})", "must not contain .."},
       {kIotServers, R"({"createUser":true,"credentialsSecret":"admin"})", ""},
       {kIotDevices, R"({})", ""},
       {kIotDevices, R"({"gateway":null})", "spec.gateway: Required value"},
@@ -363,7 +389,8 @@ TEST_F(KindsTest, DefaultsAreFilledIn) {
   const auto server = Create(kIotServers, LeastSpec(kIotServers));
   ASSERT_TRUE(server.ok()) << server.status();
   EXPECT_EQ((*server)["spec"], Json::parse(R"({"slice":"north","profile":"mainflux-classic","suspended":false,
-                                 "dialect":"mainflux-classic","createUser":false})"));
+                                 "dialect":"mainflux-classic","createUser":false,
+                                 "dataPath":"/var/lib/slicelet-servers"})"));
   const auto device = Create(kIotDevices, LeastSpec(kIotDevices));
   ASSERT_TRUE(device.ok()) << device.status();
   EXPECT_EQ((*device)["spec"]["resources"][0],
@@ -382,6 +409,7 @@ TEST_F(KindsTest, WhatAnObjectBelongsToDoesNotChange) {
       {kIotGateways, Json::object(), {{"slice", "south"}}},
       {kIotServers, Json::object(), {{"slice", "south"}}},
       {kIotServers, Json::object(), {{"profile", "external"}, {"url", "http://a"}}},
+      {kIotServers, Json::object(), {{"dataPath", "/srv/other"}}},
       {kIotDevices, Json::object(), {{"gateway", "other"}}},
   };
   for (const auto& [kind, more, change] : cases) {

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "common/base/file_system.h"
 #include "common/base/testing/fake_clock.h"
@@ -16,6 +17,7 @@
 #include "kube/object.h"
 #include "kube/testing/memory_kube_api.h"
 #include "provider/controllers/controllers.h"
+#include "provider/controllers/testing/fake_mainflux.h"
 
 namespace slicelet::provider {
 
@@ -36,7 +38,7 @@ class ControllersTest : public testing::Test {
     controller_api_ = server_.ApiAs("provider");
     engine_ = MakeControllers(
         {.hub_id = "plant-7", .ns = "slicelet", .taint_key = "slicelet.io/slice-node"}, loop_, clock_,
-        random_, *controller_api_,
+        random_, *controller_api_, mainflux_,
         [this](const std::string& uid, const std::string& device) { return Says(uid, device); },
         [this](const std::map<std::string, std::string>& slices) { slices_ = slices; });
     engine_->Start();
@@ -61,6 +63,26 @@ class ControllersTest : public testing::Test {
   void AdvanceASecond() {
     loop_.Advance(std::chrono::seconds(1));
     OthersDoTheirPart();
+  }
+
+  /// The controllers die after their `at`th write from now on (0: never), `lost`: before its answer has come.
+  /// `Live` is how time passes then.
+  void CrashAfter(int at, bool lost) {
+    writes_ = 0;
+    server_.faults().after = [this, at, lost](const kube::KubeCall& call,
+                                              const absl::Status& outcome) -> absl::Status {
+      const bool write = call.verb == kube::Verb::kCreate || call.verb == kube::Verb::kPatch ||
+                         call.verb == kube::Verb::kDelete;
+      if (call.user != "provider" || !write || ++writes_ != at) return outcome;
+      dying_ = true;
+      return lost ? absl::UnavailableError("connection reset") : outcome;
+    };
+  }
+  void Live(Duration duration) {
+    for (const auto end = loop_.Now() + duration; loop_.Now() < end;) {
+      if (std::exchange(dying_, false)) Crash();
+      AdvanceASecond();
+    }
   }
 
   /// An API server drops what the kind's schema does not know, and refuses what does not fit.
@@ -158,6 +180,17 @@ class ControllersTest : public testing::Test {
     spec.merge_patch(more);
     Create(kube::kIotGateways, "north", name, spec);
   }
+  void MakeServer(const Json& more = Json::object(), const std::string& name = "iot") {
+    Json spec = {{"slice", "north"},
+                 {"target", {{"host", "gw-1"}}},
+                 {"profile", "mainflux-classic"},
+                 {"dialect", "mainflux-classic"},
+                 {"createUser", false},
+                 {"dataPath", "/data"},
+                 {"suspended", false}};
+    spec.merge_patch(more);
+    Create(kube::kIotServers, "north", name, spec);
+  }
   void MakeDevice(const Json& more = Json::object(), const std::string& name = "oven") {
     Json spec = {
         {"gateway", "press"},
@@ -173,6 +206,7 @@ class ControllersTest : public testing::Test {
   FakeClock clock_;
   SeededRandom random_;
   kube::MemoryApiServer server_;
+  FakeMainflux mainflux_{loop_};
   std::unique_ptr<kube::KubeApi> api_;
   std::unique_ptr<kube::KubeApi> controller_api_;
   std::map<std::string, std::string> slices_;
@@ -183,6 +217,8 @@ class ControllersTest : public testing::Test {
   /// Pods that do not become Ready.
   std::set<std::string> broken_pods_;
   std::unique_ptr<Engine> engine_;
+  /// Since `CrashAfter`.
+  int writes_ = 0;
 
  private:
   /// As the hub that reads what hosts report.
@@ -227,11 +263,14 @@ class ControllersTest : public testing::Test {
       Patch(kube::kPods, ns, name,
             {{"status",
               {{"phase", "Running"},
+               {"hostIP", "192.0.2.1"},
                {"containerStatuses", statuses},
                {"conditions", Json::array({Json({{"type", "Ready"}, {"status", "True"}})})}}}},
             "status");
     }
   }
+
+  bool dying_ = false;
 };
 
 }  // namespace slicelet::provider
