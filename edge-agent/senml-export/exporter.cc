@@ -7,8 +7,7 @@
 namespace slicelet::senml {
 
 Exporter::Exporter(Loop& loop, Random& random, Outbox& outbox, MqttDialer& server, Options options)
-    : loop_(loop),
-      outbox_(outbox),
+    : outbox_(outbox),
       server_(server),
       options_(std::move(options)),
       backoff_(kBackoff, random),

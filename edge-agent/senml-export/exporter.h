@@ -72,7 +72,6 @@ class Exporter {
   void Disconnect(const std::string& why);
   void Pump();
 
-  Loop& loop_;
   Outbox& outbox_;
   MqttDialer& server_;
   const Options options_;
