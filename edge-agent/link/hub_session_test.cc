@@ -36,6 +36,7 @@ class FakeRunner : public ManifestRunner {
   }
   [[nodiscard]] std::vector<v1::WorkloadStatus> Statuses() const override {
     std::vector<v1::WorkloadStatus> all;
+    all.reserve(statuses.size());
     for (const auto& [uid, status] : statuses) all.push_back(status);
     return all;
   }

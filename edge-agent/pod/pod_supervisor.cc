@@ -214,6 +214,7 @@ struct PodSupervisor::Impl {
       worker->SetAbsent();
     }
     std::vector<PodUid> uids;
+    uids.reserve(workers.size());
     for (const auto& [uid, worker] : workers) uids.push_back(uid);
     for (const auto& uid : uids) {
       const auto worker = workers.find(uid);

@@ -261,6 +261,7 @@ bool OrphanJudge::Misses() const {
 
 std::vector<v1::OrphanRecord> OrphanJudge::Orphans() const {
   std::vector<v1::OrphanRecord> records;
+  records.reserve(orphans_.size());
   for (const auto& [uid, orphan] : orphans_) records.push_back(orphan.record);
   return records;
 }

@@ -133,12 +133,10 @@ Truth::Standing Truth::StandingOf(const Pod& pod, const std::string& host) const
     // What only the API server forgot is still in the way, also where its condition, which a restarted hub
     // does not know, has ceased to match.
     if (competes && other.lost && !other.deleting) return Standing::kUnclear;
-    // Nor does a hub that lost its store know which ports a pod has that the host's manifest still holds and
-    // nobody lists.
-    if (hub_forgot_ && pod.fleet->claim == Fleet::Claim::kPort && !other.in_api &&
-        witnesses_.holds(host, uid)) {
-      return Standing::kUnclear;
-    }
+    // So is what was deleted unseen while it was held, and, to a hub that lost its store and with it what
+    // ports a pod has, any that nobody lists: as long as the host's manifest holds it.
+    const bool in_doubt = competes || (hub_forgot_ && pod.fleet->claim == Fleet::Claim::kPort);
+    if (in_doubt && !other.in_api && witnesses_.holds(host, uid)) return Standing::kUnclear;
     if (!competes || !Matches(other, host)) continue;
     if (!other.in_api || other.deleting) continue;
     if (other.returned || pod.returned) return Standing::kUnclear;
