@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -15,6 +16,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from tests.harness.edge import Edge  # noqa: E402  (the path above comes first)
 from tests.harness.waiting import wait_until  # noqa: E402
 
+
+# Whoever ends a run ends with it what the tests have started, also where Ctrl-C was ignored from the beginning.
+for _signal in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(_signal, signal.default_int_handler)
 
 NUMBERS = itertools.count(1)
 # What only a link over MQTT has: collected with SLICELET_LINK=mqtt.

@@ -53,7 +53,8 @@ def test_an_unknown_config_map_volume_is_a_failed_mount(edge, kubectl):
                       volumes=[{"name": "v", "configMap": {"name": "nowhere"}}]))
     wait_until("event", lambda: any(
         e["reason"] == "FailedMount" and "nowhere" in e["message"] for e in kubectl.events("mounts")))
-    assert waiting(kubectl, "mounts").get("reason") == "ContainerCreating"
+    # The event and the status are written side by side.
+    wait_until("ContainerCreating", lambda: waiting(kubectl, "mounts").get("reason") == "ContainerCreating")
 
 
 def test_an_image_that_cannot_be_pulled(edge, kubectl):

@@ -122,9 +122,12 @@ class Edge:
         if self.link:
             self.link.close()
         run([CONTAINERD, "down", self.containerd_directory], check=False, timeout=120)
-        for mount in ("volatile", "termination"):  # the agent leaves its tmpfs to the next agent
-            for state in (self.agent_directory / "state", self.directory / "stranger"):
-                run(["umount", "-l", state / mount], check=False)
+        # Agents leave their tmpfs to the next agents.
+        for line in pathlib.Path("/proc/mounts").read_text().splitlines():
+            path = line.split()[1]
+            if path.startswith(f"{self.directory}/") and path.endswith(("/state/volatile", "/state/termination",
+                                                                       "/stranger/volatile", "/stranger/termination")):
+                run(["umount", "-l", path], check=False)
         self.plane.down()
 
     @property
