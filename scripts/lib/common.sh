@@ -64,26 +64,38 @@ install_go() {
 }
 
 logs=$root/build/logs
-step_table=()
 steps_total=0
 steps_done=0
 
-# step NAME ABOUT COMMAND...: runs it quietly with its time; the log is kept. Returns the command's status.
-step() {
-  local name=$1 about=$2 started=$SECONDS status=0 took log
-  shift 2
-  steps_done=$((steps_done + 1))
+# run_logged NAME COMMAND...: quietly; the log is kept. Sets `log` and `took`; returns the command's status.
+run_logged() {
+  local name=$1 started=$SECONDS status=0
+  shift
   mkdir -p "$logs"
   log=$logs/${name//[^A-Za-z0-9]/-}.log
-  printf '%s[%d/%d]%s %-34s %s(%s)%s ' "$bold" "$steps_done" "$steps_total" "$plain" "$name" "$dim" "$about" "$plain"
   "$@" >"$log" 2>&1 </dev/null || status=$?
   took=$((SECONDS - started))
-  if [ $status -eq 0 ]; then printf '%sok%s %d s\n' "$green" "$plain" $took; else printf '%sFAILED%s after %d s\n' "$red" "$plain" $took; fi
-  step_table+=("$(printf '%-34s %6d s  %s' "$name" $took "$([ $status -eq 0 ] && echo ok || echo FAILED)")")
-  if [ $status -ne 0 ]; then
+  return $status
+}
+# show_end STATUS: what became of it, at the end of a line, and of a failure the end of its log.
+show_end() {
+  if [ "$1" -eq 0 ]; then
+    printf '%sok%s %d s\n' "$green" "$plain" "$took"
+  else
+    printf '%sFAILED%s after %d s\n' "$red" "$plain" "$took"
     tail -n 60 "$log" | sed 's/^/    /'
     say "    (the whole log: ${log#"$root"/})"
   fi
+}
+
+# step NAME ABOUT COMMAND...: runs it quietly with its time; the log is kept. Returns the command's status.
+step() {
+  local name=$1 about=$2 status=0 log took
+  shift 2
+  steps_done=$((steps_done + 1))
+  printf '%s[%d/%d]%s %-34s %s(%s)%s ' "$bold" "$steps_done" "$steps_total" "$plain" "$name" "$dim" "$about" "$plain"
+  run_logged "$name" "$@" || status=$?
+  show_end $status
   return $status
 }
 
