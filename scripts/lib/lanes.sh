@@ -6,6 +6,7 @@
 step_table=$results/steps
 verdicts=$results/verdicts
 ended=$results/ended
+unprepared=$results/unprepared
 lanes=()
 
 # lane_step NAME ABOUT COMMAND...: as `step`, with a line for the begin and one for the end.
@@ -35,6 +36,7 @@ check() {
 prepare() {
   lane_step "$@" && return
   echo failed >>"$verdicts"
+  touch "$unprepared"
   return 1
 }
 # suite NAME ABOUT COMMAND...: a step whose cases are counted from the files that it puts into $suite_results; one that
