@@ -6,6 +6,7 @@
 #   containerd.sh start DIR     start it again after `kill`
 #   containerd.sh gateway DIR   give it the images of an EdgeX gateway too (tests/stand-ins/build-gateway-images.sh)
 #   containerd.sh fiware DIR    and those of a FIWARE context stack (tests/stand-ins/build-fiware-images.sh)
+#   containerd.sh mainflux DIR  and those of a Mainflux 0.12 (tests/stand-ins/build-mainflux-images.sh)
 #   containerd.sh ctr DIR ...   containerd's own client, in the CRI's namespace
 #   containerd.sh env DIR       print `export CONTAINER_RUNTIME_ENDPOINT=...` for crictl
 #   containerd.sh down DIR      stop its containers and it, and remove DIR
@@ -15,7 +16,7 @@ set -Eeuo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 fail() { echo "containerd.sh: $*" >&2; exit 1; }
-[ $# -ge 2 ] || { sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 2; }
+[ $# -ge 2 ] || { sed -n '2,14s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 2; }
 verb=$1
 [ "$verb" != up ] || mkdir -p "$2"
 [ -d "$2" ] || { [ "$verb" = down ] && exit 0; fail "no such directory: $2"; }
@@ -59,7 +60,8 @@ up() {
   cat >"$dir/cni/10-bridge.conflist" <<JSON
 {"cniVersion": "0.4.0", "name": "$bridge", "plugins": [
   {"type": "bridge", "bridge": "$bridge", "isGateway": true, "ipMasq": false, "hairpinMode": true,
-   "ipam": {"type": "host-local", "dataDir": "$dir/cni-state", "ranges": [[{"subnet": "$subnet"}]], "routes": [{"dst": "0.0.0.0/0"}]}}]}
+   "ipam": {"type": "host-local", "dataDir": "$dir/cni-state", "ranges": [[{"subnet": "$subnet"}]], "routes": [{"dst": "0.0.0.0/0"}]}},
+  {"type": "portmap", "capabilities": {"portMappings": true}}]}
 JSON
   cat >"$dir/config.toml" <<TOML
 version = 2
@@ -106,6 +108,17 @@ kill_now() {
   while kill -0 "$pid" 2>/dev/null; do sleep 0.02; done
 }
 
+# Removes the host ports of pods that ended without their network's being undone: chains that lead into our subnet.
+forget_ports() {
+  local chain
+  for chain in $({ iptables-save -t nat 2>/dev/null || true; } | grep -F -- " -s $subnet " | grep -oE '^-A CNI-DN-[0-9a-f]+' | cut -d' ' -f2 | sort -u); do
+    iptables -t nat -nL CNI-HOSTPORT-DNAT --line-numbers | awk -v chain="$chain" '$2 == chain {print $1}' | sort -rn |
+      xargs -r -n1 iptables -t nat -D CNI-HOSTPORT-DNAT
+    iptables -t nat -F "$chain"
+    iptables -t nat -X "$chain"
+  done
+}
+
 # Ends what still runs, then the daemon. Works as well when the daemon is dead or sick.
 down() {
   local pid
@@ -127,6 +140,7 @@ down() {
     rm -f "$netns"
   done
   ip link delete "$bridge" 2>/dev/null || true
+  forget_ports
   rm -rf "$dir"
 }
 
@@ -134,7 +148,7 @@ case $verb in
   up) up ;;
   start) start ;;
   kill) kill_now ;;
-  gateway | fiware) import_stand_ins "$verb" ;;
+  gateway | fiware | mainflux) import_stand_ins "$verb" ;;
   ctr) ctr_here "$@" ;;
   env) echo "export CONTAINER_RUNTIME_ENDPOINT=unix://$socket IMAGE_SERVICE_ENDPOINT=unix://$socket" ;;
   down) down ;;

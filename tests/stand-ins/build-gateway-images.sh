@@ -12,18 +12,14 @@ set -euo pipefail
 [ $# = 1 ] || { sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 2; }
 begin_images gateway "$1" edgex postgresql-15 mosquitto mosquitto-clients libpq-dev libmosquitto-dev
 
-postgres=/usr/lib/postgresql/15
-mkdir -p "$files"{"$postgres/bin","$postgres/lib",/usr/sbin,/usr/bin,/var/lib/postgresql,/usr/share/postgresql/15}
-chmod 1777 "$files/var/lib/postgresql"
+mkdir -p "$files"{/usr/sbin,/usr/bin}
 services=(core-keeper core-common-config-bootstrapper core-metadata core-data core-command device-virtual device-mqtt
   app-service-configurable)
 add_program -I/usr/include/postgresql "-lmosquitto -lpq" "${services[@]}"
 
 # Debian's programs, with what they load.
 cp /bin/dash "$files/bin/sh"
-cp "$postgres"/bin/{postgres,initdb} "$files$postgres/bin/"
-cp "$postgres"/lib/{plpgsql,dict_snowball}.so "$files$postgres/lib/"
-(cd /usr/share/postgresql/15 && cp -r --parents ./*.sql ./*.txt ./*.bki ./*.sample extension/plpgsql* timezonesets tsearch_data "$files/usr/share/postgresql/15/")
+add_postgres
 cp /usr/sbin/mosquitto "$files/usr/sbin/"
 cp /usr/bin/mosquitto_sub "$files/usr/bin/"
 add_libraries

@@ -5,9 +5,9 @@ stand_ins=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$stand_ins/../.." && pwd)
 
 # begin_images NAME DIR SOURCES PACKAGE...: exits with 0 when DIR/NAME.tar is newer than the sources (a folder of
-# stand-ins and what it shares) and Debian's packages. Sets work, files (the layer to fill) and layout.
+# stand-ins and what it shares; "" for none), Debian's packages and the text in `also`. Sets work, files (the layer to fill) and layout.
 begin_images() {
-  local name=$1 sources=$3
+  local name=$1 sources=$3 of=()
   mkdir -p "$2"
   dir=$(cd "$2" && pwd)
   archive=$name
@@ -20,7 +20,8 @@ begin_images() {
   fi
   exec 9>"$dir/.$name-lock"
   flock 9
-  stamp=$(cat "$stand_ins/$sources"/* "$stand_ins"/common/* "$0" "${BASH_SOURCE[0]}" <(echo "$versions") | sha256sum)
+  [ -z "$sources" ] || of=("$stand_ins/$sources"/* "$stand_ins"/common/*)
+  stamp=$(cat "${of[@]}" "$0" "${BASH_SOURCE[0]}" <(echo "$versions" "${also:-}") | sha256sum)
   program=$sources
   [ "$(cat "$dir/$name-stamp" 2>/dev/null)" != "$stamp" ] || [ ! -f "$dir/$name.tar" ] || [ ! -x "$dir/$program" ] || exit 0
   work=$(mktemp -d)
@@ -47,6 +48,16 @@ add_program() {
   g++ -s -o "$work/$program" "$work"/*.o "${libraries[@]}" -pthread
   cp "$work/$program" "$files/$program"
   for name in "$@"; do ln -s "/$program" "$files/$name"; done
+}
+
+# Debian's PostgreSQL: what makes a database and what runs it.
+add_postgres() {
+  local postgres=/usr/lib/postgresql/15 share=/usr/share/postgresql/15
+  mkdir -p "$files"{"$postgres/bin","$postgres/lib",/var/lib/postgresql,"$share"}
+  chmod 1777 "$files/var/lib/postgresql"
+  cp "$postgres"/bin/{postgres,initdb} "$files$postgres/bin/"
+  cp "$postgres"/lib/{plpgsql,dict_snowball}.so "$files$postgres/lib/"
+  (cd $share && cp -r --parents ./*.sql ./*.txt ./*.bki ./*.sample extension/plpgsql* timezonesets tsearch_data "$files$share/")
 }
 
 # Whatever the layer's programs load.
@@ -80,6 +91,7 @@ end_images() {
   mv "$work/index.json" "$layout/index.json"
   umoci --log=error gc --layout "$layout"
   tar -cf "$work/$archive.tar" -C "$layout" .
-  mv "$work/$archive.tar" "$work/$program" "$dir/"
+  mv "$work/$archive.tar" "$dir/"
+  [ -z "$program" ] || mv "$work/$program" "$dir/"
   echo "$stamp" >"$dir/$archive-stamp"
 }
