@@ -2,17 +2,15 @@
 
 import argparse
 import base64
-import contextlib
 import importlib.util
 import os
 import shutil
 import signal
-import subprocess
 
 import pytest
 
-from tests.harness.documents import blocks
 from tests.harness.edge import CONTAINERD, container_status
+from tests.harness.guide import Guide
 from tests.harness.kubernetes import ROOT, is_ready, run
 from tests.harness.waiting import wait_until
 
@@ -20,7 +18,6 @@ SAMPLE = ROOT / "samples" / "fiware"
 README = "samples/fiware/README.md"
 PODS = {"fiware-context": ["mongodb", "orion", "ulagent", "provision"], "fiware-history": ["crate", "quantumleap"]}
 CONTAINERS = [(pod, container) for pod, containers in PODS.items() for container in containers]
-STEP_TIMEOUT = 900
 PATIENCE = 180
 
 _spec = importlib.util.spec_from_file_location("stack", SAMPLE / "scripts" / "stack.py")
@@ -28,29 +25,17 @@ stack = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(stack)
 
 
-class Guide:
+class Sample(Guide):
     """The README's commands where `samples/fiware` is the sample on stand-ins, its data in a directory that the host allows."""
 
     def __init__(self, edge, kubectl, directory):
-        self.steps = {block.name: block for block in blocks(README) if block.name != "none"}
-        self.followed = []
-        self.directory = directory
-        kubeconfig = directory / "kubeconfig"
-        shutil.copy(edge.plane.kubeconfig, kubeconfig)
-        self.environment = {**os.environ, "KUBECONFIG": str(kubeconfig), "PATH": f"{edge.plane.bin}:{os.environ['PATH']}"}
-        self._shell(f"kubectl config set-context --current --namespace={kubectl.namespace}")
+        super().__init__(edge, README, directory)
+        self.shell(f"kubectl config set-context --current --namespace={kubectl.namespace}")
         for part, place in (("stack", "samples/fiware"), ("view", "samples/fiware/view")):
-            objects = self._shell(f"{SAMPLE}/on-stand-ins.sh {part}").replace("/var/lib/fiware", f"{edge.shared}/fiware")
+            objects = self.shell(f"{SAMPLE}/on-stand-ins.sh {part}").replace("/var/lib/fiware", f"{edge.shared}/fiware")
             (directory / place).mkdir(parents=True)
             (directory / place / "objects.yaml").write_text(objects)
             (directory / place / "kustomization.yaml").write_text("resources: [objects.yaml]\n")
-
-    def follow(self, name):
-        step = self.steps[name]
-        printed = self._shell(step.commands)
-        missing = step.missing(printed)
-        assert missing is None, f"{README} says that this is printed: {missing}\nprinted:\n{printed}"
-        self.followed.append(name)
 
     def change(self, old, new):
         """In the stack's objects, from the next `apply` on."""
@@ -58,20 +43,6 @@ class Guide:
         objects = path.read_text()
         assert objects.count(old) == 1
         path.write_text(objects.replace(old, new))
-
-    def _shell(self, commands):
-        output = self.directory / "output"
-        with open(output, "w") as file:
-            shell = subprocess.Popen(["bash", "-euo", "pipefail", "-c", commands], cwd=self.directory, env=self.environment,
-                                     stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True)
-        try:
-            code = shell.wait(timeout=STEP_TIMEOUT)
-        finally:
-            # Also what a failed step left running.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(shell.pid, signal.SIGKILL)
-        assert code == 0, f"{commands}\nexit {code}:\n{output.read_text()}"
-        return output.read_text()
 
 
 class Measurements:
@@ -172,7 +143,7 @@ def nothing_left(edge):
 
 def test_the_readme_leads_to_a_history_that_outlives_every_restart(edge, kubectl, tmp_path, nothing_left):
     run([CONTAINERD, "fiware", edge.containerd_directory], timeout=900)
-    guide = Guide(edge, kubectl, tmp_path)
+    guide = Sample(edge, kubectl, tmp_path)
     guide.follow("apply")
     assert all(container_status(kubectl, *one)["restartCount"] == 0 for one in CONTAINERS), "in this order nobody fails"
     order = [started(kubectl, "fiware-context", container) for container in PODS["fiware-context"]]
