@@ -50,6 +50,9 @@ absl::StatusOr<v1::ListHostsReply> AdminClient::ListHosts() {
 absl::StatusOr<v1::PodHostsReply> AdminClient::PodHosts(const v1::PodHostsRequest& request) {
   return impl_->Call(&v1::Admin::Stub::PodHosts, request);
 }
+absl::StatusOr<v1::ExplainPodReply> AdminClient::ExplainPod(const v1::ExplainPodRequest& request) {
+  return impl_->Call(&v1::Admin::Stub::ExplainPod, request);
+}
 absl::StatusOr<v1::ListOrphansReply> AdminClient::ListOrphans() {
   return impl_->Call(&v1::Admin::Stub::ListOrphans, v1::ListOrphansRequest());
 }

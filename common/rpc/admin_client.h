@@ -20,6 +20,7 @@ class AdminClient {
 
   absl::StatusOr<v1::ListHostsReply> ListHosts();
   absl::StatusOr<v1::PodHostsReply> PodHosts(const v1::PodHostsRequest& request);
+  absl::StatusOr<v1::ExplainPodReply> ExplainPod(const v1::ExplainPodRequest& request);
   absl::StatusOr<v1::ListOrphansReply> ListOrphans();
   absl::StatusOr<v1::DecideOrphansReply> DecideOrphans(const v1::DecideOrphansRequest& request);
   absl::Status DecommissionNode(const v1::DecommissionNodeRequest& request);

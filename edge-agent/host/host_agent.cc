@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "edge-agent/host/node_conditions.h"
+#include "edge-agent/host/traffic_meter.h"
 #include "edge-agent/link/hub_session.h"
 
 namespace slicelet::agent {
@@ -49,6 +50,7 @@ struct HostAgent::Impl {
       : d(std::move(dependencies)),
         facts(options.facts),
         conditions(d.files, d.clock, options.pods.root),
+        traffic(d.files),
         pods(options.pods,
              {d.loop, d.clock, d.random, d.files, d.store, d.runtime, d.opener, d.prober, d.metadata}),
         runner(pods),
@@ -72,7 +74,8 @@ struct HostAgent::Impl {
              .dial_tunnel = d.dial_tunnel,
              .serve_stream = [this](const v1::StreamHead& head,
                                     std::shared_ptr<FrameStream> stream) { Serve(head, std::move(stream)); },
-             .refused = d.refused}),
+             .refused = d.refused,
+             .receive_rate = [this] { return traffic.Rate(); }}),
         look(d.loop) {}
 
   void Serve(const v1::StreamHead& head, std::shared_ptr<FrameStream> stream) {
@@ -83,6 +86,7 @@ struct HostAgent::Impl {
   }
 
   void Look() {
+    traffic.Look(d.loop.Now());
     d.runtime.GetInfo(lifetime.Guard([this](const absl::StatusOr<RuntimeInfo>& info) {
       facts.clear_conditions();
       bool well = info.ok();
@@ -101,6 +105,7 @@ struct HostAgent::Impl {
   Dependencies d;
   v1::NodeFacts facts;
   NodeConditions conditions;
+  TrafficMeter traffic;
   PodSupervisor pods;
   SupervisedRunner runner;
   ImageCollector images;

@@ -73,6 +73,8 @@ class HostAgentTest : public testing::Test {
       ack.mutable_status_ack()->set_sequence(message.status().sequence());
       pipe_->Send(std::move(ack));
     }
+    if (message.has_heartbeat())
+      rate_ = message.heartbeat().has_receive_rate() ? message.heartbeat().receive_rate() : kNoRate;
     if (message.has_goodbye()) goodbye_ = message.goodbye().reason();
   }
 
@@ -127,10 +129,27 @@ class HostAgentTest : public testing::Test {
   std::unique_ptr<HostAgent::HubConnector> connector_ = link_.MakeConnector("gw-1");
   std::unique_ptr<HubPipe> pipe_;
   v1::NodeFacts node_;
+  static constexpr std::uint64_t kNoRate = 1'000'000'007;
+  std::uint64_t rate_ = 0;
   std::string goodbye_;
   std::unique_ptr<ScriptedRuntime> runtime_;
   std::unique_ptr<HostAgent> agent_;
 };
+
+TEST_F(HostAgentTest, HeartbeatsTellHowMuchComesIn) {
+  const auto received = [this](std::uint64_t bytes) {
+    files_.Put("/proc/net/dev", {.data = "  eth0: " + std::to_string(bytes) + " 1 0 0\n"});
+  };
+  StartAgent();
+  loop_.Advance(std::chrono::minutes(3));
+  EXPECT_EQ(rate_, kNoRate) << "what can not be told is left out";
+  received(1'000'000);
+  loop_.Advance(std::chrono::minutes(2));
+  received(1'060'000);
+  loop_.Advance(std::chrono::minutes(2));
+  EXPECT_GT(rate_, 0U);
+  EXPECT_LE(rate_, 1'000U);
+}
 
 TEST_F(HostAgentTest, TellsWhatItIsAndHowItIs) {
   StartAgent();

@@ -213,6 +213,7 @@ struct HubSession::Impl {
     auto* birth = message.mutable_birth();
     birth->set_host_id(options.host.value());
     birth->set_boot_id(options.boot_id);
+    if (const auto rate = ReceiveRate()) birth->set_receive_rate(*rate);
     birth->set_agent_version(options.agent_version);
     birth->set_protocol(kProtocol);
     if (options.log_ranges) birth->add_features(kLogRanges);
@@ -364,6 +365,10 @@ struct HubSession::Impl {
     return settings.hub_time() + (d.loop.Now() - hub_time_heard).count();
   }
 
+  [[nodiscard]] std::optional<std::uint64_t> ReceiveRate() const {
+    return d.receive_rate ? d.receive_rate() : std::nullopt;
+  }
+
   void ScheduleHeartbeat() {
     if (!up) return;
     Duration interval = heartbeat;
@@ -381,6 +386,7 @@ struct HubSession::Impl {
       const Duration silence = interval < heartbeat ? interval / 2 : interval * 3 / 2;
       message.mutable_heartbeat()->set_want_ack(d.loop.Now() - heard >= silence);
       if (d.refused) message.mutable_heartbeat()->set_refused(d.refused());
+      if (const auto rate = ReceiveRate()) message.mutable_heartbeat()->set_receive_rate(*rate);
       Send(std::move(message));
       blobs.Refresh();
       RequestCredentials();

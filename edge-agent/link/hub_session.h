@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,8 @@ class HubSession {
     std::function<void(const v1::StreamHead&, std::shared_ptr<FrameStream>)> serve_stream;
     /// How many messages the link refused because nobody who may had sent them so. May be empty.
     std::function<std::uint64_t()> refused;
+    /// Bytes per second that the host receives; may be empty.
+    std::function<std::optional<std::uint64_t>()> receive_rate = {};
   };
 
   /// The references must outlive this object.

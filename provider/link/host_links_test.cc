@@ -171,6 +171,19 @@ TEST_F(HostLinksTest, AHostSaysWhatItRefused) {
   EXPECT_EQ(session().refused(), 7U);
 }
 
+TEST_F(HostLinksTest, AHostSaysHowMuchItReceives) {
+  Dial();
+  Birth(41);
+  EXPECT_EQ(session().receive_rate(), std::nullopt);
+  v1::HostMessage message;
+  message.mutable_heartbeat()->set_receive_rate(12'500);
+  Say(41, message);
+  EXPECT_EQ(session().receive_rate(), 12'500U);
+  message.mutable_heartbeat()->clear_receive_rate();
+  Say(41, message);
+  EXPECT_EQ(session().receive_rate(), std::nullopt) << "it can not tell any more";
+}
+
 TEST_F(HostLinksTest, MessagesOfOlderSessionsAreIgnored) {
   Dial();
   Birth(41);

@@ -15,6 +15,12 @@ std::int64_t Milliseconds(Duration duration) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
 }
 
+/// Of a Birth or a Heartbeat.
+template <typename Message>
+std::optional<std::uint64_t> RateOf(const Message& message) {
+  return message.has_receive_rate() ? std::optional(message.receive_rate()) : std::nullopt;
+}
+
 }  // namespace
 
 HostSession::HostSession(HostId host, const Options& options, Loop& loop, Clock& clock,
@@ -64,6 +70,7 @@ bool HostSession::OnBirth(const std::shared_ptr<Pipe>& pipe, const v1::HostMessa
   last_heard_ = loop_.Now();
   last_seen_ = ToUnixNanos(clock_.Now());
   const v1::Birth& birth = message.birth();
+  receive_rate_ = RateOf(birth);
   const bool want_manifest = listener_.OnBirth(host_, birth, session_);
   Welcome(message, *pipe_, want_manifest);
   if (!repeated) {
@@ -126,6 +133,7 @@ void HostSession::OnMessage(const std::shared_ptr<Pipe>& pipe, v1::HostMessage m
                    {{"host", host_}, {"refused", message.heartbeat().refused()}});
       }
       refused_ = message.heartbeat().refused();
+      receive_rate_ = RateOf(message.heartbeat());
       if (message.heartbeat().want_ack()) {
         v1::HubMessage answer;
         answer.mutable_heartbeat_ack()->set_hub_time(last_seen_);

@@ -95,6 +95,8 @@ class HostSession {
   [[nodiscard]] std::uint64_t highest_session() const { return highest_session_; }
   /// Messages that the host refused because nobody who may had sent them so, since its agent began.
   [[nodiscard]] std::uint64_t refused() const { return refused_; }
+  /// Bytes per second that the host receives, as it said last; nullopt: it can not tell, or has not yet.
+  [[nodiscard]] std::optional<std::uint64_t> receive_rate() const { return receive_rate_; }
 
  private:
   void Welcome(const v1::HostMessage& message, Pipe& pipe, bool want_manifest);
@@ -128,6 +130,7 @@ class HostSession {
   MonotonicTime last_heard_{};
   std::int64_t last_seen_ = 0;
   std::uint64_t refused_ = 0;
+  std::optional<std::uint64_t> receive_rate_;
 
   BlobSender blobs_;
   Timer reach_timer_;
