@@ -1,5 +1,7 @@
 #include "provider/translate/connector.h"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
@@ -19,9 +21,18 @@ constexpr std::size_t kMaxShown = 120;
 /// Deeper than anything docker or IoT Edge knows.
 constexpr int kMaxDepth = 32;
 constexpr int kHighestPort = 65'535;
+/// PATH_MAX.
+constexpr std::size_t kMaxPath = 4'095;
+/// Of a registry's host and port.
+constexpr std::size_t kMaxAddress = 260;
 
 std::string Shown(const std::string& text) {
   return text.size() <= kMaxShown ? text : text.substr(0, kMaxShown) + "[...]";
+}
+
+bool IsAddress(const std::string& text) {
+  in6_addr parsed{};
+  return inet_pton(AF_INET, text.c_str(), &parsed) == 1 || inet_pton(AF_INET6, text.c_str(), &parsed) == 1;
 }
 
 class Connector {
@@ -73,7 +84,7 @@ class Connector {
   void ReadModule(v1::Container& container, const std::map<std::string, std::string>& data) {
     const std::string map = "configmap/" + container.name();
     for (const auto& [key, value] : data) {
-      const std::string field = map + "." + key;
+      const std::string field = map + "." + Shown(key);
       if (key == "createOptions") {
         ReadCreateOptions(container, field, Document(field, value));
       } else if (key == "desiredProperties") {
@@ -122,6 +133,10 @@ class Connector {
         WrongType(field, value, "a list of texts");
         return false;
       }
+      if (word.get_ref<const std::string&>().find('\0') != std::string::npos) {
+        WrongType(field, value, "a list of texts without the character 0");
+        return false;
+      }
       words.push_back(word.get<std::string>());
     }
     return true;
@@ -129,7 +144,7 @@ class Connector {
 
   void ReadCreateOptions(v1::Container& container, const std::string& field, const Json& options) {
     for (const auto& [key, value] : options.items()) {
-      const std::string path = field + "." + key;
+      const std::string path = field + "." + Shown(key);
       std::vector<std::string> words;
       if (key == "Env") {
         if (ReadWords(path, value, words)) ReadEnvironment(container, path, words);
@@ -138,10 +153,10 @@ class Connector {
       } else if (key == "Entrypoint") {
         if (ReadWords(path, value, words)) container.mutable_command()->Assign(words.begin(), words.end());
       } else if (key == "WorkingDir") {
-        if (value.is_string())
-          container.set_working_dir(value.get<std::string>());
+        if (!value.is_string() || !IsPath(value.get<std::string>()))
+          WrongType(path, value, "an absolute path");
         else
-          WrongType(path, value, "a text");
+          container.set_working_dir(value.get<std::string>());
       } else if (key == "HostConfig") {
         if (value.is_object())
           ReadHostConfig(container, path, value);
@@ -166,7 +181,7 @@ class Connector {
 
   void ReadHostConfig(v1::Container& container, const std::string& field, const Json& config) {
     for (const auto& [key, value] : config.items()) {
-      const std::string path = field + "." + key;
+      const std::string path = field + "." + Shown(key);
       std::vector<std::string> words;
       if (key == "PortBindings") {
         ReadPorts(container, path, value);
@@ -183,10 +198,10 @@ class Connector {
         if (const auto nanos = WholeNumber(path, value))
           container.mutable_limits()->set_cpu_milli((*nanos + 999'999) / 1'000'000);
       } else if (key == "CapAdd") {
-        if (ReadWords(path, value, words))
+        if (ReadCapabilities(path, value, words))
           for (const std::string& word : words) container.mutable_security()->add_add_capabilities(word);
       } else if (key == "CapDrop") {
-        if (ReadWords(path, value, words))
+        if (ReadCapabilities(path, value, words))
           for (const std::string& word : words) container.mutable_security()->add_drop_capabilities(word);
       } else {
         Ignore(path);
@@ -194,11 +209,32 @@ class Connector {
     }
   }
 
+  static bool IsPath(const std::string& text) {
+    return !text.empty() && text.front() == '/' && text.size() <= kMaxPath &&
+           text.find('\0') == std::string::npos;
+  }
+
+  /// As Kubernetes writes them: docker takes "CAP_NET_ADMIN" and "net_admin" for NET_ADMIN.
+  bool ReadCapabilities(const std::string& field, const Json& value, std::vector<std::string>& names) {
+    if (!ReadWords(field, value, names)) return false;
+    for (std::string& name : names) {
+      std::transform(name.begin(), name.end(), name.begin(),
+                     [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
+      if (name.starts_with("CAP_")) name.erase(0, 4);
+      const bool known = !name.empty() && name.size() <= kMaxShown &&
+                         name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ_") == std::string::npos;
+      if (known) continue;
+      Refuse(field, "holds \"" + Shown(name) + "\", should be names as NET_ADMIN, or ALL");
+      return false;
+    }
+    return true;
+  }
+
   std::optional<std::int64_t> WholeNumber(const std::string& field, const Json& value) {
     constexpr std::int64_t kLargest = std::int64_t{1} << 50;
     if (value.is_number_integer() && value.get<std::int64_t>() > 0 && value.get<std::int64_t>() <= kLargest)
       return value.get<std::int64_t>();
-    WrongType(field, value, "a whole number above 0");
+    WrongType(field, value, "a whole number from 1 to " + std::to_string(kLargest));
     return std::nullopt;
   }
 
@@ -224,7 +260,10 @@ class Connector {
         out.set_host_port(*host_port);
         out.set_protocol(protocol);
         const Json address = host.value("HostIp", Json());
-        if (address.is_string()) out.set_host_ip(address.get<std::string>());
+        if (address.is_null() || address == "") continue;
+        if (!address.is_string() || !IsAddress(address.get<std::string>()))
+          return WrongType(path + ".HostIp", address, "an IP address");
+        out.set_host_ip(address.get<std::string>());
       }
     }
   }
@@ -246,8 +285,7 @@ class Connector {
       const std::string from = bind.substr(0, first);
       const std::string to = first == std::string::npos ? "" : bind.substr(first + 1, second - first - 1);
       const std::string mode = second == std::string::npos ? "rw" : bind.substr(second + 1);
-      if (from.empty() || from.front() != '/' || to.empty() || to.front() != '/' ||
-          (mode != "ro" && mode != "rw")) {
+      if (!IsPath(from) || !IsPath(to) || (mode != "ro" && mode != "rw")) {
         return Refuse(
             field, "holds \"" + Shown(bind) +
                        "\", should be /HOST/PATH:/CONTAINER/PATH with :ro or nothing; named volumes are not "
@@ -266,7 +304,7 @@ class Connector {
 
   void ReadHub(const std::map<std::string, std::string>& data) {
     for (const auto& [key, value] : data) {
-      const std::string field = "configmap/edgehub." + key;
+      const std::string field = "configmap/edgehub." + Shown(key);
       if (key != "desiredProperties") {
         Ignore(field);
         continue;
@@ -274,7 +312,10 @@ class Connector {
       const Json document = Document(field, value);
       for (const auto& [name, property] : document.items()) {
         if (name != "routes") {
-          if (name != "schemaVersion") Ignore(field + "." + name);
+          if (name == "schemaVersion")
+            ReadVersion(field, property);
+          else
+            Ignore(field + "." + Shown(name));
           continue;
         }
         if (!property.is_object()) {
@@ -282,18 +323,25 @@ class Connector {
           continue;
         }
         for (const auto& [route, definition] : property.items()) {
-          const bool known =
-              definition.is_string() || (definition.is_object() && definition.contains("route"));
-          if (!known) WrongType(field + ".routes." + route, definition, "a text, or an object with route");
-          out_.ignored_routes.push_back(route);
+          const bool known = definition.is_string() ||
+                             (definition.is_object() && definition.value("route", Json()).is_string());
+          if (!known) {
+            WrongType(field + ".routes." + Shown(route), definition,
+                      "a text, or an object with the text route");
+          }
+          out_.ignored_routes.push_back(Shown(route));
         }
       }
     }
   }
 
+  void ReadVersion(const std::string& field, const Json& version) {
+    if (!version.is_string()) WrongType(field + ".schemaVersion", version, "a text, as \"1.0\"");
+  }
+
   void ReadAgent(const std::map<std::string, std::string>& data) {
     for (const auto& [key, value] : data) {
-      const std::string field = "configmap/edgeagent." + key;
+      const std::string field = "configmap/edgeagent." + Shown(key);
       if (key != "desiredProperties") {
         Ignore(field);
         continue;
@@ -311,8 +359,10 @@ class Connector {
       }
       if (path.ends_with(".registryCredentials")) ReadCredentials(path, *credentials);
       for (const auto& [name, property] : document.items()) {
-        if (name != "runtime" && name != "registryCredentials" && name != "schemaVersion")
-          Ignore(field + "." + name);
+        if (name == "schemaVersion")
+          ReadVersion(field, property);
+        else if (name != "runtime" && name != "registryCredentials")
+          Ignore(field + "." + Shown(name));
       }
     }
   }
@@ -324,11 +374,16 @@ class Connector {
         const Json value = entry.is_object() ? entry.value(key, Json()) : Json();
         return value.is_string() ? value.get<std::string>() : std::string();
       };
-      const std::string path = field + "." + name;
+      const std::string path = field + "." + Shown(name);
+      if (!entry.is_object()) return Refuse(path, "should be an object with address, username and password");
       for (const char* key : {"address", "username", "password"}) {
         // Its value may be a password: only the key is named.
         if (text(key).empty()) return Refuse(path + "." + key, "should be a text and not empty");
       }
+      if (text("address").size() > kMaxAddress ||
+          text("address").find_first_of(" \t\r\n") != std::string::npos)
+        return Refuse(path + ".address",
+                      "is \"" + Shown(text("address")) + "\", should be HOST or HOST:PORT");
       auths[text("address")] = {{"auth", Base64Encode(text("username") + ":" + text("password"))}};
     }
     if (!auths.empty())

@@ -18,6 +18,8 @@ v1::Workload Sensor(v1::RestartPolicy policy = v1::RESTART_POLICY_ALWAYS) {
   return workload;
 }
 
+std::string Long(std::size_t length = 10'000) { return std::string(length, 'x'); }
+
 struct Applied {
   v1::Workload workload = Sensor();
   ConnectorResult result;
@@ -73,6 +75,30 @@ TEST(Connector, AModulesSettingsBecomeItsContainers) {
   EXPECT_THAT(container.security().add_capabilities(), ElementsAre("NET_ADMIN"));
   EXPECT_THAT(applied.result.ignored, ElementsAre("configmap/sensor.createOptions.HostConfig.LogConfig",
                                                   "configmap/sensor.createOptions.Hostname"));
+}
+
+TEST(Connector, CapabilitiesAreTakenAsDockerTakesThem) {
+  const Applied applied =
+      Good({{"sensor", {{"createOptions", R"({"HostConfig": {"CapAdd": ["CAP_SYS_TIME", "net_admin"]}})"}}}});
+  EXPECT_THAT(applied.workload.containers(0).security().add_capabilities(),
+              ElementsAre("SYS_TIME", "NET_ADMIN"));
+}
+
+TEST(Connector, APasswordIsNotRepeatedWhereItIsInTheWrongPlace) {
+  v1::Workload workload = Sensor();
+  ConnectorResult result;
+  const auto refusal = ApplyConnectorMaps(
+      {{"edgeagent", {{"desiredProperties", R"({"registryCredentials": {"r": "hunter2"}})"}}}}, workload,
+      result);
+  ASSERT_TRUE(refusal.has_value());
+  EXPECT_THAT(refusal->message(), testing::Not(HasSubstr("hunter2")));
+}
+
+TEST(Connector, NamesOfAnyLengthAreShownShortened) {
+  const Applied applied =
+      Good({{"sensor", {{Long(), "1"}, {"createOptions", R"({")" + Long() + R"(": 1})"}}}});
+  for (const std::string& ignored : applied.result.ignored) EXPECT_LT(ignored.size(), 200U);
+  EXPECT_EQ(applied.result.ignored.size(), 2U);
 }
 
 TEST(Connector, NeverNeedsAPodThatDoesNotRestart) {
@@ -137,7 +163,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"sensor", "createOptions", R"({"Env": [1]})", ".Env", "is [1], should be a list of texts"},
         BadCase{"sensor", "createOptions", R"({"Cmd": 1})", ".Cmd", "is 1, should be"},
         BadCase{"sensor", "createOptions", R"({"Entrypoint": {}})", ".Entrypoint", "is {}, should be"},
-        BadCase{"sensor", "createOptions", R"({"WorkingDir": 1})", ".WorkingDir", "is 1, should be a text"},
+        BadCase{"sensor", "createOptions", R"({"WorkingDir": 1})", ".WorkingDir",
+                "is 1, should be an absolute path"},
         BadCase{"sensor", "createOptions", R"({"HostConfig": []})", ".HostConfig",
                 "is [], should be an object"},
         BadCase{"sensor", "createOptions", R"({"HostConfig": {"PortBindings": []}})",
@@ -157,6 +184,109 @@ INSTANTIATE_TEST_SUITE_P(
                 "is \"1\", should be"},
         BadCase{"sensor", "createOptions", R"({"HostConfig": {"CapAdd": 1}})", ".HostConfig.CapAdd",
                 "is 1, should be"},
+        BadCase{"sensor", "restartPolicy", Long(), "", "is \"" + Long(120) + "[...]\", should be always"},
+        BadCase{"sensor", "restartPolicy", "", "", "is \"\", should be always"},
+        BadCase{"sensor", "status", Long(), "", "is \"" + Long(120) + "[...]\", should be running"},
+        BadCase{"sensor", "status", "", "", "is \"\", should be running"},
+        BadCase{"sensor", "desiredProperties", Long(), "", "is \"" + Long(120) + "[...]\", should be a JSON"},
+        BadCase{"sensor", "desiredProperties", R"({"a": )", "", R"(is "{"a": ", should be a JSON object: )"},
+        BadCase{"sensor", "desiredProperties", std::string(200'000, ' '), "", "is longer than 131072 bytes"},
+        BadCase{"sensor", "createOptions", Long(), "", "is \"" + Long(120) + "[...]\", should be a JSON"},
+        BadCase{"sensor", "createOptions", R"({"Env": ["A=b",]})", "",
+                "is \"{\"Env\": [\"A=b\",]}\", should be a"},
+        BadCase{"sensor", "createOptions", R"({'Env': []})", "",
+                "is \"{'Env': []}\", should be a JSON object: "},
+        BadCase{"sensor", "createOptions", "\"{}\"", "", "is \"\"{}\"\", should be a JSON object"},
+        BadCase{"sensor", "createOptions", R"({"Env": {}} {})", "",
+                "is \"{\"Env\": {}} {}\", should be a JSON"},
+        BadCase{"sensor", "createOptions", R"({"a": )" + std::string(40, '[') + std::string(40, ']') + "}",
+                "", "is \"{\"a\": [["},
+        BadCase{"sensor", "createOptions", R"({"Env": [")" + Long() + R"("]})", ".Env",
+                "holds \"" + Long(120) + "[...]\", should be NAME=VALUE"},
+        BadCase{"sensor", "createOptions", R"({"Env": ["=b"]})", ".Env",
+                "holds \"=b\", should be NAME=VALUE"},
+        BadCase{"sensor", "createOptions", R"({"Cmd": ["a", {}]})", ".Cmd", "is [\"a\",{}], should be"},
+        BadCase{"sensor", "createOptions", R"({"Cmd": ["a\u0000b"]})", ".Cmd",
+                "is [\"a\\u0000b\"], should be a list of texts without the character 0"},
+        BadCase{"sensor", "createOptions", R"({"Entrypoint": ")" + Long() + R"(\u0000"})", ".Entrypoint",
+                "is \"xxx"},
+        BadCase{"sensor", "createOptions", R"({"WorkingDir": "data"})", ".WorkingDir",
+                "is \"data\", should be an absolute path"},
+        BadCase{"sensor", "createOptions", R"({"WorkingDir": "/)" + Long() + R"("})", ".WorkingDir",
+                "is \"/xxx"},
+        BadCase{"sensor", "createOptions", R"({"HostConfig": ")" + Long() + R"("})", ".HostConfig",
+                "is \"xxx"},
+        BadCase{"sensor", "createOptions", R"({"HostConfig": {"PortBindings": {"0/tcp": []}}})",
+                ".HostConfig.PortBindings[0/tcp]", "should be PORT/tcp"},
+        BadCase{"sensor", "createOptions", R"({"HostConfig": {"PortBindings": {"65536/tcp": []}}})",
+                ".HostConfig.PortBindings[65536/tcp]", "should be PORT/tcp"},
+        BadCase{"sensor", "createOptions", R"({"HostConfig": {"PortBindings": {"80/icmp": []}}})",
+                ".HostConfig.PortBindings[80/icmp]", "should be PORT/tcp"},
+        BadCase{"sensor", "createOptions", R"({"HostConfig": {"PortBindings": {")" + Long() + R"(": []}}})",
+                ".HostConfig.PortBindings[" + Long(120) + "[...]]", "should be PORT/tcp"},
+        BadCase{"sensor", "createOptions", R"({"HostConfig": {"PortBindings": {"80/tcp": {}}}})",
+                ".HostConfig.PortBindings[80/tcp]", "is {}, should be a list of bindings"},
+        BadCase{
+            "sensor", "createOptions", R"({"HostConfig": {"PortBindings": {"80/tcp": [{"HostPort": 80}]}}})",
+            ".HostConfig.PortBindings[80/tcp]", "is {\"HostPort\":80}, should be an object with HostPort"},
+        BadCase{"sensor", "createOptions",
+                R"({"HostConfig": {"PortBindings": {"80/tcp": [{"HostPort": "65536"}]}}})",
+                ".HostConfig.PortBindings[80/tcp]", "is {\"HostPort\":\"65536\"}, should be"},
+        BadCase{"sensor", "createOptions",
+                R"({"HostConfig": {"PortBindings": {"80/tcp": [{"HostPort": "80", "HostIp": 7}]}}})",
+                ".HostConfig.PortBindings[80/tcp].HostIp", "is 7, should be an IP address"},
+        BadCase{"sensor", "createOptions",
+                R"({"HostConfig": {"PortBindings": {"80/tcp": [{"HostPort": "80", "HostIp": "here"}]}}})",
+                ".HostConfig.PortBindings[80/tcp].HostIp", "is \"here\", should be an IP address"},
+        BadCase{"sensor", "createOptions", R"({"HostConfig": {"Binds": {}}})", ".HostConfig.Binds",
+                "is {}, should be a list of texts"},
+        BadCase{"sensor", "createOptions", R"({"HostConfig": {"Binds": ["/a:/b:rx"]}})", ".HostConfig.Binds",
+                "holds \"/a:/b:rx\", should be /HOST/PATH"},
+        BadCase{"sensor", "createOptions", R"({"HostConfig": {"Binds": ["/a:/)" + Long() + R"("]}})",
+                ".HostConfig.Binds", "holds \"/a:/xxx"},
+        BadCase{"sensor", "createOptions", R"({"HostConfig": {"Privileged": 1}})", ".HostConfig.Privileged",
+                "is 1, should be true or false"},
+        BadCase{"sensor", "createOptions", R"({"HostConfig": {"Memory": "64m"}})", ".HostConfig.Memory",
+                "is \"64m\", should be a whole number from 1 to 1125899906842624"},
+        BadCase{"sensor", "createOptions", R"({"HostConfig": {"Memory": 18446744073709551615}})",
+                ".HostConfig.Memory", "is 18446744073709551615, should be a whole number from 1"},
+        BadCase{"sensor", "createOptions", R"({"HostConfig": {"Memory": 1.5}})", ".HostConfig.Memory",
+                "is 1.5, should be"},
+        BadCase{"sensor", "createOptions", R"({"HostConfig": {"NanoCpus": 0}})", ".HostConfig.NanoCpus",
+                "is 0, should be"},
+        BadCase{"sensor", "createOptions", R"({"HostConfig": {"CapAdd": ["NET ADMIN"]}})",
+                ".HostConfig.CapAdd", "holds \"NET ADMIN\", should be names as NET_ADMIN"},
+        BadCase{"sensor", "createOptions", R"({"HostConfig": {"CapDrop": [")" + Long() + R"("]}})",
+                ".HostConfig.CapDrop", "holds \"XXX"},
+        BadCase{"edgehub", "desiredProperties", Long(), "",
+                "is \"" + Long(120) + "[...]\", should be a JSON"},
+        BadCase{"edgehub", "desiredProperties", "{\"routes\": {}", "",
+                "is \"{\"routes\": {}\", should be a JSON object: "},
+        BadCase{"edgehub", "desiredProperties", R"({"schemaVersion": 1.0})", ".schemaVersion",
+                "is 1.0, should be a text"},
+        BadCase{"edgehub", "desiredProperties", R"({"routes": {"a": {"route": 5}}})", ".routes.a",
+                "is {\"route\":5}, should be a text, or an object with the text route"},
+        BadCase{"edgehub", "desiredProperties", R"({"routes": {")" + Long() + R"(": []}})",
+                ".routes." + Long(120) + "[...]", "is [], should be a text"},
+        BadCase{"edgeagent", "desiredProperties", Long(), "",
+                "is \"" + Long(120) + "[...]\", should be a JSON"},
+        BadCase{"edgeagent", "desiredProperties", "[]", "", "is \"[]\", should be a JSON object"},
+        BadCase{"edgeagent", "desiredProperties", R"({"schemaVersion": {}})", ".schemaVersion",
+                "is {}, should be"},
+        BadCase{"edgeagent", "desiredProperties", R"({"runtime": {"settings": []}})", ".runtime.settings",
+                "is [], should be an object"},
+        BadCase{"edgeagent", "desiredProperties", R"({"registryCredentials": "x"})", ".registryCredentials",
+                "is \"x\", should be an object"},
+        BadCase{"edgeagent", "desiredProperties", R"({"registryCredentials": {"r": "secret"}})",
+                ".registryCredentials.r", "should be an object with address, username and password"},
+        BadCase{"edgeagent", "desiredProperties",
+                R"({"registryCredentials": {"r": {"username": "u", "password": 5, "address": "a"}}})",
+                ".registryCredentials.r.password", "should be a text and not empty"},
+        BadCase{"edgeagent", "desiredProperties",
+                R"({"registryCredentials": {"r": {"username": "u", "password": "p", "address": ")" + Long() +
+                    R"("}}})",
+                ".registryCredentials.r.address",
+                "is \"" + Long(120) + "[...]\", should be HOST or HOST:PORT"},
         BadCase{"edgehub", "desiredProperties", "null", "", "is \"null\", should be a JSON object"},
         BadCase{"edgehub", "desiredProperties", R"({"routes": []})", ".routes",
                 "is [], should be an object of routes"},
