@@ -1,9 +1,8 @@
 """What an idle host's link costs, counted by the kernel: payload, acknowledgements and headers."""
 
+import json
 import re
 import time
-
-import yaml
 
 from tests.harness.edge import Edge
 from tests.harness.kubernetes import condition, run
@@ -29,9 +28,9 @@ def use_low_data(world):
     """The settings that docs/operations.md gives for a link that is paid by the byte."""
     Edge.tune(world, {"provider": {"profile": "low-data"}})
     path = world.agent_directory / "agent.json"
-    agent = yaml.safe_load(path.read_text())
+    agent = json.loads(path.read_text())
     agent["link"]["profile"] = "low-data"
-    path.write_text(yaml.safe_dump(agent, default_flow_style=True))
+    path.write_text(json.dumps(agent))
     for program in ("agent", "provider"):
         world.programs[program].stop()
     for program in ("provider", "agent"):
