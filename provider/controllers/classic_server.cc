@@ -22,10 +22,10 @@ bool IsSuspended(const Json& server) { return server["spec"].value("suspended", 
 
 /// Where it is reached: what its user says, else what its host says, which it keeps while it has no pod.
 std::string AddressOf(const Json& server, const std::vector<const Json*>& pods) {
-  const std::string own = kube::TextAt(server, {"spec", "address"});
+  std::string own = kube::TextAt(server, {"spec", "address"});
   if (!own.empty()) return own;
   for (const Json* pod : pods) {
-    const std::string host = kube::TextAt(*pod, {"status", "hostIP"});
+    std::string host = kube::TextAt(*pod, {"status", "hostIP"});
     if (!host.empty()) return host;
   }
   return kube::TextAt(server, {"status", "address"});

@@ -123,7 +123,7 @@ std::string MqttAddressOf(const Json& server) {
   const std::string own = kube::TextAt(server, {"spec", "endpoints", "mqtt"});
   if (own.empty()) return "tcp://" + HostOf(kube::TextAt(server, {"spec", "url"})) + ":1883";
   const auto host = own.find("://") + 3;
-  const std::string address = own.substr(0, own.find('/', host));
+  std::string address = own.substr(0, own.find('/', host));
   if (address.find(':', host) != std::string::npos) return address;
   return address + (own.rfind("ssl", 0) == 0 ? ":8883" : ":1883");
 }

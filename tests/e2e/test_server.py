@@ -14,7 +14,7 @@ import uuid
 import pytest
 import yaml
 
-from tests.harness.edge import CONTAINERD, container_status
+from tests.harness.edge import CONTAINERD, container_status, free_ports
 from tests.harness.guide import Guide
 from tests.harness.kubernetes import ROOT, condition, run
 from tests.harness.waiting import stays_true, wait_until
@@ -47,7 +47,9 @@ def sample_on_stand_ins(edge, directory):
     shutil.copy(SAMPLE / "slice.yaml", place)
     server = run([SAMPLE / "on-stand-ins.sh"])[1]
     assert server.count(DATA) == 1
-    (place / "server.yaml").write_text(server.replace(DATA, str(edge.shared / "servers")))
+    # Other tests may run on this machine at the same time.
+    ports = dict(zip(("users", "things", "auth", "access", "mqtt"), free_ports(5)))
+    (place / "server.yaml").write_text(server.replace(DATA, str(edge.shared / "servers")) + f"  ports: {json.dumps(ports)}\n")
     return Guide(edge, README, directory)
 
 
