@@ -104,10 +104,11 @@ class Reader {
       terms_.placement = FleetTerms::Placement::kWorstFit;
     } else if (*text == "best-fit") {
       terms_.placement = FleetTerms::Placement::kBestFit;
-    } else if (*text == "traffic-most" || *text == "most-traffic") {
-      Wrong(kPlacement, *text, "which needs traffic reports of the hosts that this version does not have");
+    } else if (*text == "traffic-most" || *text == "most-traffic" || *text == "most_traffic") {
+      // What was written for the orchestrator knows it by two other names.
+      terms_.placement = FleetTerms::Placement::kTrafficMost;
     } else {
-      Wrong(kPlacement, *text, "should be all, worst-fit or best-fit");
+      Wrong(kPlacement, *text, "should be all, worst-fit, best-fit or traffic-most");
     }
     const std::string* hosts = Find(kHosts);
     if (hosts == nullptr) return;
@@ -115,7 +116,7 @@ class Reader {
     if (!number || *number < 1 || *number > FleetTerms::kMaxHosts)
       Wrong(kHosts, *hosts, "should be a whole number from 1 to " + std::to_string(FleetTerms::kMaxHosts));
     else if (text == nullptr || *text == "all")
-      Wrong(kHosts, *hosts, "and needs slicelet.io/placement to be worst-fit or best-fit");
+      Wrong(kHosts, *hosts, "and needs slicelet.io/placement to be worst-fit, best-fit or traffic-most");
     else
       terms_.hosts = *number;
   }
@@ -157,6 +158,20 @@ bool MinReady::Met(std::size_t ready, std::size_t reachable, std::size_t targete
   if (number) wanted = static_cast<std::size_t>(*number);
   if (percent) wanted = (targeted * static_cast<std::size_t>(*percent) + 99) / 100;
   return ready >= std::max<std::size_t>(wanted, 1);
+}
+
+const char* NameOf(FleetTerms::Placement placement) {
+  switch (placement) {
+    case FleetTerms::Placement::kAll:
+      return "all";
+    case FleetTerms::Placement::kWorstFit:
+      return "worst-fit";
+    case FleetTerms::Placement::kBestFit:
+      return "best-fit";
+    case FleetTerms::Placement::kTrafficMost:
+      return "traffic-most";
+  }
+  return "";
 }
 
 const std::vector<std::string>& FleetAnnotationKeys() {

@@ -23,7 +23,7 @@ struct MinReady {
 
 /// What the annotations of a fleet node's pod say about its hosts.
 struct FleetTerms {
-  enum class Placement { kAll, kWorstFit, kBestFit };
+  enum class Placement { kAll, kWorstFit, kBestFit, kTrafficMost };
   static constexpr int kMaxHosts = 10'000;
 
   TargetCondition condition = TargetCondition::Everything();
@@ -50,6 +50,9 @@ struct AnnotationError {
   /// "is \"x\", should be ..."
   std::string message;
 };
+
+/// As users write it.
+const char* NameOf(FleetTerms::Placement placement);
 
 /// Every annotation key that `ReadFleetTerms` understands.
 const std::vector<std::string>& FleetAnnotationKeys();

@@ -60,6 +60,11 @@ TEST(FleetTerms, ChangesAreToldByWhatWasRead) {
   EXPECT_FALSE(Good({{"slicelet.io/min-ready", "1"}}) == Good({}));
 }
 
+TEST(FleetTerms, TrafficMostHasTwoOtherNames) {
+  for (const char* name : {"traffic-most", "most-traffic", "most_traffic"})
+    EXPECT_EQ(Good({{"slicelet.io/placement", name}}).placement, FleetTerms::Placement::kTrafficMost) << name;
+}
+
 struct BadCase {
   Annotations annotations;
   std::string key;
@@ -90,11 +95,11 @@ INSTANTIATE_TEST_SUITE_P(
                 "is \"" + std::string(200, 'x') + "[...]\", column 4097: longer than 4096 bytes"},
         BadCase{{{"slicelet.io/placement", "best"}},
                 "slicelet.io/placement",
-                "is \"best\", should be all, worst-fit or best-fit"},
+                "is \"best\", should be all, worst-fit, best-fit or traffic-most"},
         BadCase{
-            {{"slicelet.io/placement", "traffic-most"}},
+            {{"slicelet.io/placement", std::string(10'000, 'x')}},
             "slicelet.io/placement",
-            "is \"traffic-most\", which needs traffic reports of the hosts that this version does not have"},
+            "is \"" + std::string(200, 'x') + "[...]\", should be all, worst-fit, best-fit or traffic-most"},
         BadCase{{{"slicelet.io/placement", "best-fit"}, {"slicelet.io/hosts", "0"}},
                 "slicelet.io/hosts",
                 "is \"0\", should be a whole number from 1 to 10000"},
@@ -103,7 +108,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "is \"two\", should be a whole number from 1 to 10000"},
         BadCase{{{"slicelet.io/hosts", "2"}},
                 "slicelet.io/hosts",
-                "is \"2\", and needs slicelet.io/placement to be worst-fit or best-fit"},
+                "is \"2\", and needs slicelet.io/placement to be worst-fit, best-fit or traffic-most"},
         BadCase{
             {{"slicelet.io/min-ready", "101%"}},
             "slicelet.io/min-ready",
@@ -143,7 +148,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "is \"10001\", should be a whole number from 1 to 10000"},
         BadCase{{{"slicelet.io/placement", ""}},
                 "slicelet.io/placement",
-                "is \"\", should be all, worst-fit or best-fit"},
+                "is \"\", should be all, worst-fit, best-fit or traffic-most"},
         BadCase{
             {{"isEdgeDeployment", "true"}, {"targetCondition", "*"}, {"slicelet.io/target-condition", "*"}},
             "slicelet.io/target-condition",

@@ -1,48 +1,36 @@
 #include "provider/fleet/target_condition.h"
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 #include <utility>
 #include <vector>
 
+#include "provider/fleet/target_condition_node.h"
+
 namespace slicelet::provider {
 namespace {
 
-/// Kleene's logic: undefined stands between false and true.
-enum class Truth { kFalse = 0, kUndefined = 1, kTrue = 2 };
+using Node = TargetCondition::Node;
+using Compare = Node::Compare;
+using Operand = Node::Operand;
+
+/// Of a term that is shown.
+constexpr std::size_t kMaxShown = 120;
+constexpr std::size_t kMaxNames = 3;
 
 Truth Not(Truth truth) { return static_cast<Truth>(2 - static_cast<int>(truth)); }
 Truth Of(bool value) { return value ? Truth::kTrue : Truth::kFalse; }
 
-enum class Compare { kEqual, kNotEqual, kLess, kLessOrEqual, kGreater, kGreaterOrEqual };
-
-struct Operand {
-  enum class Kind { kText, kNumber, kHost, kTag, kReported };
-  Kind kind = Kind::kText;
-  /// The literal, or the path.
-  std::string text;
-};
-
-std::optional<double> NumberOf(const std::string& text) {
-  double value = 0;
-  const char* begin = text.data();
-  const char* end = begin + text.size();
-  const auto [rest, error] = std::from_chars(begin, end, value, std::chars_format::general);
-  // "inf" and "nan" read as numbers to from_chars, to nobody else.
-  const char first = text.empty() ? '\0' : text[text[0] == '-' ? 1 : 0];
-  if (error != std::errc() || rest != end || ((first < '0' || first > '9') && first != '.'))
-    return std::nullopt;
-  return value;
-}
-
-std::optional<std::string> ValueOf(const Operand& operand, const TargetFacts& facts) {
+/// Null where the host does not have it.
+const std::string* ValueOf(const Operand& operand, const TargetFacts& facts) {
   const std::map<std::string, std::string>* map = nullptr;
   switch (operand.kind) {
     case Operand::Kind::kText:
     case Operand::Kind::kNumber:
-      return operand.text;
+      return &operand.text;
     case Operand::Kind::kHost:
-      return facts.host;
+      return &facts.host;
     case Operand::Kind::kTag:
       map = &facts.tags;
       break;
@@ -51,7 +39,7 @@ std::optional<std::string> ValueOf(const Operand& operand, const TargetFacts& fa
       break;
   }
   const auto it = map->find(operand.text);
-  return it == map->end() ? std::nullopt : std::optional(it->second);
+  return it == map->end() ? nullptr : &it->second;
 }
 
 template <typename Value>
@@ -74,14 +62,14 @@ bool Holds(Compare compare, const Value& left, const Value& right) {
 }
 
 Truth Evaluate(Compare compare, const Operand& left, const Operand& right, const TargetFacts& facts) {
-  const auto a = ValueOf(left, facts);
-  const auto b = ValueOf(right, facts);
-  if (!a || !b) return Truth::kUndefined;
+  const std::string* a = ValueOf(left, facts);
+  const std::string* b = ValueOf(right, facts);
+  if (a == nullptr || b == nullptr) return Truth::kUndefined;
   const bool numeric = left.kind == Operand::Kind::kNumber || right.kind == Operand::Kind::kNumber;
   const bool ordered = compare != Compare::kEqual && compare != Compare::kNotEqual;
   if (numeric || ordered) {
-    const auto x = NumberOf(*a);
-    const auto y = NumberOf(*b);
+    const auto x = left.literal() ? left.number : NumberOf(*a);
+    const auto y = right.literal() ? right.number : NumberOf(*b);
     if (x && y) return Of(Holds(compare, *x, *y));
     // A number is not equal to what is none, and there is no order between them.
     if (numeric) return ordered ? Truth::kUndefined : Of(compare == Compare::kNotEqual);
@@ -89,351 +77,117 @@ Truth Evaluate(Compare compare, const Operand& left, const Operand& right, const
   return Of(Holds(compare, *a, *b));
 }
 
+/// The names that it asks for, in order.
+void AddNames(const Node& node, std::vector<const Operand*>& names) {
+  const auto add = [&names](const Operand& operand) {
+    const auto same = [&operand](const Operand* one) {
+      return one->kind == operand.kind && one->text == operand.text;
+    };
+    if (!operand.literal() && std::none_of(names.begin(), names.end(), same)) names.push_back(&operand);
+  };
+  if (node.kind == Node::Kind::kCompare || node.kind == Node::Kind::kIn) add(node.left);
+  if (node.kind == Node::Kind::kCompare) add(node.right);
+  for (const auto& part : node.parts) AddNames(*part, names);
+}
+
+std::string NameOf(const Operand& operand) {
+  if (operand.kind == Operand::Kind::kHost) return operand.text;
+  return (operand.kind == Operand::Kind::kTag ? "tags." : "properties.reported.") + operand.text;
+}
+
+std::optional<TargetCondition::Demand> DemandOf(const Node& node) {
+  using Demand = TargetCondition::Demand;
+  const auto from = [](const Operand& name) {
+    const Demand::Of of = name.kind == Operand::Kind::kHost  ? Demand::Of::kHost
+                          : name.kind == Operand::Kind::kTag ? Demand::Of::kTag
+                                                             : Demand::Of::kReported;
+    return Demand{of, of == Demand::Of::kHost ? "" : name.text, {}};
+  };
+  const auto text = [](const Operand& operand) { return operand.kind == Operand::Kind::kText; };
+  switch (node.kind) {
+    case Node::Kind::kCompare: {
+      if (node.compare != Compare::kEqual) return std::nullopt;
+      const bool turned = text(node.left);
+      const Operand& name = turned ? node.right : node.left;
+      const Operand& value = turned ? node.left : node.right;
+      if (name.literal() || !text(value)) return std::nullopt;
+      Demand demand = from(name);
+      demand.values = {value.text};
+      return demand;
+    }
+    case Node::Kind::kIn: {
+      if (node.left.literal() || !std::all_of(node.list.begin(), node.list.end(), text)) return std::nullopt;
+      Demand demand = from(node.left);
+      for (const Operand& entry : node.list) demand.values.insert(entry.text);
+      return demand;
+    }
+    case Node::Kind::kAnd: {
+      std::optional<Demand> least;
+      for (const auto& part : node.parts) {
+        auto demand = DemandOf(*part);
+        if (demand && (!least || demand->values.size() < least->values.size())) least = std::move(demand);
+      }
+      return least;
+    }
+    case Node::Kind::kAll:
+    case Node::Kind::kNot:
+    case Node::Kind::kOr:
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
-struct TargetCondition::Node {
-  enum class Kind { kAll, kCompare, kIn, kNot, kAnd, kOr };
-  Kind kind = Kind::kAll;
-  Compare compare = Compare::kEqual;
-  Operand left, right;
-  std::vector<Operand> list;
-  std::vector<std::shared_ptr<const Node>> parts;
-
-  [[nodiscard]] Truth Evaluate(const TargetFacts& facts) const {
-    switch (kind) {
-      case Kind::kAll:
-        return Truth::kTrue;
-      case Kind::kCompare:
-        return provider::Evaluate(compare, left, right, facts);
-      case Kind::kIn: {
-        Truth found = ValueOf(left, facts) ? Truth::kFalse : Truth::kUndefined;
-        for (const Operand& entry : list)
-          found = std::max(found, provider::Evaluate(Compare::kEqual, left, entry, facts));
-        return found;
-      }
-      case Kind::kNot:
-        return Not(parts.front()->Evaluate(facts));
-      case Kind::kAnd: {
-        Truth all = Truth::kTrue;
-        for (const auto& part : parts) all = std::min(all, part->Evaluate(facts));
-        return all;
-      }
-      case Kind::kOr: {
-        Truth any = Truth::kFalse;
-        for (const auto& part : parts) any = std::max(any, part->Evaluate(facts));
-        return any;
-      }
-    }
-    return Truth::kFalse;
-  }
-};
-
-namespace {
-
-using Node = TargetCondition::Node;
-using NodePtr = std::shared_ptr<const Node>;
-
-struct Token {
-  enum class Kind { kEnd, kWord, kText, kNumber, kSymbol };
-  Kind kind = Kind::kEnd;
-  std::string text;
-  std::size_t column = 1;
-};
-
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-bool IsWordStart(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
-bool IsWordPart(char c) { return IsWordStart(c) || IsDigit(c) || c == '-' || c == '/' || c == '.'; }
-
-absl::Status ErrorAt(std::size_t column, const std::string& what) {
-  return absl::InvalidArgumentError("column " + std::to_string(column) + ": " + what);
+std::optional<double> NumberOf(const std::string& text) {
+  double value = 0;
+  const char* begin = text.data();
+  const char* end = begin + text.size();
+  const auto [rest, error] = std::from_chars(begin, end, value, std::chars_format::general);
+  // "inf" and "nan" read as numbers to from_chars, to nobody else.
+  const char first = text.empty() ? '\0' : text[text[0] == '-' ? 1 : 0];
+  if (error != std::errc() || rest != end || ((first < '0' || first > '9') && first != '.'))
+    return std::nullopt;
+  return value;
 }
 
-std::string Shown(const Token& token) {
-  switch (token.kind) {
-    case Token::Kind::kEnd:
-      return "the end";
-    case Token::Kind::kText:
-      return "the text '" + token.text + "'";
-    default:
-      return "\"" + token.text + "\"";
+Truth TargetCondition::Node::Evaluate(const TargetFacts& facts) const {
+  switch (kind) {
+    case Kind::kAll:
+      return Truth::kTrue;
+    case Kind::kCompare:
+      return provider::Evaluate(compare, left, right, facts);
+    case Kind::kIn: {
+      Truth found = ValueOf(left, facts) != nullptr ? Truth::kFalse : Truth::kUndefined;
+      for (const Operand& entry : list)
+        found = std::max(found, provider::Evaluate(Compare::kEqual, left, entry, facts));
+      return found;
+    }
+    case Kind::kNot:
+      return Not(parts.front()->Evaluate(facts));
+    case Kind::kAnd: {
+      Truth all = Truth::kTrue;
+      for (auto part = parts.begin(); part != parts.end() && all != Truth::kFalse; ++part)
+        all = std::min(all, (*part)->Evaluate(facts));
+      return all;
+    }
+    case Kind::kOr: {
+      Truth any = Truth::kFalse;
+      for (auto part = parts.begin(); part != parts.end() && any != Truth::kTrue; ++part)
+        any = std::max(any, (*part)->Evaluate(facts));
+      return any;
+    }
   }
+  return Truth::kFalse;
 }
-
-bool IsKeyword(const Token& token, const char* upper) {
-  if (token.kind != Token::Kind::kWord) return false;
-  const std::string wanted = upper;
-  if (token.text.size() != wanted.size()) return false;
-  for (std::size_t i = 0; i < wanted.size(); ++i) {
-    const char c = token.text[i];
-    if ((c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c) != wanted[i]) return false;
-  }
-  return true;
-}
-
-class Lexer {
- public:
-  explicit Lexer(const std::string& text) : text_(text) {}
-
-  absl::StatusOr<Token> Next() {
-    while (at_ < text_.size() &&
-           (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r')) {
-      ++at_;
-    }
-    Token token;
-    token.column = at_ + 1;
-    if (at_ == text_.size()) return token;
-    const char c = text_[at_];
-    if (c == '\'') return Text(token);
-    if (IsDigit(c) || (c == '-' && IsDigit(Peek(1))) || (c == '.' && IsDigit(Peek(1)))) return Number(token);
-    if (IsWordStart(c)) {
-      token.kind = Token::Kind::kWord;
-      while (at_ < text_.size() && IsWordPart(text_[at_])) token.text += text_[at_++];
-      return token;
-    }
-    token.kind = Token::Kind::kSymbol;
-    for (const char* symbol : {"!=", "<>", "<=", ">=", "=", "<", ">", "(", ")", "[", "]", ",", "*"}) {
-      const std::string wanted = symbol;
-      if (text_.compare(at_, wanted.size(), wanted) != 0) continue;
-      token.text = wanted;
-      at_ += wanted.size();
-      return token;
-    }
-    if (c == '"') return ErrorAt(token.column, "text stands in single quotes, as in tags.site = 'north'");
-    const bool shown = static_cast<unsigned char>(c) > ' ' && static_cast<unsigned char>(c) < 0x7f;
-    return ErrorAt(token.column, shown ? std::string("unexpected character ") + c
-                                       : "unexpected byte " + std::to_string(static_cast<unsigned char>(c)));
-  }
-
- private:
-  [[nodiscard]] char Peek(std::size_t offset) const {
-    return at_ + offset < text_.size() ? text_[at_ + offset] : '\0';
-  }
-
-  absl::StatusOr<Token> Text(Token token) {
-    token.kind = Token::Kind::kText;
-    for (++at_; at_ < text_.size(); ++at_) {
-      if (text_[at_] != '\'') {
-        token.text += text_[at_];
-      } else if (Peek(1) == '\'') {
-        token.text += '\'';
-        ++at_;
-      } else {
-        ++at_;
-        return token;
-      }
-    }
-    return ErrorAt(token.column, "this text has no closing quote");
-  }
-
-  absl::StatusOr<Token> Number(Token token) {
-    token.kind = Token::Kind::kNumber;
-    while (at_ < text_.size() &&
-           (IsWordPart(text_[at_]) || (text_[at_] == '+' && (text_[at_ - 1] | 0x20) == 'e'))) {
-      token.text += text_[at_++];
-    }
-    if (!NumberOf(token.text))
-      return ErrorAt(token.column, "\"" + token.text + "\" is no number; text stands in single quotes");
-    return token;
-  }
-
-  const std::string& text_;
-  std::size_t at_ = 0;
-};
-
-class Parser {
- public:
-  explicit Parser(const std::string& text) : lexer_(text) {}
-
-  absl::StatusOr<NodePtr> Parse() {
-    SLICELET_RETURN_IF_ERROR(Advance());
-    if (token_.kind == Token::Kind::kEnd) return NodePtr();
-    if (IsSymbol("*")) {
-      SLICELET_RETURN_IF_ERROR(Advance());
-      if (token_.kind != Token::Kind::kEnd) return Unexpected("nothing after \"*\"");
-      return NodePtr(std::make_shared<Node>());
-    }
-    SLICELET_ASSIGN_OR_RETURN(NodePtr root, ParseOr(1));
-    if (token_.kind != Token::Kind::kEnd) return Unexpected("AND, OR or the end");
-    return root;
-  }
-  [[nodiscard]] bool asks_the_host() const { return asks_the_host_; }
-
- private:
-  absl::Status Advance() {
-    SLICELET_ASSIGN_OR_RETURN(token_, lexer_.Next());
-    return absl::OkStatus();
-  }
-  [[nodiscard]] bool IsSymbol(const char* symbol) const {
-    return token_.kind == Token::Kind::kSymbol && token_.text == symbol;
-  }
-  [[nodiscard]] absl::Status Unexpected(const std::string& wanted) const {
-    return ErrorAt(token_.column, Shown(token_) + " where " + wanted + " should be");
-  }
-  absl::Status CountTerm() {
-    if (++terms_ <= TargetCondition::kMaxTerms) return absl::OkStatus();
-    return ErrorAt(token_.column, "more than " + std::to_string(TargetCondition::kMaxTerms) +
-                                      " comparisons and list entries");
-  }
-  [[nodiscard]] absl::Status CheckDepth(int depth) const {
-    if (depth <= TargetCondition::kMaxDepth) return absl::OkStatus();
-    return ErrorAt(token_.column, "nested deeper than " + std::to_string(TargetCondition::kMaxDepth));
-  }
-
-  absl::StatusOr<NodePtr> ParseOr(int depth) {
-    return ParseChain(Node::Kind::kOr, "OR", [this, depth] { return ParseAnd(depth); });
-  }
-  absl::StatusOr<NodePtr> ParseAnd(int depth) {
-    return ParseChain(Node::Kind::kAnd, "AND", [this, depth] { return ParseNot(depth); });
-  }
-
-  template <typename ParsePart>
-  absl::StatusOr<NodePtr> ParseChain(Node::Kind kind, const char* keyword, ParsePart parse_part) {
-    SLICELET_ASSIGN_OR_RETURN(NodePtr first, parse_part());
-    if (!IsKeyword(token_, keyword)) return first;
-    auto chain = std::make_shared<Node>();
-    chain->kind = kind;
-    chain->parts.push_back(std::move(first));
-    while (IsKeyword(token_, keyword)) {
-      SLICELET_RETURN_IF_ERROR(Advance());
-      SLICELET_ASSIGN_OR_RETURN(NodePtr part, parse_part());
-      chain->parts.push_back(std::move(part));
-    }
-    return NodePtr(std::move(chain));
-  }
-
-  absl::StatusOr<NodePtr> ParseNot(int depth) {
-    SLICELET_RETURN_IF_ERROR(CheckDepth(depth));
-    if (!IsKeyword(token_, "NOT")) return ParsePrimary(depth);
-    SLICELET_RETURN_IF_ERROR(Advance());
-    auto negation = std::make_shared<Node>();
-    negation->kind = Node::Kind::kNot;
-    SLICELET_ASSIGN_OR_RETURN(NodePtr part, ParseNot(depth + 1));
-    negation->parts.push_back(std::move(part));
-    return NodePtr(std::move(negation));
-  }
-
-  absl::StatusOr<NodePtr> ParsePrimary(int depth) {
-    if (IsSymbol("(")) {
-      SLICELET_RETURN_IF_ERROR(Advance());
-      SLICELET_ASSIGN_OR_RETURN(NodePtr inner, ParseOr(depth + 1));
-      if (!IsSymbol(")")) return Unexpected("AND, OR or a closing parenthesis");
-      SLICELET_RETURN_IF_ERROR(Advance());
-      return inner;
-    }
-    auto node = std::make_shared<Node>();
-    SLICELET_RETURN_IF_ERROR(CountTerm());
-    SLICELET_ASSIGN_OR_RETURN(node->left, ParseOperand());
-    const bool negated = IsKeyword(token_, "NOT");
-    if (negated) SLICELET_RETURN_IF_ERROR(Advance());
-    if (IsKeyword(token_, "IN")) {
-      SLICELET_RETURN_IF_ERROR(ParseList(*node));
-      if (!negated) return NodePtr(std::move(node));
-      auto negation = std::make_shared<Node>();
-      negation->kind = Node::Kind::kNot;
-      negation->parts.push_back(std::move(node));
-      return NodePtr(std::move(negation));
-    }
-    if (negated) return Unexpected("IN");
-    SLICELET_RETURN_IF_ERROR(ParseComparison(*node));
-    return NodePtr(std::move(node));
-  }
-
-  absl::Status ParseComparison(Node& node) {
-    static const std::map<std::string, Compare> kCompares = {
-        {"=", Compare::kEqual},          {"!=", Compare::kNotEqual},    {"<>", Compare::kNotEqual},
-        {"<", Compare::kLess},           {"<=", Compare::kLessOrEqual}, {">", Compare::kGreater},
-        {">=", Compare::kGreaterOrEqual}};
-    const auto compare = token_.kind == Token::Kind::kSymbol ? kCompares.find(token_.text) : kCompares.end();
-    if (compare == kCompares.end()) return Unexpected("a comparison (= != < <= > >= or IN)");
-    node.kind = Node::Kind::kCompare;
-    node.compare = compare->second;
-    SLICELET_RETURN_IF_ERROR(Advance());
-    SLICELET_ASSIGN_OR_RETURN(node.right, ParseOperand());
-    return absl::OkStatus();
-  }
-
-  absl::Status ParseList(Node& node) {
-    node.kind = Node::Kind::kIn;
-    SLICELET_RETURN_IF_ERROR(Advance());
-    if (!IsSymbol("[")) return Unexpected("a list in brackets");
-    do {
-      SLICELET_RETURN_IF_ERROR(Advance());
-      SLICELET_RETURN_IF_ERROR(CountTerm());
-      if (token_.kind != Token::Kind::kText && token_.kind != Token::Kind::kNumber)
-        return Unexpected("text in single quotes or a number");
-      SLICELET_ASSIGN_OR_RETURN(Operand entry, ParseOperand());
-      node.list.push_back(std::move(entry));
-    } while (IsSymbol(","));
-    if (!IsSymbol("]")) return Unexpected("a comma or a closing bracket");
-    return Advance();
-  }
-
-  absl::StatusOr<Operand> ParseOperand() {
-    Operand operand;
-    operand.text = token_.text;
-    switch (token_.kind) {
-      case Token::Kind::kText:
-        operand.kind = Operand::Kind::kText;
-        break;
-      case Token::Kind::kNumber:
-        operand.kind = Operand::Kind::kNumber;
-        break;
-      case Token::Kind::kWord:
-        SLICELET_RETURN_IF_ERROR(ReadName(operand));
-        break;
-      case Token::Kind::kSymbol:
-      case Token::Kind::kEnd:
-        return Unexpected("deviceId, hostId, tags.PATH, properties.reported.PATH or a literal");
-    }
-    SLICELET_RETURN_IF_ERROR(Advance());
-    return operand;
-  }
-
-  absl::Status ReadName(Operand& operand) {
-    static const std::string kTags = "tags.";
-    static const std::string kReported = "properties.reported.";
-    const std::string& name = token_.text;
-    if (name == "deviceId" || name == "hostId") {
-      operand.kind = Operand::Kind::kHost;
-      return absl::OkStatus();
-    }
-    if (name.starts_with(kTags)) {
-      operand.kind = Operand::Kind::kTag;
-      operand.text = name.substr(kTags.size());
-    } else if (name.starts_with(kReported)) {
-      operand.kind = Operand::Kind::kReported;
-      operand.text = name.substr(kReported.size());
-      asks_the_host_ = true;
-    } else {
-      return ErrorAt(token_.column,
-                     "unknown name \"" + name +
-                         "\"; want deviceId, hostId, tags.PATH or properties.reported.PATH, and "
-                         "text in single quotes");
-    }
-    if (operand.text.empty() || operand.text.front() == '.' || operand.text.back() == '.' ||
-        operand.text.find("..") != std::string::npos) {
-      return ErrorAt(token_.column, "\"" + name + "\" has an empty part between dots");
-    }
-    return absl::OkStatus();
-  }
-
-  bool asks_the_host_ = false;
-  Lexer lexer_;
-  Token token_;
-  int terms_ = 0;
-};
-
-}  // namespace
 
 absl::StatusOr<TargetCondition> TargetCondition::Parse(const std::string& text) {
-  if (text.size() > kMaxBytes) {
-    return ErrorAt(kMaxBytes + 1, "longer than " + std::to_string(kMaxBytes) + " bytes");
-  }
+  SLICELET_ASSIGN_OR_RETURN(ParsedCondition parsed, ParseCondition(text));
   TargetCondition condition;
   condition.text_ = text;
-  Parser parser(text);
-  SLICELET_ASSIGN_OR_RETURN(condition.root_, parser.Parse());
-  condition.asks_the_host_ = parser.asks_the_host();
+  condition.asks_the_host_ = parsed.asks_the_host;
+  if (parsed.root) condition.demand_ = DemandOf(*parsed.root);
+  condition.root_ = std::move(parsed.root);
   return condition;
 }
 
@@ -446,6 +200,29 @@ TargetCondition TargetCondition::Everything() {
 
 bool TargetCondition::Matches(const TargetFacts& facts) const {
   return root_ != nullptr && root_->Evaluate(facts) == Truth::kTrue;
+}
+
+std::string TargetCondition::WhyNot(const TargetFacts& facts) const {
+  if (root_ == nullptr) return "an empty condition selects no host";
+  const Node* node = root_.get();
+  while (node->kind == Node::Kind::kAnd) {
+    const auto failed = std::find_if(node->parts.begin(), node->parts.end(), [&facts](const auto& part) {
+      return part->Evaluate(facts) != Truth::kTrue;
+    });
+    if (failed == node->parts.end()) break;
+    node = failed->get();
+  }
+  if (node->Evaluate(facts) == Truth::kTrue) return "";
+  std::string term = text_.substr(node->begin, node->end - node->begin);
+  if (term.size() > kMaxShown) term = term.substr(0, kMaxShown) + "[...]";
+  std::vector<const Operand*> names;
+  AddNames(*node, names);
+  for (std::size_t i = 0; i < std::min(names.size(), kMaxNames); ++i) {
+    const std::string* value = ValueOf(*names[i], facts);
+    term += (i == 0 ? ", but " : ", ") + NameOf(*names[i]) +
+            (value == nullptr ? " is not set" : " is \"" + *value + "\"");
+  }
+  return term;
 }
 
 }  // namespace slicelet::provider

@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 
 #include "common/base/status.h"
@@ -17,6 +19,8 @@ struct TargetFacts {
   std::map<std::string, std::string> tags;
   /// properties.reported.PATH: what the host says of itself.
   std::map<std::string, std::string> reported;
+
+  friend bool operator==(const TargetFacts&, const TargetFacts&) = default;
 };
 
 /// A boolean expression over a host's id, tags and reported properties.
@@ -52,6 +56,20 @@ class TargetCondition {
   static TargetCondition Everything();
 
   [[nodiscard]] bool Matches(const TargetFacts& facts) const;
+  /// Which part of it a host fails, and with which values: "tags.ring <= 2, but tags.ring is \"3\"". Empty
+  /// where it matches.
+  [[nodiscard]] std::string WhyNot(const TargetFacts& facts) const;
+
+  /// What every host that it selects must have: one of these values there.
+  struct Demand {
+    enum class Of { kHost, kTag, kReported };
+    Of of = Of::kTag;
+    /// Empty for kHost.
+    std::string path;
+    std::set<std::string> values;
+  };
+  /// For an index of hosts; nullopt when it demands no single thing.
+  [[nodiscard]] const std::optional<Demand>& demand() const { return demand_; }
   /// It asks for properties.reported: undecided while the host has not been heard.
   [[nodiscard]] bool AsksTheHost() const { return asks_the_host_; }
   /// As written.
@@ -62,6 +80,7 @@ class TargetCondition {
  private:
   std::string text_;
   std::shared_ptr<const Node> root_;
+  std::optional<Demand> demand_;
   bool asks_the_host_ = false;
 };
 

@@ -257,5 +257,56 @@ TEST(TargetCondition, AgreesWithANaiveEvaluator) {
   EXPECT_LT(selected, 11'000);
 }
 
+struct WhyCase {
+  std::string condition, why;
+  friend std::ostream& operator<<(std::ostream& out, const WhyCase& one) { return out << one.condition; }
+};
+
+class WhyNot : public testing::TestWithParam<WhyCase> {};
+
+TEST_P(WhyNot, NamesTheFailingTermAndItsValues) {
+  const auto condition = TargetCondition::Parse(GetParam().condition);
+  ASSERT_TRUE(condition.ok()) << condition.status();
+  EXPECT_EQ(condition->WhyNot(NorthernHost()), GetParam().why);
+  EXPECT_EQ(condition->Matches(NorthernHost()), GetParam().why.empty());
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Table, WhyNot,
+    testing::Values(
+        WhyCase{"*", ""}, WhyCase{"tags.site = 'north'", ""},
+        WhyCase{"", "an empty condition selects no host"},
+        WhyCase{"tags.site = 'south'", R"(tags.site = 'south', but tags.site is "north")"},
+        WhyCase{"tags.site = 'north' AND  tags.floor <= 2  AND tags.x = 'y'",
+                R"(tags.floor <= 2, but tags.floor is "10")"},
+        WhyCase{"tags.site = 'north' AND (hostId = 'gw-1' AND NOT tags.ring = 1)",
+                "NOT tags.ring = 1, but tags.ring is not set"},
+        WhyCase{
+            "(tags.site = 'south' OR hostId IN ['gw-2', 'gw-3'])",
+            R"(tags.site = 'south' OR hostId IN ['gw-2', 'gw-3'], but tags.site is "north", hostId is "gw-1")"},
+        WhyCase{"tags.floor NOT IN ['10']", R"(tags.floor NOT IN ['10'], but tags.floor is "10")"},
+        WhyCase{"properties.reported.cpu > 4",
+                R"(properties.reported.cpu > 4, but properties.reported.cpu is "4")"},
+        WhyCase{"1 = 2", "1 = 2"}));
+
+TEST(TargetConditionDemand, IsWhatEverySelectedHostMustHave) {
+  const auto demand = [](const std::string& text) -> std::string {
+    const auto found = TargetCondition::Parse(text)->demand();
+    if (!found) return "-";
+    std::string shown = std::to_string(static_cast<int>(found->of)) + found->path;
+    for (const std::string& value : found->values) shown += " " + value;
+    return shown;
+  };
+  EXPECT_EQ(demand("hostId = 'gw-1'"), "0 gw-1");
+  EXPECT_EQ(demand("'north' = tags.site"), "1site north");
+  EXPECT_EQ(demand("tags.site IN ['a', 'b'] AND tags.ring <= 2"), "1site a b");
+  EXPECT_EQ(demand("tags.site IN ['a', 'b'] AND properties.reported.x = 'y'"), "2x y");
+  EXPECT_EQ(demand("tags.ring = 1"), "-") << "01 is 1 too";
+  EXPECT_EQ(demand("tags.ring IN ['1', 2]"), "-");
+  EXPECT_EQ(demand("tags.a = 'x' OR tags.b = 'y'"), "-");
+  EXPECT_EQ(demand("NOT tags.a = 'x'"), "-");
+  EXPECT_EQ(demand("*"), "-");
+}
+
 }  // namespace
 }  // namespace slicelet::provider

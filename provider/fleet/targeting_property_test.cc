@@ -208,28 +208,26 @@ class RandomFleet {
     if (random_.Below(4) == 0) host.taken.ports.insert({"TCP", 80});
   }
   void AddPod(std::uint64_t n) {
-    const char* const kPlacements[] = {"all", "worst-fit", "best-fit"};
-    const std::string placement = kPlacements[random_.Below(3)];
+    const char* const kPlacements[] = {"all", "worst-fit", "best-fit", "traffic-most"};
+    const std::string placement = kPlacements[random_.Below(4)];
     std::map<std::string, std::string> annotations{{"slicelet.io/placement", placement}};
     if (placement != "all") annotations["slicelet.io/hosts"] = std::to_string(1 + random_.Below(3));
     if (random_.Below(2) == 0) annotations["slicelet.io/target-condition"] = "tags.site = 'north'";
     if (random_.Below(4) == 0) annotations["slicelet.io/layered"] = "false";
-    auto terms = std::make_unique<FleetTerms>();
+    auto terms = std::make_shared<FleetTerms>();
     EXPECT_TRUE(ReadFleetTerms(annotations, *terms).empty());
     TargetPod& pod = pods.emplace_back();
     pod.uid = PodUid("uid-" + std::to_string(n));
     pod.name = "ns/pod-" + std::to_string(n);
-    pod.terms = terms.get();
+    pod.terms = terms;
     pod.priority = static_cast<std::int32_t>(random_.Below(3));
     pod.created = static_cast<std::int64_t>(random_.Below(4));
     pod.claim.cpu_milli = static_cast<std::int64_t>(random_.Below(3)) * 500;
     pod.claim.memory_bytes = static_cast<std::int64_t>(random_.Below(3)) * 300;
     if (random_.Below(3) == 0) pod.claim.ports.insert({"TCP", 80});
-    terms_.push_back(std::move(terms));
   }
 
   SeededRandom random_;
-  std::vector<std::unique_ptr<FleetTerms>> terms_;
 };
 
 TEST(TargetingProperty, NobodyGetsWhatHeMayNotHave) {

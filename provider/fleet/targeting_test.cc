@@ -30,15 +30,14 @@ class TargetingTest : public testing::Test {
     return AddHost(id);
   }
   TargetPod& AddPod(const std::string& uid, const std::map<std::string, std::string>& annotations = {}) {
-    auto terms = std::make_unique<FleetTerms>();
+    auto terms = std::make_shared<FleetTerms>();
     EXPECT_TRUE(ReadFleetTerms(annotations, *terms).empty());
     TargetPod& pod = pods_.emplace_back();
     pod.uid = PodUid(uid);
     pod.name = "ns/" + uid;
-    pod.terms = terms.get();
+    pod.terms = terms;
     pod.priority = terms->priority.value_or(0);
     pod.created = static_cast<std::int64_t>(pods_.size());
-    terms_.push_back(std::move(terms));
     return pod;
   }
   void Run() { targets_ = SelectTargets(pods_, hosts_); }
@@ -65,8 +64,6 @@ class TargetingTest : public testing::Test {
     }
     return hosts;
   }
-
-  std::vector<std::unique_ptr<FleetTerms>> terms_;
 };
 
 TEST_F(TargetingTest, APodIsForEveryHostThatMatches) {
@@ -114,9 +111,10 @@ TEST_F(TargetingTest, WhatIsOverKeepsItsHosts) {
 TEST_F(TargetingTest, WorstFitTakesTheEmptiestAndBestFitTheFullest) {
   Host("a").taken.cpu_milli = 1'000;
   Host("b").taken.cpu_milli = 3'000;
-  AddPod("spread", {{"slicelet.io/placement", "worst-fit"}, {"slicelet.io/hosts", "2"}});
+  AddPod("spread", {{"slicelet.io/placement", "worst-fit"}, {"slicelet.io/hosts", "2"}}).claim.cpu_milli =
+      100;
   AddPod("pack", {{"slicelet.io/placement", "best-fit"}}).claim.cpu_milli = 500;
-  AddPod("large", {{"slicelet.io/placement", "best-fit"}}).claim.cpu_milli = 2'000;
+  AddPod("large", {{"slicelet.io/placement", "best-fit"}}).claim.cpu_milli = 1'900;
   Run();
   EXPECT_EQ(Of("spread"), (Hosts{"a", "c"}));
   EXPECT_EQ(Of("pack"), (Hosts{"b"}));
@@ -126,7 +124,8 @@ TEST_F(TargetingTest, WorstFitTakesTheEmptiestAndBestFitTheFullest) {
 TEST_F(TargetingTest, ChosenHostsStayChosen) {
   AddPod("two", {{"slicelet.io/placement", "worst-fit"},
                  {"slicelet.io/hosts", "2"},
-                 {"slicelet.io/target-condition", "NOT deviceId IN ['x']"}});
+                 {"slicelet.io/target-condition", "NOT deviceId IN ['x']"}})
+      .claim.cpu_milli = 100;
   Host("c").taken.cpu_milli = 2'000;
   Run();
   EXPECT_EQ(Of("two"), (Hosts{"a", "b"}));
@@ -210,6 +209,126 @@ TEST_F(TargetingTest, WhatIsTooLargeForAnEmptyHostIsTheHostsToRefuse) {
   AddPod("huge").claim.memory_bytes = 5'000;
   Run();
   EXPECT_EQ(Of("huge"), (Hosts{"a", "b", "c"}));
+}
+
+TEST_F(TargetingTest, TheScarcerOfCpuAndMemoryCounts) {
+  Host("a").taken.memory_bytes = 3'500;
+  Host("b").taken.cpu_milli = 2'000;
+  Host("c").taken.cpu_milli = 3'000;
+  TargetPod& pod = AddPod("one", {{"slicelet.io/placement", "worst-fit"}});
+  pod.claim.cpu_milli = 100;
+  pod.claim.memory_bytes = 100;
+  Run();
+  EXPECT_EQ(Of("one"), (Hosts{"b"})) << "room for 5, 20 and 10 of it";
+}
+
+TEST_F(TargetingTest, TwoThatArePlacedAtOnceDoNotCountTheSameRoom) {
+  for (const char* name : {"first", "second", "third", "fourth"})
+    AddPod(name, {{"slicelet.io/placement", "best-fit"}}).claim.cpu_milli = 3'000;
+  Run();
+  EXPECT_EQ(Of("first"), (Hosts{"a"}));
+  EXPECT_EQ(Of("second"), (Hosts{"b"}));
+  EXPECT_EQ(Of("third"), (Hosts{"c"}));
+  EXPECT_EQ(Of("fourth"), (Hosts{})) << "no host has room for it";
+}
+
+TEST_F(TargetingTest, APodThatIsOnAllHostsTakesItsRoom) {
+  AddPod("everywhere").claim.cpu_milli = 2'000;
+  AddPod("one", {{"slicelet.io/placement", "worst-fit"}}).claim.cpu_milli = 2'500;
+  Run();
+  EXPECT_EQ(Of("one"), (Hosts{}));
+}
+
+TEST_F(TargetingTest, WhatIsSupersededTakesNoRoom) {
+  AddPod("winner", {{"slicelet.io/layered", "false"}, {"slicelet.io/priority", "1"}}).claim.cpu_milli = 500;
+  AddPod("loser", {{"slicelet.io/layered", "false"}}).claim.cpu_milli = 500;
+  pods_[0].priority = 1;
+  AddPod("one", {{"slicelet.io/placement", "worst-fit"}}).claim.cpu_milli = 3'500;
+  Run();
+  EXPECT_EQ(Of("one"), (Hosts{"a"}));
+}
+
+TEST_F(TargetingTest, WhatIsBeingStoppedTakesItsRoomUntilItHasGone) {
+  for (const char* id : {"a", "b", "c"}) Host(id).leaving.cpu_milli = 2'000;
+  AddPod("one", {{"slicelet.io/placement", "best-fit"}}).claim.cpu_milli = 2'500;
+  Run();
+  EXPECT_EQ(Of("one"), (Hosts{}));
+  Host("b").leaving = {};
+  Run();
+  EXPECT_EQ(Of("one"), (Hosts{"b"}));
+}
+
+TEST_F(TargetingTest, AHostThatHasNotToldItsSizeIsNotChosen) {
+  Host("a").allocatable_memory_bytes = 0;
+  Host("b").allocatable_cpu_milli = 0;
+  AddPod("one", {{"slicelet.io/placement", "worst-fit"}}).claim.cpu_milli = 100;
+  Run();
+  EXPECT_EQ(Of("one"), (Hosts{"c"}));
+}
+
+TEST_F(TargetingTest, TrafficMostTakesTheBusiestOfThoseWithRoom) {
+  Host("a").receive_rate = 1'000;
+  Host("b").receive_rate = 5'000;
+  Host("c").receive_rate = 9'000;
+  Host("c").taken.cpu_milli = 3'950;
+  AddPod("busy", {{"slicelet.io/placement", "traffic-most"}}).claim.cpu_milli = 100;
+  Run();
+  EXPECT_EQ(Of("busy"), (Hosts{"b"}));
+  Keep();
+  Host("a").receive_rate = 90'000;
+  Run();
+  EXPECT_EQ(Of("busy"), (Hosts{"b"})) << "it stays where it is";
+}
+
+TEST_F(TargetingTest, WhatIsNotKnownOfTrafficCountsAsNoneAndEqualsGoByName) {
+  Host("c").receive_rate = 0;
+  AddPod("one", {{"slicelet.io/placement", "most_traffic"}}).claim.cpu_milli = 100;
+  Run();
+  EXPECT_EQ(Of("one"), (Hosts{"a"}));
+  Host("b").receive_rate = 1;
+  Run();
+  EXPECT_EQ(Of("one"), (Hosts{"b"}));
+}
+
+TEST_F(TargetingTest, AHostWhosePortIsTakenIsNotChosen) {
+  AddPod("holder", {{"slicelet.io/target-condition", "deviceId = 'a'"}}).claim.ports = {{"TCP", 80}};
+  Host("b").taken.ports = {{"TCP", 80}};
+  TargetPod& pod = AddPod("one", {{"slicelet.io/placement", "worst-fit"}});
+  pod.claim.ports = {{"TCP", 80}};
+  pod.claim.cpu_milli = 100;
+  Run();
+  EXPECT_EQ(Of("one"), (Hosts{"c"}));
+  pods_[1].priority = 5;
+  Run();
+  EXPECT_EQ(Of("one"), (Hosts{"a"})) << "which it may take from the other";
+  EXPECT_EQ(SupersededOf("holder"), (Hosts{"a"}));
+}
+
+TEST_F(TargetingTest, AHostOutOfReachForTooLongIsGivenUpForAnotherOnly) {
+  Host("a").reachable = false;
+  TargetPod& pod = AddPod("one", {{"slicelet.io/placement", "worst-fit"}});
+  pod.claim.cpu_milli = 3'000;
+  pod.current = {HostId("a")};
+  Run();
+  EXPECT_EQ(Of("one"), (Hosts{"a"})) << "its autonomy lasts";
+  pod.expired = {HostId("a")};
+  Host("b").taken.cpu_milli = Host("c").taken.cpu_milli = 2'000;
+  Run();
+  EXPECT_EQ(Of("one"), (Hosts{"a"})) << "nobody else has room";
+  Host("c").taken.cpu_milli = 0;
+  Run();
+  EXPECT_EQ(Of("one"), (Hosts{"c"}));
+}
+
+TEST_F(TargetingTest, NothingIsChosenWhileTheHostsAreNotKnown) {
+  Targeting targeting;
+  for (const TargetHost& host : hosts_) targeting.SetHost(host);
+  targeting.SetPod(AddPod("one", {{"slicelet.io/placement", "worst-fit"}}));
+  EXPECT_TRUE(targeting.Run(false).at(PodUid("one")).empty());
+  const Targeting::Changes changes = targeting.Run(true);
+  ASSERT_EQ(changes.size(), 1U);
+  EXPECT_EQ(changes.begin()->second.begin()->first, HostId("a"));
+  EXPECT_TRUE(targeting.Run(true).empty()) << "nothing has changed since";
 }
 
 TEST_F(TargetingTest, FewerHostsAreGivenBackWhenFewerAreAskedFor) {

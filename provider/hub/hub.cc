@@ -61,7 +61,8 @@ Hub::Impl::Impl(Options the_options, Dependencies dependencies)
             d.loop, d.shims, *this),
       save_statuses(d.loop),
       summarize(d.loop),
-      report_fleets(d.loop) {
+      report_fleets(d.loop),
+      autonomy_ends(d.loop) {
   Load();
 }
 
@@ -129,6 +130,7 @@ Hub::Impl::NodeState& Hub::Impl::EnsureNode(const NodeName& name, const HostId& 
   std::unique_ptr<NodeState>& state = nodes[name];
   if (state) return *state;
   state = std::make_unique<NodeState>(name, host, d.loop);
+  if (state->fleet()) fleets.push_back(state.get());
   static const HubStore::Loaded kNothing;
   const HubStore::Loaded& loaded =
       decommissioned.count(HostId(name.value())) != 0 ? kNothing : d.store.loaded();
@@ -195,10 +197,11 @@ void Hub::Impl::OnRegistryChanged(const std::set<HostId>& changed) {
     }
     host.manifest->Touch();
     ReportWaiting(host);
+    RetargetLater(id);
   }
   if (shims.connected() && !declared) DeclareNodes();
   links.Readmit();
-  RetargetLater();
+  RetargetSoon();
   ReportFleetsLater();
 }
 
@@ -314,6 +317,9 @@ void Hub::OnStream(const v1::StreamHead& head, std::shared_ptr<FrameStream> stre
 v1::ListHostsReply Hub::ListHosts() const { return impl_->ListHosts(); }
 absl::StatusOr<v1::PodHostsReply> Hub::PodHosts(const v1::PodHostsRequest& request) const {
   return impl_->PodHosts(request);
+}
+absl::StatusOr<v1::ExplainPodReply> Hub::ExplainPod(const v1::ExplainPodRequest& request) const {
+  return impl_->ExplainPod(request);
 }
 v1::ListOrphansReply Hub::ListOrphans() const { return impl_->ListOrphans(); }
 absl::StatusOr<v1::DecideOrphansReply> Hub::DecideOrphans(const v1::DecideOrphansRequest& request) {

@@ -87,6 +87,7 @@ class Hub {
   // The admin API, served by admin/.
   [[nodiscard]] v1::ListHostsReply ListHosts() const;
   [[nodiscard]] absl::StatusOr<v1::PodHostsReply> PodHosts(const v1::PodHostsRequest& request) const;
+  [[nodiscard]] absl::StatusOr<v1::ExplainPodReply> ExplainPod(const v1::ExplainPodRequest& request) const;
   [[nodiscard]] v1::ListOrphansReply ListOrphans() const;
   absl::StatusOr<v1::DecideOrphansReply> DecideOrphans(const v1::DecideOrphansRequest& request);
   absl::Status DecommissionNode(const v1::DecommissionNodeRequest& request);

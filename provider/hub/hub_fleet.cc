@@ -1,20 +1,11 @@
-// Nodes that stand for many hosts: which hosts they have, and which of them each pod is for.
+// Nodes that stand for many hosts: which hosts they have, and what is told of them.
 #include <algorithm>
 #include <utility>
 
 #include "common/log/log.h"
 #include "provider/hub/hub_impl.h"
-#ifdef SLICELET_PLANTS
-#include "tests/sim/plants.h"
-#endif
 
 namespace slicelet::provider {
-namespace {
-
-/// A thousand hosts that come back together lead to one look at all of them.
-constexpr Duration kRetargetDelay = std::chrono::milliseconds(20);
-
-}  // namespace
 
 void Hub::Impl::LoadFleets() {
   for (const FleetNode& fleet : options.fleet_nodes) {
@@ -60,132 +51,6 @@ bool Hub::Impl::BelongsTo(const HostState& host, const NodeState& node) const {
   const EdgeHost* object = registry.Find(host.id);
   if (object == nullptr || !object->approved || object->revoked) return false;
   return node.selection->Matches(FactsOf(host));
-}
-
-void Hub::Impl::RetargetLater() {
-  if (retarget_posted) return;
-  retarget_posted = true;
-  d.loop.RunAfter(kRetargetDelay, lifetime.Guard([this] {
-    retarget_posted = false;
-    Retarget();
-  }));
-}
-
-void Hub::Impl::Retarget() {
-  // Without the EdgeHosts every host looks as if it had been removed.
-  if (!registry.listed()) return;
-  for (const auto& [name, node] : nodes) {
-    if (node->fleet() && node->selection && node->judge->synced()) RetargetNode(*node);
-  }
-}
-
-std::vector<TargetHost> Hub::Impl::TargetHostsOf(const NodeState& node) {
-  std::vector<TargetHost> found;
-  for (const auto& [id, host] : hosts) {
-    const EdgeHost* object = registry.Find(id);
-    if (object == nullptr || !object->approved || object->revoked) continue;
-    TargetHost target;
-    target.id = id;
-    target.heard = host->has_facts;
-    target.facts = FactsOf(*host);
-    const bool undecided = !target.heard && node.selection->AsksTheHost();
-    if (!undecided && !node.selection->Matches(target.facts)) continue;
-    target.takes_new = !object->maintenance && !undecided;
-    target.reachable = links.Find(id)->reach() != Reach::kUnreachable;
-    target.allocatable_cpu_milli = host->facts.allocatable_cpu_milli();
-    target.allocatable_memory_bytes = host->facts.allocatable_memory_bytes();
-    found.push_back(std::move(target));
-  }
-  // What others have on these hosts.
-  std::map<HostId, HostClaim*> taken;
-  for (TargetHost& target : found) taken[target.id] = &target.taken;
-  const auto take = [&taken](const HostId& host, const HostClaim& claim) {
-    const auto it = taken.find(host);
-    if (it == taken.end()) return;
-    it->second->ports.insert(claim.ports.begin(), claim.ports.end());
-    it->second->cpu_milli += claim.cpu_milli;
-    it->second->memory_bytes += claim.memory_bytes;
-  };
-  for (const auto& [uid, pod] : book.pods()) {
-    // This node's own compete, unless all that is known of them is that a manifest holds them.
-    if ((pod.node == node.name && pod.workload) || pod.finished || pod.gone || pod.refusal) continue;
-    const NodeState* other = FindNode(pod.node);
-    if (other != nullptr && !other->fleet()) take(other->host, pod.claim);
-    for (const auto& [host, instance] : pod.instances) {
-      if (instance.targeted && instance.superseded.empty() && !instance.finished) take(host, pod.claim);
-    }
-  }
-  return found;
-}
-
-void Hub::Impl::RetargetNode(NodeState& node) {
-  std::vector<TargetPod> targets;
-  for (Pod* pod : book.OnNode(node.name)) {
-    if (!pod->workload || !pod->terms || pod->stop) continue;
-    TargetPod& target = targets.emplace_back();
-    target.uid = pod->uid;
-    target.name = pod->ns + "/" + pod->name;
-    target.terms = &*pod->terms;
-    target.priority = pod->workload->priority;
-    target.created = pod->created;
-    target.claim = pod->claim;
-#ifdef SLICELET_PLANTS
-    if (sim::Planted(sim::Plant::kRetargetFinishedPod)) pod->finished = false;
-#endif
-    target.frozen = pod->finished;
-    for (const auto& [host, instance] : pod->instances) {
-      if (instance.targeted) target.current.insert(host);
-      if (instance.finished) target.finished.insert(host);
-    }
-    const auto chosen = placements.find(pod->uid);
-    if (chosen != placements.end()) target.current.insert(chosen->second.begin(), chosen->second.end());
-  }
-  const Targets selected = SelectTargets(targets, TargetHostsOf(node));
-  for (const TargetPod& target : targets) {
-    Pod* pod = book.Find(target.uid);
-    if (pod != nullptr) ApplyTargets(*pod, selected.at(target.uid));
-  }
-}
-
-void Hub::Impl::ApplyTargets(Pod& pod, const std::map<HostId, TargetVerdict>& verdicts) {
-  HubStore::Batch batch;
-  std::set<HostId> changed;
-  for (const auto& [id, verdict] : verdicts) {
-    const auto [it, inserted] = pod.instances.try_emplace(id);
-    Instance& instance = it->second;
-    if (inserted || !instance.targeted || instance.superseded != verdict.superseded) changed.insert(id);
-    instance.targeted = true;
-    instance.superseded = verdict.superseded;
-    instance.winner = verdict.winner;
-    const HostState* host = FindHost(id);
-    if (!verdict.superseded.empty() && !instance.stop && host != nullptr && host->manifest->Holds(pod.uid))
-      instance.stop = GraceOf(pod);
-  }
-  std::vector<HostId> dropped;
-  for (auto& [id, instance] : pod.instances) {
-    if (verdicts.count(id) != 0) continue;
-    const HostState* host = FindHost(id);
-    if (host == nullptr || !host->manifest->Holds(pod.uid)) {
-      dropped.push_back(id);
-      continue;
-    }
-    if (instance.targeted || !instance.stop) changed.insert(id);
-    instance.targeted = false;
-    instance.superseded.clear();
-    if (!instance.stop) instance.stop = GraceOf(pod);
-  }
-  for (const HostId& id : dropped) DropInstance(pod, id, batch);
-  Commit(std::move(batch));
-  if (changed.empty() && dropped.empty()) return;
-  LogInfo("pod targeted", {{"node", pod.node},
-                           {"uid", pod.uid},
-                           {"hosts", static_cast<std::uint64_t>(verdicts.size())},
-                           {"changed", static_cast<std::uint64_t>(changed.size() + dropped.size())}});
-  for (const HostId& id : changed) {
-    if (HostState* host = FindHost(id)) host->manifest->Touch();
-  }
-  SavePlacement(pod);
-  SummarizeLater(pod.uid);
 }
 
 void Hub::Impl::SavePlacement(const Pod& pod) {

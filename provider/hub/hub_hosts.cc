@@ -114,6 +114,7 @@ bool Hub::Impl::OnBirth(const HostId& id, const v1::Birth& birth, std::uint64_t 
 
 void Hub::Impl::OnWelcomed(const HostId& id, const v1::Birth& birth) {
   HostState& host = *FindHost(id);
+  host.away.reset();
   if (host.awaiting_proof) {
     host.proof.Set(kAskForProof, [this, &host] { ClaimUnproved(host, "it does not show it"); });
   } else if (host.manifest->has_manifest() && host.accepted < host.manifest->generation() &&
@@ -419,7 +420,7 @@ void Hub::Impl::OnStatus(const HostId& id, const v1::StatusReport& report) {
   host.facts = report.node();
   host.has_facts = true;
   ReportNodeOf(host);
-  RetargetLater();
+  RetargetLater(host.id);
   WriteHostStatusLater(host);
 }
 
@@ -430,6 +431,7 @@ void Hub::Impl::OnReachChanged(const HostId& id) {
   if (session.last_seen() != 0) host->manifest->record().set_last_seen(session.last_seen());
   // Connected is reported with what the Birth says, and a break that may be over soon not at all.
   if (session.reach() != Reach::kUnreachable) return;
+  if (!host->away) host->away = d.loop.Now();
   CloseStreams(
       id, absl::UnavailableError("host " + id.value() + " is not reachable: " + session.link()->message()));
   ReportNodeOf(*host);

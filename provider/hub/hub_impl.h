@@ -58,6 +58,9 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   static constexpr Duration kFleetSilence = std::chrono::seconds(60);
   /// Until a fleet's pods are looked at again that wait for that.
   static constexpr Duration kFleetRetry = std::chrono::seconds(1);
+  /// Beyond a pod's autonomy until its place is given away: its host stops it with a grace of 30 s, counted
+  /// from the last it heard, and clocks differ.
+  static constexpr Duration kAutonomyMargin = std::chrono::minutes(1);
   /// A fleet node's size and link change with each of its hosts; told together.
   static constexpr Duration kFleetNodeReport = std::chrono::milliseconds(500);
 
@@ -75,6 +78,10 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
     std::map<PodUid, v1::Evidence> deferred;
     Timer judging;
     Timer evidence;
+    /// Of a fleet node: who is where, and what may have changed of that since. Null: everything.
+    std::unique_ptr<Targeting> targeting;
+    std::set<HostId> changed_hosts;
+    std::set<PodUid> changed_pods;
 
     [[nodiscard]] bool fleet() const { return host.empty(); }
   };
@@ -115,6 +122,8 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
     std::optional<std::set<PodUid>> unexplained;
     /// Since when some of that is in no list that the shims gave, and in no book of this hub.
     std::optional<MonotonicTime> unlisted_since;
+    /// Since when it has been out of reach, in this process life.
+    std::optional<MonotonicTime> away;
 
     Timer tombstones;
     Timer status_later;
@@ -210,11 +219,30 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   void LoadFleets();
   [[nodiscard]] bool BelongsTo(const HostState& host, const NodeState& node) const;
   [[nodiscard]] TargetFacts FactsOf(const HostState& host) const;
+  /// Everything may have changed, or one host, or one pod with what it takes of all its hosts, or of one.
   void RetargetLater();
+  void RetargetLater(const HostId& host);
+  void RetargetLater(const Pod& pod);
+  void RetargetLater(const Pod& pod, const HostId& host);
+  void RetargetSoon();
   void Retarget();
   void RetargetNode(NodeState& node);
-  [[nodiscard]] std::vector<TargetHost> TargetHostsOf(const NodeState& node);
-  void ApplyTargets(Pod& pod, const std::map<HostId, TargetVerdict>& verdicts);
+  /// As one of the node's hosts; nullopt when it is none. Without what others have there.
+  [[nodiscard]] std::optional<TargetHost> TargetHostOf(const NodeState& node, const HostState& host);
+  /// Adds what the pod takes of `host` and does not compete for.
+  void TakeFor(const NodeState& node, const Pod& pod, const HostId& host, TargetHost& target);
+  /// How busy the hosts are now, for pods that ask.
+  void SetRates(NodeState& node);
+  [[nodiscard]] TargetPod TargetPodOf(const Pod& pod);
+  void SetTargetHosts(NodeState& node, const std::set<HostId>* only);
+  void SetTargetPods(NodeState& node, const std::set<PodUid>* only);
+  /// Enough is known of the hosts to choose among them.
+  [[nodiscard]] bool MayChoose(const NodeState& node);
+  /// `whole`: hosts that `changes` does not name are not the pod's.
+  void ApplyTargets(Pod& pod, const std::map<HostId, std::optional<TargetVerdict>>& changes, bool whole);
+  /// The pod has been on a host out of reach for longer than its autonomy; nullopt: that is no matter.
+  [[nodiscard]] std::optional<MonotonicTime> AutonomyEnds(const Pod& pod, const HostId& host);
+  void WatchAutonomy();
   void DropInstance(Pod& pod, const HostId& host, HubStore::Batch& batch);
   void SavePlacement(const Pod& pod);
   [[nodiscard]] bool WaitsForPlace(const HostState& host, const Pod& pod);
@@ -234,6 +262,9 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   void DropHost(const HostId& host, HubStore::Batch& batch);
   absl::Status DecommissionFleet(const NodeState& node, bool force);
   [[nodiscard]] absl::StatusOr<HostId> HostForStream(const Pod& pod, const std::string& wanted);
+  /// hub_explain.cc
+  void ExplainHost(const HostState& host, const Pod& pod, v1::ExplainPodReply::Entry& out);
+  [[nodiscard]] std::string NotOnNode(const HostId& id, const NodeState& node);
   void AddFleetEntries(const Pod& pod, v1::PodHostsReply& reply);
 
   // hub_shim.cc: ShimServer::Listener.
@@ -255,6 +286,7 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   // hub_admin.cc
   [[nodiscard]] v1::ListHostsReply ListHosts() const;
   [[nodiscard]] absl::StatusOr<v1::PodHostsReply> PodHosts(const v1::PodHostsRequest& request);
+  [[nodiscard]] absl::StatusOr<v1::ExplainPodReply> ExplainPod(const v1::ExplainPodRequest& request);
   [[nodiscard]] v1::ListOrphansReply ListOrphans() const;
   absl::StatusOr<v1::DecideOrphansReply> DecideOrphans(const v1::DecideOrphansRequest& request);
   absl::Status DecommissionNode(const v1::DecommissionNodeRequest& request);
@@ -284,6 +316,8 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   ShimServer shims;
   std::map<HostId, std::unique_ptr<HostState>> hosts;
   std::map<NodeName, std::unique_ptr<NodeState>> nodes;
+  /// Those that stand for many hosts; they stay for this process life.
+  std::vector<NodeState*> fleets;
   /// The nodes whose slice is not the configured one.
   std::map<NodeName, std::string> slices;
   /// Removed in this process life: what the store held of them when it was opened counts no more.
@@ -305,6 +339,7 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   std::set<PodUid> unsummarized;
   Timer summarize;
   Timer report_fleets;
+  Timer autonomy_ends;
   /// Hosts that were chosen for pods, also before they are known again.
   std::map<PodUid, std::set<HostId>> placements;
   Lifetime lifetime;

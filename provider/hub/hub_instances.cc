@@ -55,7 +55,7 @@ void Hub::Impl::DropHost(const HostId& host, HubStore::Batch& batch) {
     DropInstance(*book.Find(uid), host, batch);
     SummarizeLater(uid);
   }
-  RetargetLater();
+  RetargetLater(host);
   ReportFleetsLater();
 }
 
@@ -98,7 +98,7 @@ void Hub::Impl::OnInstanceStatus(HostState& host, Pod& pod, const v1::WorkloadSt
     SaveStatusLater(pod.uid, host.id);
     SummarizeLater(pod.uid);
   }
-  if (instance.finished != finished) RetargetLater();
+  if (instance.finished != finished) RetargetLater(pod, host.id);
   // Good news of hundreds of hosts would drown the bad.
   for (const v1::WorkloadEvent& event : status.events()) {
     if (!event.warning() || !pod.shown) continue;
@@ -112,6 +112,7 @@ void Hub::Impl::OnInstanceGone(HostState& host, Pod& pod, Instance& instance,
                                const v1::WorkloadStatus& last) {
   if (instance.gone) return;
   instance.gone = true;
+  RetargetLater(host.id);
   LogInfo("pod gone from a host", {{"host", host.id}, {"uid", pod.uid}});
   const bool forgotten =
       last.containers_size() == 0 && instance.status && instance.status->containers_size() > 0;
@@ -166,7 +167,7 @@ void Hub::Impl::PurgeInstances(HostState& host) {
     Pod& pod = *book.Find(uid);
     DropInstance(pod, host.id, batch);
     // It may be for this host again by now.
-    RetargetLater();
+    RetargetLater(pod, host.id);
     if (IsHeld(pod)) continue;
     // One that is not being deleted goes on, unless the shim has never spoken of it.
     if (!pod.gone && (pod.workload || pod.refusal || !pod.instances.empty())) continue;
@@ -177,9 +178,12 @@ void Hub::Impl::PurgeInstances(HostState& host) {
 
 void Hub::Impl::OnHostChanged(const HostState& host) {
   for (const auto& [uid, pod] : book.pods()) {
-    if (pod.instances.count(host.id) != 0) SummarizeLater(uid);
+    if (pod.instances.count(host.id) == 0) continue;
+    SummarizeLater(uid);
+    // Its time there counts anew.
+    if (pod.workload && pod.workload->autonomy > Duration::zero()) RetargetLater(pod, host.id);
   }
-  RetargetLater();
+  RetargetLater(host.id);
   ReportFleetsLater();
 }
 
@@ -249,10 +253,11 @@ void Hub::Impl::Summarize(Pod& pod) {
   } else if (complained) {
     conditions.push_back(MakeCondition(kChangeAccepted, true, "Accepted", ""));
   }
+  const bool finished = pod.finished;
   const bool told = !Same(conditions, pod.conditions);
   pod.conditions = std::move(conditions);
   if (PodBook::SetStatus(pod, next.status) || told) SendReport(pod, nullptr);
-  if (pod.finished) RetargetLater();
+  if (pod.finished != finished) RetargetLater(pod);
 }
 
 void Hub::Impl::ShowRefusal(Pod& pod) {

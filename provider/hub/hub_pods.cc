@@ -28,10 +28,8 @@ void Hub::Impl::StopPod(Pod& pod, std::int64_t grace_seconds) {
   TouchHostsOf(pod);
   const NodeState* node = FindNode(pod.node);
   if (node == nullptr) return;
-  if (node->fleet()) {
-    RetargetLater();
-    return SettleFleetStop(pod);
-  }
+  RetargetLater(pod);
+  if (node->fleet()) return SettleFleetStop(pod);
   if (HostState* host = FindHost(node->host)) SettleStops(*host);
 }
 
@@ -96,14 +94,17 @@ void Hub::Impl::OnWorkloadStatus(HostState& host, const v1::WorkloadStatus& stat
     if (pod->stop) OnGone(host, *pod, status);
     return;
   }
+  const bool finished = pod->finished;
   const bool changed = PodBook::SetStatus(*pod, status);
   if (changed) SaveStatusLater(pod->uid, host.id);
+  if (pod->finished != finished) RetargetLater(host.id);
   if (changed || status.events_size() > 0) SendReport(*pod, &status);
 }
 
 void Hub::Impl::OnGone(HostState& host, Pod& pod, const v1::WorkloadStatus& last) {
   if (pod.gone) return;
   pod.gone = true;
+  RetargetLater(host.id);
   LogInfo("pod gone from its host", {{"host", host.id}, {"uid", pod.uid}});
   // A host that forgot it knows only that nothing is left.
   const bool forgotten = last.containers_size() == 0 && pod.status && pod.status->containers_size() > 0;
@@ -205,6 +206,7 @@ void Hub::Impl::Purge(const Pod& pod) {
 void Hub::Impl::ForgetPod(const PodUid& uid) {
   const Pod* pod = book.Find(uid);
   if (pod == nullptr) return;
+  RetargetLater(*pod);
   HubStore::Batch batch;
   std::vector<HostId> ids;
   ids.reserve(pod->instances.size());

@@ -36,10 +36,10 @@ void Hub::Impl::OnShimMessage(const v1::ShimMessage& message) {
       for (const NodeName& node : book.ApplyReferent(message.referent_apply())) {
         const NodeState* changed = FindNode(node);
         const bool fleet = changed != nullptr && changed->fleet();
-        if (fleet) RetargetLater();
         for (Pod* pod : book.OnNode(node)) {
           TouchHostsOf(*pod);
           if (!fleet || !pod->last_apply) continue;
+          RetargetLater(*pod);
           ShowRefusal(*pod);
           if (pod->refusal) SendReport(*pod, nullptr);
           SummarizeLater(pod->uid);
@@ -118,9 +118,9 @@ void Hub::Impl::OnPodApply(const v1::PodApply& apply) {
                           {"refused", pod.refusal ? pod.refusal->reason() : ""}});
   if (node->fleet()) {
     if (pod.rejected_change) SendEvent(pod, pod.rejected_change->reason(), pod.rejected_change->message());
-    RetargetLater();
     SummarizeLater(pod.uid);
   }
+  RetargetLater(pod);
   TouchHostsOf(pod);
 }
 

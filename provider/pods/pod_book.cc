@@ -81,6 +81,8 @@ HostClaim ClaimOf(const v1::Workload& workload) {
     }
     claim.cpu_milli += container.requests().cpu_milli();
     claim.memory_bytes += container.requests().memory_bytes();
+    claim.without_cpu += container.requests().cpu_milli() == 0 ? 1 : 0;
+    claim.without_memory += container.requests().memory_bytes() == 0 ? 1 : 0;
   };
   for (const v1::Container& container : workload.containers()) add(container);
   for (const v1::Container& container : workload.init_containers()) {

@@ -164,7 +164,7 @@ def measure_footprint(report, options, world, prefix=""):
 
 def hot(report, options):
     """google-benchmark's programs; each repetition is a sample of CPU time."""
-    for program in ("shim_hot_paths", "provider_hot_paths"):
+    for program in ("shim_hot_paths", "provider_hot_paths", "targeting_hot_paths"):
         out = subprocess.run([binaries() / "tests" / "bench" / program, "--benchmark_format=json",
                               f"--benchmark_repetitions={options.rounds}", "--benchmark_min_time=0.05"],
                              check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout

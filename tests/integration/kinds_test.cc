@@ -263,6 +263,10 @@ std::vector<Case> Rules() {
        "other than all"},
       {kIotGateways, R"({"target":{"host":null,"node":"fleet","placement":"best-fit","hosts":0}})",
        "spec.target.hosts"},
+      {kIotGateways, R"({"target":{"host":null,"node":"fleet","placement":"anywhere"}})",
+       "spec.target.placement: Unsupported value: \"anywhere\""},
+      {kIotGateways, R"({"target":{"host":null,"node":"fleet","placement":"traffic-most","hosts":3}})", ""},
+      {kIotGateways, R"({"target":{"host":null,"node":"fleet","placement":"most_traffic"}})", ""},
       {kIotGateways,
        R"({"target":{"host":null,"node":"fleet","targetCondition":"tags.site = 'north'",)"
        R"("placement":"worst-fit","hosts":2}})",

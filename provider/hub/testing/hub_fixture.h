@@ -33,7 +33,10 @@ class ScriptedHost {
       : name_(std::move(name)),
         connector_(link.MakeConnector(name_)),
         opener_(*MakeOpener(GenerateSealingKeyPem())),
-        heartbeat_(loop) {}
+        heartbeat_(loop) {
+    facts.set_allocatable_cpu_milli(4'000);
+    facts.set_allocatable_memory_bytes(std::int64_t{4} << 30);
+  }
 
   void Connect() {
     heartbeat_.Cancel();
@@ -132,6 +135,8 @@ class ScriptedHost {
   std::vector<v1::Command> commands;
   /// Announced with every Birth.
   std::vector<std::string> features;
+  v1::NodeFacts facts;
+  std::optional<std::uint64_t> receive_rate;
   std::vector<v1::Credential> credentials;
 
  private:
@@ -142,6 +147,8 @@ class ScriptedHost {
     birth.set_sealing_key_id(opener_->key_id());
     birth.set_sealing_public_key(opener_->public_key());
     birth.set_agent_version("test");
+    *birth.mutable_node() = facts;
+    if (receive_rate) birth.set_receive_rate(*receive_rate);
     for (const std::string& feature : features) birth.add_features(feature);
     if (held) {
       *birth.mutable_accepted() = manifest.generation();
@@ -213,6 +220,7 @@ class ScriptedHost {
   void Beat() {
     v1::HostMessage message;
     message.mutable_heartbeat();
+    if (receive_rate) message.mutable_heartbeat()->set_receive_rate(*receive_rate);
     Send(std::move(message));
     heartbeat_.Set(std::chrono::seconds(60), [this] { Beat(); });
   }

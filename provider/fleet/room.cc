@@ -1,0 +1,14 @@
+#include "provider/fleet/room.h"
+
+#include <algorithm>
+
+namespace slicelet::provider {
+
+std::int64_t MaxReplicas(const Room& free, const Room& app) {
+  std::int64_t replicas = Room::kNoLimit;
+  if (app.cpu_milli > 0) replicas = std::min(replicas, free.cpu_milli / app.cpu_milli);
+  if (app.memory_bytes > 0) replicas = std::min(replicas, free.memory_bytes / app.memory_bytes);
+  return std::max<std::int64_t>(replicas, 0);
+}
+
+}  // namespace slicelet::provider
