@@ -3,9 +3,9 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "cli/admin_connection.h"
 #include "cli/table.h"
 #include "common/json/json.h"
-#include "common/rpc/admin_client.h"
 
 namespace slicelet::cli {
 namespace {
@@ -26,25 +26,6 @@ std::string PhaseName(v1::Phase phase) {
     default:
       return "Pending";
   }
-}
-
-absl::StatusOr<std::unique_ptr<AdminClient>> Connect(const OperatorConfig& config) {
-  RpcTls tls;
-  tls.ca_file = config.ca_path;
-  tls.certificate_file = config.certificate_path;
-  tls.key_file = config.key_path;
-  return AdminClient::Make(config.provider, tls);
-}
-
-/// What to look at when the provider does not answer.
-absl::Status Explained(const absl::Status& status, const OperatorConfig& config) {
-  if (status.code() == absl::StatusCode::kDeadlineExceeded) {
-    return absl::UnavailableError("the provider at " + config.provider +
-                                  " did not answer in time. Is it slicelet-provider that listens there?");
-  }
-  if (status.code() != absl::StatusCode::kUnavailable) return status;
-  return absl::UnavailableError("cannot reach the provider at " + config.provider + ": " + Message(status) +
-                                ". Is slicelet-provider running, and may you use its socket?");
 }
 
 void Print(const Json& json) {

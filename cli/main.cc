@@ -7,6 +7,7 @@
 #include <functional>
 
 #include "cli/admin_commands.h"
+#include "cli/explain.h"
 #include "cli/hub_commands.h"
 #include "cli/operator_config.h"
 #include "cli/pod_commands.h"
@@ -44,6 +45,7 @@ class Program {
     AddLogs();
     AddExec();
     AddPod();
+    AddExplain(app_, [this](CLI::App* command, Action action) { OnHub(command, std::move(action)); });
     AddOrphans();
     AddNode();
     try {

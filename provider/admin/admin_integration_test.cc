@@ -21,6 +21,11 @@ struct FakeHub {
   absl::StatusOr<v1::PodHostsReply> PodHosts(const v1::PodHostsRequest& request) const {
     return absl::NotFoundError("no pod " + request.namespace_() + "/" + request.name());
   }
+  absl::StatusOr<v1::ExplainPodReply> ExplainPod(const v1::ExplainPodRequest& request) const {
+    v1::ExplainPodReply reply;
+    reply.add_entries()->set_reason("asked for " + request.name());
+    return reply;
+  }
   v1::ListOrphansReply ListOrphans() const { return {}; }
   absl::StatusOr<v1::DecideOrphansReply> DecideOrphans(const v1::DecideOrphansRequest& request) {
     v1::DecideOrphansReply reply;
@@ -85,6 +90,14 @@ TEST_F(AdminTest, CarriesRequestsRepliesAndErrors) {
     return client.PodHosts(request);
   });
   EXPECT_EQ(pod.status(), absl::NotFoundError("no pod default/web"));
+
+  const auto explained = With("slicelet:operators", [](AdminClient& client) {
+    v1::ExplainPodRequest request;
+    request.set_name("web");
+    return client.ExplainPod(request);
+  });
+  ASSERT_TRUE(explained.ok()) << explained.status();
+  EXPECT_EQ(explained->entries(0).reason(), "asked for web");
 
   const auto decommissioned = With("slicelet:operators", [](AdminClient& client) {
     v1::DecommissionNodeRequest request;

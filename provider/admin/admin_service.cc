@@ -30,6 +30,11 @@ class Bound final : public v1::Admin::CallbackService {
                                      v1::PodHostsReply* reply) override {
     return Serve(context, "PodHosts", state_->handlers.pod_hosts, request, reply);
   }
+  grpc::ServerUnaryReactor* ExplainPod(grpc::CallbackServerContext* context,
+                                       const v1::ExplainPodRequest* request,
+                                       v1::ExplainPodReply* reply) override {
+    return Serve(context, "ExplainPod", state_->handlers.explain_pod, request, reply);
+  }
   grpc::ServerUnaryReactor* ListOrphans(grpc::CallbackServerContext* context,
                                         const v1::ListOrphansRequest* request,
                                         v1::ListOrphansReply* reply) override {

@@ -17,6 +17,7 @@ struct AdminHandlers {
 
   Handler<v1::ListHostsRequest, v1::ListHostsReply> list_hosts;
   Handler<v1::PodHostsRequest, v1::PodHostsReply> pod_hosts;
+  Handler<v1::ExplainPodRequest, v1::ExplainPodReply> explain_pod;
   Handler<v1::ListOrphansRequest, v1::ListOrphansReply> list_orphans;
   Handler<v1::DecideOrphansRequest, v1::DecideOrphansReply> decide_orphans;
   Handler<v1::DecommissionNodeRequest, v1::DecommissionNodeReply> decommission_node;
@@ -28,6 +29,7 @@ AdminHandlers MakeAdminHandlers(Hub& hub) {
   AdminHandlers handlers;
   handlers.list_hosts = [&hub](const v1::ListHostsRequest&) { return hub.ListHosts(); };
   handlers.pod_hosts = [&hub](const v1::PodHostsRequest& request) { return hub.PodHosts(request); };
+  handlers.explain_pod = [&hub](const v1::ExplainPodRequest& request) { return hub.ExplainPod(request); };
   handlers.list_orphans = [&hub](const v1::ListOrphansRequest&) { return hub.ListOrphans(); };
   handlers.decide_orphans = [&hub](const v1::DecideOrphansRequest& request) {
     return hub.DecideOrphans(request);

@@ -31,6 +31,7 @@ OPERATIONS = {
     "slicectl host list": HOST_CONNECTED,
     "kubectl get edgehosts -n slicelet": r"gw-1\s",
     "slicectl pod hosts POD -n NAMESPACE": r"gw-1\s",
+    "slicectl explain pod POD -n NAMESPACE": r"gw-1\s+yes\s+yes",
     "kubectl describe node NAME": r"slicelet\.io/LinkReady\s+True",
     "slicectl orphans list": r"",
     "systemctl restart slicelet-agent": r"",

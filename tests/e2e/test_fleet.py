@@ -74,10 +74,34 @@ def test_no_host_matches(edge, kubectl):
     assert kubectl.get("pod", "nowhere")["status"]["phase"] == "Pending"
 
 
+def requesting(cpu):
+    return {"requests": {"cpu": cpu, "memory": "64Mi"}, "limits": {"memory": "64Mi"}}
+
+
+def test_a_pod_is_placed_by_what_the_hosts_have_left_and_says_why(edge, kubectl):
+    two = "deviceId IN ['hollow-1', 'hollow-2']"
+    kubectl.apply(targeted("large", "deviceId = 'hollow-1'", args=["wait"], resources=requesting("3")))
+    wait_until("it runs", lambda: edge.where(kubectl.namespace, "large") == ["hollow-1"])
+    kubectl.apply(targeted("placed", two, args=["wait"], resources=requesting("2"),
+                           annotations={"slicelet.io/placement": "best-fit"}))
+    wait_until("where there is room", lambda: edge.where(kubectl.namespace, "placed") == ["hollow-2"])
+    why = edge.explain(kubectl.namespace, "placed")
+    assert why["hollow-2"]["chosen"] and 0 < why["hollow-2"]["freeCpuMilli"] <= 2000
+    assert why["hollow-1"]["reason"].startswith("no room: cpu: needs 2000m, ") and why["hollow-1"]["maxReplicas"] == 0
+    assert why["gw-1"]["reason"].startswith(f"condition not met: {two}, but deviceId is")
+    table = edge.slicectl("explain", "pod", "placed", "-n", kubectl.namespace)
+    assert "node fleet, placement best-fit, 1 host" in table and "WHY NOT" in table
+    kubectl.apply(targeted("busiest", two, args=["wait"], annotations={"slicelet.io/placement": "traffic-most"}))
+    wait_until("hosts without figures go by name", lambda: edge.where(kubectl.namespace, "busiest") == ["hollow-1"])
+    code, _, error = run([edge.binary("slicectl"), "--config", edge.hub_directory / "operator.yaml", "explain", "pod", "nobody",
+                          "-n", kubectl.namespace], check=False)
+    assert code == 1 and "pod" in error and "kubectl describe pod" in error
+
+
 @pytest.mark.parametrize("key, value, why", [
     ("slicelet.io/target-condition", "tags.site == 'x'", "column 12"),
     ("slicelet.io/min-ready", "110%", "1% to 100%"),
-    ("slicelet.io/placement", "anywhere", "all, worst-fit or best-fit"),
+    ("slicelet.io/placement", "anywhere", "all, worst-fit, best-fit or traffic-most"),
     ("slicelet.io/layered", "maybe", '"true" or "false"'),
     ("slicelet.io/hosts", "3", "slicelet.io/placement"),
     ("slicelet.io/logs", "some", "one or all"),
@@ -181,3 +205,25 @@ def test_a_bad_configmap_of_the_connector_is_named(edge, kubectl):
     failed = wait_until("refused", lambda: (p := kubectl.get("pod", "bad"))["status"].get("phase") == "Failed" and p)
     assert failed["status"]["reason"] == "InvalidConfigMap"
     assert 'configmap/main.createOptions.HostConfig.Privileged is "yes"' in failed["status"]["message"]
+
+
+def test_two_hundred_hosts_run_one_pod(edge, kubectl):
+    names = [f"many-{number:03}" for number in range(200)]
+    edge.add_hosts(names, crowd="yes")
+    edge.start_hollow("many", names)
+    wait_until("all are connected", lambda: edge.connected() == 10 + len(names), timeout=180, interval=1)
+
+    def counts():
+        return edge.summary(kubectl.get("pod", "crowd"))
+
+    kubectl.apply(targeted("crowd", "tags.crowd = 'yes'", args=["wait"]))
+    wait_until("ready on all of them", lambda: "targeted 200, applied 200, ready 200, failed 0, unreachable 0" in counts(), timeout=120)
+    assert edge.where(kubectl.namespace, "crowd") == names
+    edge.tag("many-017", crowd="no")
+    wait_until("ready on all but one", lambda: "targeted 199, applied 199, ready 199, failed 0, unreachable 0" in counts())
+    rest = [name for name in names if name != "many-017"]
+    wait_until("and there it has gone", lambda: sorted(edge.pod_hosts(kubectl.namespace, "crowd")) == rest)
+    why = edge.explain(kubectl.namespace, "crowd")
+    assert sorted(host for host, entry in why.items() if entry["chosen"]) == rest
+    assert why["many-017"]["reason"] == "condition not met: tags.crowd = 'yes', but tags.crowd is \"no\""
+    assert is_ready(kubectl.get("pod", "crowd"))

@@ -2,6 +2,8 @@
 
 import json
 
+import yaml
+
 from tests.harness.edge import CONTAINERD, Edge
 from tests.harness.kubernetes import condition, run
 from tests.harness.process import Program
@@ -34,9 +36,8 @@ class FleetEdge(Edge):
         self.programs["agent-2"] = Program("agent-2", [
             self.binary("slicelet-agent"), "--host", self.other_directory / "host.json",
             "--config", self.other_directory / "agent.json"], self.logs).start()
-        files = [self.hub_directory / "hosts" / f"{name}.slicelet" for name in self.hollow]
-        if files:
-            self.programs["hollow"] = Program("hollow", [self.binary("hollow_hosts"), *files], self.logs).start()
+        if self.hollow:
+            self.start_hollow("hollow", self.hollow)
         wait_until("all hosts are connected", lambda: self.connected() == 2 + len(self.hollow), timeout=120)
         return self
 
@@ -46,10 +47,19 @@ class FleetEdge(Edge):
         for mount in ("volatile", "termination"):
             run(["umount", "-l", self.other_directory / "state" / mount], check=False)
 
-    def add_hosts(self, names):
-        objects = [made[made.index("apiVersion:"):] for made in (
-            self.slicectl("host", "add", name, "--dir", self.hub_directory, configured=False) for name in names)]
-        self.kubectl("")("apply", "-f", "-", stdin="\n---\n".join(objects))
+    def add_hosts(self, names, **tags):
+        objects = []
+        for name in names:
+            made = self.slicectl("host", "add", name, "--dir", self.hub_directory, configured=False)
+            objects.append(yaml.safe_load(made[made.index("apiVersion:"):]))
+            if tags:
+                objects[-1]["spec"]["tags"] = tags
+        self.kubectl("")("apply", "-f", "-", stdin=yaml.safe_dump_all(objects))
+
+    def start_hollow(self, program, names):
+        """Hosts that were added, all in one process."""
+        files = [self.hub_directory / "hosts" / f"{name}.slicelet" for name in names]
+        self.programs[program] = Program(program, [self.binary("hollow_hosts"), *files], self.logs).start()
 
     def connected(self):
         return sum(1 for info in json.loads(self.slicectl("host", "list", "-o", "json")) if info["connected"])
@@ -70,6 +80,11 @@ class FleetEdge(Edge):
         """The hosts whose instance runs."""
         return sorted(host for host, entry in self.pod_hosts(namespace, pod).items()
                       if entry["state"] == "Targeted" and entry["phase"] == "Running")
+
+    def explain(self, namespace, pod):
+        """What `slicectl explain pod` says, by host."""
+        out = self.slicectl("explain", "pod", pod, "-n", namespace, "-o", "json")
+        return {entry["host"]: entry for entry in json.loads(out)["entries"]}
 
     @staticmethod
     def summary(pod):
