@@ -19,6 +19,7 @@ TEST(Room, TheScarcerOfBothDecidesHowManyFit) {
 TEST(Room, LessThanNothingFitsNothing) {
   EXPECT_EQ(MaxReplicas({-500, 1'000}, {100, 1}), 0);
   EXPECT_EQ(MaxReplicas({-5'000, -1'000}, {100, 1}), 0);
+  EXPECT_EQ(MaxReplicas({-1, 1'000}, {0, 1}), 0) << "nor what takes nothing of what is short";
 }
 
 TEST(Room, WhatIsNotAskedForLimitsNothing) {
