@@ -2,7 +2,8 @@
 # Builds container images without a daemon, of the programs of build/release and the libraries they link: hub.tar for the
 # chart, senml-export.tar and senml-export-idle.tar for gateways.
 #
-# Usage: scripts/images.sh [--output DIR] [--build DIR]
+# Usage: scripts/images.sh [--output DIR] [--build DIR] [hub] [senml-export]
+#   hub, senml-export   only these (default: both)
 #   --output DIR   where the OCI archives go (default: build/images)
 #   --build DIR    the programs' build directory (default: build/release)
 #
@@ -16,14 +17,17 @@ set -euo pipefail
 
 output=$root/build/images
 programs=$root/build/release
+wanted=()
 while [ $# -gt 0 ]; do
   case $1 in
     --output) output=${2:?"--output needs a directory"}; shift 2 ;;
     --build) programs=${2:?"--build needs a directory"}; shift 2 ;;
-    -h | --help) sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    hub | senml-export) wanted+=("$1"); shift ;;
+    -h | --help) sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
     *) echo "images.sh: unknown option '$1'; see --help" >&2; exit 2 ;;
   esac
 done
+[ ${#wanted[@]} -gt 0 ] || wanted=(hub senml-export)
 install_packages umoci skopeo
 mkdir -p "$output"
 version=$(sed -n 's/^appVersion: //p' "$root/charts/slicelet-hub/Chart.yaml")
@@ -64,11 +68,19 @@ archive() {
 }
 
 umoci --log=error init --layout "$work/layout"
-configuration=(--config.user 65532:65532)
-image hub provider/app/slicelet-provider kubelet-shim/app/slicelet-shim cli/slicectl
-# As EdgeX's own services run.
-configuration=(--config.user 2002:2001 --config.entrypoint /usr/bin/senml-export)
-image senml-export edge-agent/senml-export/senml-export
-# The same while a gateway is not attached: an image can be changed in place, arguments can not.
-umoci --log=error config --image "$work/layout:senml-export" --tag senml-export-idle --config.cmd --idle
-archive senml-export-idle "senml-export:$version-idle"
+for one in "${wanted[@]}"; do
+  case $one in
+    hub)
+      configuration=(--config.user 65532:65532)
+      image hub provider/app/slicelet-provider kubelet-shim/app/slicelet-shim cli/slicectl
+      ;;
+    senml-export)
+      # As EdgeX's own services run.
+      configuration=(--config.user 2002:2001 --config.entrypoint /usr/bin/senml-export)
+      image senml-export edge-agent/senml-export/senml-export
+      # The same while a gateway is not attached: a pod's images can be changed in place, its arguments can not.
+      umoci --log=error config --image "$work/layout:senml-export" --tag senml-export-idle --config.cmd --idle
+      archive senml-export-idle "senml-export:$version-idle"
+      ;;
+  esac
+done

@@ -23,7 +23,7 @@ def build_image(edge):
     """The chart's image from the programs under test, in the test's containerd. Returns its name."""
     output = edge.directory / "images"
     if not (output / "hub.tar").exists():
-        run([ROOT / "scripts" / "images.sh", "--build", edge.bin, "--output", output], timeout=300)
+        run([ROOT / "scripts" / "images.sh", "--build", edge.bin, "--output", output, "hub"], timeout=300)
         run(["ctr", "-a", edge.containerd_directory / "containerd.sock", "-n", NAMESPACE, "images", "import",
              output / "hub.tar"], timeout=120)
     version = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]

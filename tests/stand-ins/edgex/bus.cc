@@ -86,7 +86,8 @@ Bus& Bus::OfService(const Service& service) {
   // Lives as long as the program.
   auto* bus = new Bus({.host = service.Setting("MESSAGEBUS_HOST", "localhost"),
                        .port = service.IntSetting("MESSAGEBUS_PORT", 1883),
-                       .client_id = service.Setting("MESSAGEBUS_OPTIONAL_CLIENTID", service.key())});
+                       .client_id = service.Setting("MESSAGEBUS_OPTIONAL_CLIENTID", service.key()),
+                       .qos = service.IntSetting("MESSAGEBUS_OPTIONAL_QOS", 0)});
   service.Require("message bus", 1, [bus] { return bus->Connect(); });
   return *bus;
 }
@@ -120,7 +121,7 @@ bool Bus::Publish(const std::string& topic, const std::string& payload, int qos,
 }
 
 bool Bus::Send(const std::string& topic, const Json& payload) {
-  return Publish(topic, MakeEnvelope(payload, NewId()).dump());
+  return Publish(topic, MakeEnvelope(payload, NewId()).dump(), options_.qos);
 }
 
 std::optional<Json> Bus::Request(const std::string& topic, const std::string& service, const Json& payload) {

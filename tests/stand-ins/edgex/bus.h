@@ -26,6 +26,8 @@ class Bus {
     std::string client_id;
     std::string user{}, password{};
     int keep_alive = 60;
+    /// Of events.
+    int qos = 0;
     std::string will_topic{}, will_payload{};
   };
   using Handler = std::function<void(const std::string& topic, const std::string& payload)>;
