@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "provider/controllers/attachments.h"
 #include "provider/controllers/gateways.h"
 #include "provider/controllers/server_users.h"
 #include "provider/controllers/servers.h"
@@ -26,23 +27,33 @@ std::unique_ptr<Engine> MakeControllers(const ControllerSettings& settings, Loop
       {.kind = kube::kConfigMaps, .label_selector = ours},
       {.kind = kube::kPods, .label_selector = ours},
   };
+  // Known once it is made; both end together.
+  const auto engine = std::make_shared<Engine*>(nullptr);
+  const auto attachments = std::make_shared<Attachments>(
+      settings, HostAttachment::Dependencies{loop, random, api, http},
+      [engine](const ObjectName& gateway) { (*engine)->LookAgain(kube::kIotGateways, gateway); },
+      [engine](Json gateway) { (*engine)->Learn(kube::kIotGateways, std::move(gateway)); });
   std::vector<std::unique_ptr<Controller>> controllers;
   controllers.push_back(MakeSliceController(settings));
-  controllers.push_back(MakeGatewayController(settings, random));
+  controllers.push_back(MakeGatewayController(
+      settings, random, [attachments](const std::string& gateway) { return attachments->Of(gateway); }));
   const auto users = std::make_shared<ServerUsers>(settings, loop, random, api, http);
   controllers.push_back(
       MakeServerController(settings, random, [users](const Json& server) { return users->Of(server); }));
   controllers.push_back(MakeDeviceController(settings, std::move(reports)));
-  auto looked = [settings, users, changed = std::move(slices_changed),
+  auto looked = [settings, attachments, users, changed = std::move(slices_changed),
                  told = std::map<std::string, std::string>()](const World& world) mutable {
     users->Look(world);
+    attachments->Look(world);
     auto owners = NodesOfSlices(world, settings);
     if (owners == told) return;
     told = std::move(owners);
     changed(told);
   };
-  return std::make_unique<Engine>(loop, clock, random, api, std::move(watched), std::move(controllers),
-                                  std::move(looked));
+  auto made = std::make_unique<Engine>(loop, clock, random, api, std::move(watched), std::move(controllers),
+                                       std::move(looked));
+  *engine = made.get();
+  return made;
 }
 
 }  // namespace slicelet::provider

@@ -179,7 +179,8 @@ TEST_F(ControllersTest, WhatAGatewayRefersToIsChecked) {
               HasSubstr("False NodeNotInSlice: spec.target.host: node gw-2 belongs to slice south"));
   EXPECT_THAT(ready("e"),
               HasSubstr("False NodeNotFound: spec.target.node: hub plant-7 has no slice node fleet"));
-  EXPECT_THAT(Condition(Get(kube::kIotGateways, "north", "f"), "Attached"), HasSubstr("AttachNotSupported"));
+  EXPECT_THAT(Condition(Get(kube::kIotGateways, "north", "f"), "Attached"),
+              HasSubstr("False ServerNotFound: spec.attachTo: there is no IotServer iot"));
   EXPECT_THAT(Pods("north"), SizeIs(1)) << "nothing is made for the others";
 }
 

@@ -78,6 +78,19 @@ void Engine::Start() {
   for (const auto& reflector : reflectors_) reflector->Start();
 }
 
+void Engine::LookAgain(const kube::Resource& kind, const ObjectName& name) {
+  for (std::size_t i = 0; i < controllers_.size(); ++i) {
+    if (controllers_[i]->kind() == kind) Enqueue({i, name});
+  }
+  loop_.Post(lifetime_.Guard([this] { Drain(); }));
+}
+
+void Engine::Learn(const kube::Resource& kind, Json object) {
+  if (!world_.Put(kind, object)) return;
+  OnChange(kind, object);
+  loop_.Post(lifetime_.Guard([this] { Drain(); }));
+}
+
 void Engine::OnList(const Watched& watched, std::vector<Json> items) {
   if (watched.names_only) std::transform(items.begin(), items.end(), items.begin(), NamesOnly);
   for (const Json& object : world_.Replace(watched.kind, std::move(items))) OnChange(watched.kind, object);

@@ -43,6 +43,11 @@ class Engine {
          std::vector<std::unique_ptr<Controller>> controllers, std::function<void(const World&)> looked);
 
   void Start();
+  /// Something that the world does not hold concerns this object. May be called at any time.
+  void LookAgain(const kube::Resource& kind, const ObjectName& name);
+  /// An object as the API server answered to a write that is not the engine's: others need not wait for the
+  /// watch. Not from within a look.
+  void Learn(const kube::Resource& kind, Json object);
   [[nodiscard]] const World& world() const { return world_; }
 
  private:

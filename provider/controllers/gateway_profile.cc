@@ -6,6 +6,7 @@
 
 #include "common/base/encoding.h"
 #include "kube/object.h"
+#include "provider/controllers/exporter.h"
 #include "provider/controllers/pod_parts.h"
 
 namespace slicelet::provider {
@@ -217,7 +218,7 @@ std::string RevisionOf(Json pod) {
   return HexEncode(Sha256(pod.dump()).value()).substr(0, kRevisionLength);
 }
 
-Json GatewayPod(const Json& gateway, const ControllerSettings& settings) {
+Json GatewayPod(const Json& gateway, const ControllerSettings& settings, bool exporter) {
   Json pod = HasProfile(gateway) ? ProfilePod(gateway) : TemplatePod(gateway);
   Json& labels = pod["metadata"]["labels"];
   labels["slicelet.io/role"] = "gateway";
@@ -227,6 +228,7 @@ Json GatewayPod(const Json& gateway, const ControllerSettings& settings) {
   PlacePod(gateway["spec"], settings, pod);
   AddDevices(gateway, pod);
   ReplaceImages(gateway, pod["spec"]);
+  if (exporter) AddExporter(gateway, pod);
   return pod;
 }
 

@@ -8,8 +8,8 @@
 namespace slicelet::provider {
 
 /// The pod of an IotGateway, without a name: its profile's (facts of EdgeX 4.0 without security), or that of
-/// its template. Needs what the names below say.
-Json GatewayPod(const Json& gateway, const ControllerSettings& settings);
+/// its template. Needs what the names below say. `exporter`: with one, which does nothing (exporter.h).
+Json GatewayPod(const Json& gateway, const ControllerSettings& settings, bool exporter = false);
 
 /// A Secret with the database's password; member "password".
 std::string DatabaseSecretOf(const Json& gateway);

@@ -5,6 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "provider/controllers/exporter.h"
+
 namespace slicelet::provider {
 namespace {
 
@@ -74,6 +76,33 @@ TEST(GatewayProfile, ModbusGetsTheHostsSerialLine) {
   EXPECT_FALSE(Container(pod, "core-data")["securityContext"].contains("privileged"));
   const Json over_tcp = GatewayPod(Gateway({{"deviceService", "modbus"}}), kSettings);
   EXPECT_FALSE(Container(over_tcp, "device-modbus")["securityContext"].contains("privileged"));
+}
+
+TEST(GatewayProfile, AnExporterIsToldByASecretAndChangesByItsImage) {
+  const Json gateway = Gateway({{"attachTo", "iot"}});
+  const Json pod = GatewayPod(gateway, kSettings, true);
+  const Json exporter = Container(pod, "senml-export");
+  EXPECT_EQ(exporter["image"], "docker.io/slicelet/senml-export:" SLICELET_VERSION "-idle");
+  EXPECT_EQ(exporter["env"][0], Json::parse(R"({"name":"SENML_SETTINGS","value":"/etc/senml-export"})"));
+  EXPECT_EQ(
+      pod["spec"]["volumes"][4],
+      Json::parse(R"({"name":"export-settings","secret":{"secretName":"press-export","optional":true}})"));
+  EXPECT_EQ(Container(pod, "device-virtual")["env"].back(),
+            Json::parse(R"({"name":"MESSAGEBUS_OPTIONAL_QOS","value":"1"})"));
+  EXPECT_THAT(pod["metadata"]["annotations"]["slicelet.io/depends-on"].get<std::string>(),
+              testing::EndsWith("; senml-export=mosquitto"));
+  EXPECT_THAT(Names(GatewayPod(gateway, kSettings)), testing::Not(testing::Contains("senml-export")));
+}
+
+TEST(GatewayProfile, AnExportersImagesAreReplacedLikeOthers) {
+  EXPECT_EQ(ExporterImage(Gateway(Json::object()), true),
+            "docker.io/slicelet/senml-export:" SLICELET_VERSION);
+  const Json one = Gateway({{"images", {{"senml-export", "own/export:2"}}}});
+  EXPECT_EQ(ExporterImage(one, true), "own/export:2");
+  EXPECT_EQ(ExporterImage(one, false), "own/export:2-idle");
+  const Json both =
+      Gateway({{"images", {{"senml-export", "own/export@sha256:1"}, {"senml-export-idle", "own/idle:2"}}}});
+  EXPECT_EQ(ExporterImage(both, false), "own/idle:2");
 }
 
 TEST(GatewayProfile, AFleetNodesHostsAreChosenByAnnotations) {

@@ -1,12 +1,15 @@
 #include "provider/controllers/gateways.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "kube/object.h"
 #include "provider/controllers/devices.h"
+#include "provider/controllers/exporter.h"
 #include "provider/controllers/gateway_profile.h"
 #include "provider/controllers/pods.h"
 #include "provider/controllers/secrets.h"
+#include "provider/controllers/servers.h"
 #include "provider/controllers/slices.h"
 #include "provider/controllers/targets.h"
 
@@ -18,8 +21,8 @@ constexpr int kPasswordBytes = 16;
 
 class GatewayController final : public Controller {
  public:
-  GatewayController(ControllerSettings settings, Random& random)
-      : settings_(std::move(settings)), random_(random) {}
+  GatewayController(ControllerSettings settings, Random& random, AttachViews attachments)
+      : settings_(std::move(settings)), random_(random), attachments_(std::move(attachments)) {}
 
   [[nodiscard]] const kube::Resource& kind() const override { return kube::kIotGateways; }
 
@@ -45,7 +48,7 @@ class GatewayController final : public Controller {
     }
     MakeConfigMap(plan, "Devices", gateway, DevicesOf(gateway), devices, DeviceEntries(world, gateway));
     const bool suspended = gateway["spec"].value("suspended", false);
-    const Json wanted = suspended ? Json() : GatewayPod(gateway, settings_);
+    const Json wanted = suspended ? Json() : WantedPod(gateway, pods);
     MakePod(plan, kind(), gateway, pods, wanted, look.now);
     if (!suspended) AwaitPod(plan, pods, RevisionOf(wanted));
     const bool whole = plan.complete();
@@ -54,7 +57,7 @@ class GatewayController final : public Controller {
       plan.Set("ready", "0/0");
       plan.Settle({"Suspended", "spec.suspended is true"});
     }
-    Attachment(plan, gateway);
+    Attachment(plan, world, gateway);
     return plan.Finish(PhaseOfPods(plan, gateway, pods, suspended && whole),
                        {"Ready", "all services are ready"});
   }
@@ -64,6 +67,13 @@ class GatewayController final : public Controller {
     const std::string ns = kube::NamespaceOf(changed);
     if (of == kube::kPods || of == kube::kConfigMaps) {
       return {{ns, kube::TextAt(changed, {"metadata", "labels", kGatewayLabel})}};
+    }
+    if (of == kube::kIotServers) {
+      std::vector<ObjectName> users;
+      for (const Json* gateway : world.In(kind(), ns)) {
+        if (UsesServer(*gateway, kube::NameOf(changed))) users.push_back(NameIn(kind(), *gateway));
+      }
+      return users;
     }
     if (of == kube::kIotDevices) return {{ns, kube::TextAt(changed, {"spec", "gateway"})}};
     std::vector<ObjectName> names;
@@ -93,12 +103,19 @@ class GatewayController final : public Controller {
   [[nodiscard]] Outcome Undo(Plan& plan, const Json& gateway, const Look& look,
                              const std::vector<const Json*>& pods, const Json* settings,
                              const Json* devices) const {
+    Attachment(plan, {}, gateway);
+    const Json* records = kube::Find(gateway, {"status", "attachments"});
+    const bool detached = records == nullptr || records->empty();
     if (GivenUp(gateway)) {
-      // Kubernetes removes what it owns; a host that is never heard of again keeps its tombstones.
+      // Kubernetes removes what it owns; a host that is never heard of again keeps its tombstones. Servers
+      // that are there are asked once to take back what is theirs.
+      if (!detached) plan.AwaitUndone("Attachment", false, "is being undone");
       plan.Release(kind());
       return plan.Finish("Terminating", {});
     }
     plan.Unmake("Pod", kube::kPods, pods.empty() ? nullptr : pods.front());
+    // Once nothing is sent any more.
+    if (!detached) plan.AwaitUndone("Attachment", false, WhyNotDetached(gateway));
     plan.Unmake("Devices", kube::kConfigMaps, devices);
     plan.Unmake("Settings", kube::kConfigMaps, settings);
     if (HasProfile(gateway)) {
@@ -133,25 +150,121 @@ class GatewayController final : public Controller {
             {kGatewayLabel, kube::NameOf(gateway)}};
   }
 
-  static void Attachment(Plan& plan, const Json& gateway) {
+  [[nodiscard]] Json WantedPod(const Json& gateway, const std::vector<const Json*>& pods) const {
+    const bool exporter = HasExporter(gateway, pods);
+    Json pod = GatewayPod(gateway, settings_, exporter);
+    if (!exporter) return pod;
+    for (Json& container : pod["spec"]["containers"]) {
+      if (container["name"] == kExporter) container["image"] = ExporterImage(gateway, MaySend(gateway));
+    }
+    return pod;
+  }
+
+  /// What keeps the gateway from being attached, before anything is asked of the server.
+  static Finding WhyNotBegun(const World& world, const Json& gateway, const std::string& name) {
+    if (const auto problem = ExporterProblem(gateway)) return *problem;
+    const std::string ns = kube::NamespaceOf(gateway);
+    const Json* server = world.Find(kube::kIotServers, ns, name);
+    if (server == nullptr) {
+      return {"ServerNotFound", "spec.attachTo: there is no IotServer " + name + " in namespace " + ns +
+                                    ": make it, or name another"};
+    }
+    if (kube::BeingDeleted(*server)) return {"ServerTerminating", "IotServer " + name + " is being deleted"};
+    if (TakesGateways(*server)) return {"Attaching", "begins"};
+    if (kube::TextAt(*server, {"status", "credentialsSecret"}).empty() &&
+        kube::TextAt(*server, {"spec", "profile"}) == "external") {
+      return {"CredentialsNotFound", "IotServer " + name +
+                                         " has no spec.credentialsSecret: name a Secret with email "
+                                         "and password of a user there"};
+    }
+    return {"ServerNotReady",
+            "IotServer " + name + " is not ready: it does not tell its endpoints, or has no user yet"};
+  }
+
+  [[nodiscard]] std::string WhyNotDetached(const Json& gateway) const {
+    for (const AttachView& view : attachments_(kube::UidOf(gateway))) {
+      if (view.record.state == AttachState::kOrphaned) {
+        return "IotServer " + view.server +
+               " does not take back what it holds of this gateway: " + view.record.message +
+               "; annotate the gateway with " + kGiveUp + ": \"true\" to leave it behind";
+      }
+    }
+    return "is being detached";
+  }
+
+  /// status.attachment and the condition Attached.
+  void Attachment(Plan& plan, const World& world, const Json& gateway) const {
     const std::string server = kube::TextAt(gateway, {"spec", "attachTo"});
-    if (server.empty()) {
+    const auto target = AttachTargetOf(gateway);
+    auto views = attachments_(kube::UidOf(gateway));
+    if (views.empty()) views = RecordedAttachments(gateway);
+    const auto is_target = [&](const AttachView& view) {
+      return target && view.host == target->host && view.server == target->server;
+    };
+    auto shown = std::ranges::find_if(views, is_target);
+    if (shown == views.end()) shown = views.begin();
+    const bool leaves = shown != views.end() && !is_target(*shown);
+    if (shown == views.end() && (server.empty() || kube::BeingDeleted(gateway))) {
       plan.Set("attachment", nullptr);
       return;
     }
-    plan.Set("attachment", {{"state", "Detached"}, {"server", server}});
-    plan.Condition("Attached", "False",
-                   {"AttachNotSupported", "spec.attachTo: this version of slicelet attaches no gateway"});
+    AttachView view;
+    if (shown != views.end()) {
+      view = *shown;
+    } else {
+      view.server = server;
+      const Finding why = WhyNotBegun(world, gateway, server);
+      view.record.reason = why.reason;
+      view.record.message = why.message;
+    }
+    const std::string state = StateText(gateway, view, leaves);
+    if (state == "Attached") {
+      plan.Condition(
+          "Attached", "True",
+          {"Attached", "readings go to channel " + view.record.channel + " of IotServer " + view.server});
+    } else {
+      plan.Condition("Attached", "False", WhyNotAttached(state, view.record));
+    }
+    const Json* former = kube::Find(gateway, {"status", "attachment"});
+    const bool same = former != nullptr && kube::TextAt(*former, {"state"}) == state;
+    plan.Set("attachment", {{"state", state},
+                            {"server", view.server},
+                            {"host", view.host},
+                            {"channel", view.record.channel},
+                            {"since", same ? kube::TextAt(*former, {"since"}) : plan.now()}});
+  }
+
+  static std::string StateText(const Json& gateway, const AttachView& view, bool leaves) {
+    const std::string state = NameOf(view.record.state);
+    if (leaves) return view.record.state == AttachState::kOrphaned ? state : "Detaching";
+    // Its exporter has not published anything yet.
+    const bool starts = state == "Degraded" && view.record.reason == "ExporterNotPublishing" &&
+                        kube::TextAt(gateway, {"status", "attachment", "state"}) == "Attaching";
+    return starts ? "Attaching" : state;
+  }
+
+  static Finding WhyNotAttached(const std::string& state, const AttachRecord& record) {
+    if (state == "Detaching" && record.state != AttachState::kDetaching) {
+      return {"ExporterRuns",
+              std::string("waits until the host says that nothing is sent any more; if it never will, "
+                          "annotate the gateway with ") +
+                  kGiveUp + ": \"true\""};
+    }
+    if (record.reason.empty())
+      return {state, state == "Detaching" ? "is being detached" : "is being attached"};
+    return {record.reason, record.message};
   }
 
   const ControllerSettings settings_;
   Random& random_;
+  const AttachViews attachments_;
 };
 
 }  // namespace
 
-std::unique_ptr<Controller> MakeGatewayController(ControllerSettings settings, Random& random) {
-  return std::make_unique<GatewayController>(std::move(settings), random);
+std::unique_ptr<Controller> MakeGatewayController(ControllerSettings settings, Random& random,
+                                                  AttachViews attachments) {
+  return std::make_unique<GatewayController>(std::move(settings), random, std::move(attachments));
 }
 
 }  // namespace slicelet::provider

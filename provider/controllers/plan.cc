@@ -131,6 +131,13 @@ void Plan::UnmakeUnread(const std::string& step, bool removed, const Write& remo
   Stop("Terminating", step + " is being undone", false);
 }
 
+void Plan::AwaitUndone(const std::string& step, bool undone, const std::string& message) {
+  undoing_ = true;
+  if (undone) return AddStep(step, "Undone", "");
+  AddStep(step, stopped_ ? "Done" : "Running", message);
+  Stop("Terminating", message, false);
+}
+
 void Plan::Release(const kube::Resource& kind) {
   if (stopped_) return;
   std::vector<std::string> names = FinalizersOf(object_);
@@ -155,6 +162,8 @@ void Plan::Condition(const std::string& type, const std::string& status, const F
        {"observedGeneration", kube::IntegerAt(object_, {"metadata", "generation"}, 0)},
        {"lastTransitionTime", same ? kube::TextAt(*former, {"lastTransitionTime"}) : FormatTime(now_)}});
 }
+
+std::string Plan::now() const { return FormatTime(now_); }
 
 void Plan::Again(Duration delay) {
   if (!again_ || delay < *again_) again_ = delay;

@@ -77,6 +77,8 @@ class Plan {
   void Unmake(const std::string& step, const kube::Resource& kind, const Json* made);
   /// The same for what can not be read: `remove` deletes it, and `removed` says that this was carried out.
   void UnmakeUnread(const std::string& step, bool removed, const Write& remove);
+  /// The same for what somebody else undoes.
+  void AwaitUndone(const std::string& step, bool undone, const std::string& message);
   /// The name under which the write of `UnmakeUnread` is known as carried out.
   static std::string UndoOf(const std::string& step) { return step + "Undone"; }
   /// Nothing may be undone while this holds.
@@ -102,6 +104,8 @@ class Plan {
   /// Sets a member of the status.
   void Set(const std::string& member, Json value) { status_[member] = std::move(value); }
   void Again(Duration delay);
+  /// The time of this look, as a status tells it.
+  [[nodiscard]] std::string now() const;
 
   /// With Ready (True as `ready` says), steps and `phase`.
   Outcome Finish(const std::string& phase, const Finding& ready);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kube/object.h"
+#include "provider/controllers/exporter.h"
 #include "provider/controllers/gateway_profile.h"
 
 namespace slicelet::provider {
@@ -32,6 +33,21 @@ Json ChangedImages(const Json& pod, const Json& wanted) {
     }
   }
   return differs ? changed : Json::array();
+}
+
+/// Every container but the exporter is ready: whether a server takes the readings is said elsewhere.
+bool ServicesAreReady(const Json& pod) {
+  const Json* containers = kube::Find(pod, {"spec", "containers"});
+  const Json* statuses = kube::Find(pod, {"status", "containerStatuses"});
+  if (containers == nullptr || statuses == nullptr) return false;
+  const auto named = [](const char* name) {
+    return [name](const Json& one) { return one.value("name", "") == name; };
+  };
+  if (std::none_of(containers->begin(), containers->end(), named(kExporter))) return false;
+  return statuses->size() == containers->size() &&
+         std::all_of(statuses->begin(), statuses->end(), [](const Json& status) {
+           return status.value("ready", false) || status.value("name", "") == kExporter;
+         });
 }
 
 /// Why the pod is not Ready, in the words of the one who knows best.
@@ -124,7 +140,8 @@ void AwaitPod(Plan& plan, const std::vector<const Json*>& pods, const std::strin
   std::string why = "there is no pod yet";
   for (const Json* pod : pods) {
     const Json* condition = ConditionOf(*pod, "Ready");
-    const bool is_ready = condition != nullptr && kube::TextAt(*condition, {"status"}) == "True";
+    const bool is_ready =
+        (condition != nullptr && kube::TextAt(*condition, {"status"}) == "True") || ServicesAreReady(*pod);
     whole = whole && is_ready && !kube::BeingDeleted(*pod);
     if (!is_ready) why = WhyNotReady(*pod);
     if (const Json* statuses = kube::Find(*pod, {"status", "containerStatuses"})) {

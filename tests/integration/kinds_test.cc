@@ -178,6 +178,7 @@ std::vector<Case> WrongTypesAndSizes() {
       {kIotServers, R"({"profile":"external","url":"http://a","endpoints":{"users":)", "}}", kText},
       {kIotServers, R"({"profile":"external","url":"http://a","endpoints":{"things":)", "}}", kText},
       {kIotServers, R"({"profile":"external","url":"http://a","endpoints":{"auth":)", "}}", kText},
+      {kIotServers, R"({"profile":"external","url":"http://a","endpoints":{"access":)", "}}", kText},
       {kIotServers, R"({"profile":"external","url":"http://a","endpoints":{"mqtt":)", "}}", kText},
       {kIotServers, R"({"profile":"external","url":"http://a","dialect":"magistrala","domain":)", "}", kText},
       {kIotServers, R"({"credentialsSecret":)", "}", kText},

@@ -16,10 +16,29 @@
 #include "common/loop/testing/sim_loop.h"
 #include "kube/object.h"
 #include "kube/testing/memory_kube_api.h"
+#include "provider/attach/testing/fake_iot_server.h"
 #include "provider/controllers/controllers.h"
+#include "provider/controllers/exporter.h"
 #include "provider/controllers/testing/fake_mainflux.h"
 
 namespace slicelet::provider {
+
+/// What is at the addresses of one, and all others.
+class IotServers : public HttpClient {
+ public:
+  IotServers(HttpClient& one, HttpClient& others) : one_(one), others_(others) {}
+  void Send(const Request& request, Callback<Answer> done) override {
+    const ServerAddress at = FakeIotServer::Address();
+    for (const std::string& part : {at.users, at.things, at.auth, at.access}) {
+      if (request.url.rfind(part + "/", 0) == 0) return one_.Send(request, std::move(done));
+    }
+    others_.Send(request, std::move(done));
+  }
+
+ private:
+  HttpClient& one_;
+  HttpClient& others_;
+};
 
 /// The controllers of hub "plant-7" on an API server in memory, with two hosts that have nodes. What the hub
 /// and Kubernetes would do with what the controllers make is done by `Advance`.
@@ -38,7 +57,7 @@ class ControllersTest : public testing::Test {
     controller_api_ = server_.ApiAs("provider");
     engine_ = MakeControllers(
         {.hub_id = "plant-7", .ns = "slicelet", .taint_key = "slicelet.io/slice-node"}, loop_, clock_,
-        random_, *controller_api_, mainflux_,
+        random_, *controller_api_, servers_,
         [this](const std::string& uid, const std::string& device) { return Says(uid, device); },
         [this](const std::map<std::string, std::string>& slices) { slices_ = slices; });
     engine_->Start();
@@ -104,6 +123,10 @@ class ControllersTest : public testing::Test {
       for (const Json& item : value) ExpectKnown(schema["items"], item, path + "[]");
     } else if (value.is_object()) {
       for (const auto& [member, inner] : value.items()) {
+        if (schema.contains("additionalProperties")) {
+          ExpectKnown(schema["additionalProperties"], inner, path + ".*");
+          continue;
+        }
         ASSERT_TRUE(schema.contains("properties") && schema["properties"].contains(member))
             << path << "." << member;
         std::string below = path;
@@ -209,11 +232,16 @@ class ControllersTest : public testing::Test {
   FakeMainflux mainflux_{loop_};
   std::unique_ptr<kube::KubeApi> api_;
   std::unique_ptr<kube::KubeApi> controller_api_;
+  /// An IoT server that others run; at FakeIotServer::Address().
+  FakeIotServer iot_{loop_};
+  IotServers servers_{iot_, mainflux_};
   std::map<std::string, std::string> slices_;
   /// IoT devices that core-metadata refuses, and why.
   std::map<std::string, std::string> refused_devices_;
   /// Pods do not end: their host is away.
   bool hosts_away_ = false;
+  /// What exporters' probes say.
+  bool exporter_publishes_ = true;
   /// Pods that do not become Ready.
   std::set<std::string> broken_pods_;
   std::unique_ptr<Engine> engine_;
@@ -221,6 +249,18 @@ class ControllersTest : public testing::Test {
   int writes_ = 0;
 
  private:
+  static bool IsExporter(const Json& container) { return container["name"] == kExporter; }
+  /// Whether the host has told that it runs what the pod asks for now, and how it fares.
+  [[nodiscard]] bool ImagesRun(const Json& pod) const {
+    const Json& statuses = pod["status"]["containerStatuses"];
+    const Json& containers = pod["spec"]["containers"];
+    for (std::size_t i = 0; i < containers.size(); ++i) {
+      if (statuses[i]["image"] != containers[i]["image"]) return false;
+      if (IsExporter(containers[i]) && statuses[i]["ready"] != exporter_publishes_) return false;
+    }
+    return true;
+  }
+
   /// As the hub that reads what hosts report.
   std::optional<DeviceReport> Says(const std::string& uid, const std::string& device) {
     for (const auto& pod : server_.cluster().All(kube::kPods)) {
@@ -250,11 +290,12 @@ class ControllersTest : public testing::Test {
         ASSERT_TRUE(server_.cluster().Delete("test", {kube::kPods, ns, name, ""}, now).ok());
         continue;
       }
-      if (kube::TextAt(*pod, {"status", "phase"}) == "Running" || broken_pods_.count(name) != 0) continue;
+      const bool runs = kube::TextAt(*pod, {"status", "phase"}) == "Running" && ImagesRun(*pod);
+      if (runs || hosts_away_ || broken_pods_.count(name) != 0) continue;
       Json statuses = Json::array();
       for (const Json& container : (*pod)["spec"]["containers"]) {
         statuses.push_back({{"name", container["name"]},
-                            {"ready", true},
+                            {"ready", !IsExporter(container) || exporter_publishes_},
                             {"restartCount", 0},
                             {"image", container["image"]},
                             {"imageID", "sha256:0"},

@@ -1,0 +1,448 @@
+#include <algorithm>
+
+#include "common/base/encoding.h"
+#include "provider/controllers/testing/controllers_fixture.h"
+
+namespace slicelet::provider {
+namespace {
+
+using std::chrono::minutes;
+using std::chrono::seconds;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+/// A slice with a server of others, and one gateway.
+class AttachmentsTest : public ControllersTest {
+ protected:
+  AttachmentsTest() {
+    MakeSlice();
+    Advance(seconds(10));
+    CreateWith(kube::kSecrets, "north", "login",
+               {{"stringData",
+                 {{"email", FakeIotServer::Login().user}, {"password", FakeIotServer::Login().password}}}});
+    MakeServer("iot");
+  }
+
+  void MakeServer(const std::string& name) {
+    const ServerAddress at = FakeIotServer::Address();
+    Create(kube::kIotServers, "north", name,
+           {{"slice", "north"},
+            {"profile", "external"},
+            {"dialect", "mainflux-classic"},
+            {"url", at.things},
+            {"endpoints",
+             {{"users", at.users}, {"auth", at.auth}, {"access", at.access}, {"mqtt", "tcp://iot:1883"}}},
+            {"credentialsSecret", "login"}});
+  }
+  void AttachTo(const Json& server) {
+    Patch(kube::kIotGateways, "north", "press", {{"spec", {{"attachTo", server}}}});
+  }
+  void GiveUp() {
+    Patch(kube::kIotGateways, "north", "press", {{"metadata", {{"annotations", {{kGiveUp, "true"}}}}}});
+  }
+  Json Gateway() { return Get(kube::kIotGateways, "north", "press"); }
+  std::string State() { return kube::TextAt(Gateway(), {"status", "attachment", "state"}); }
+  std::string Attached() { return Condition(Gateway(), "Attached"); }
+  std::string ExportValue(const std::string& name) {
+    const Json secret = Get(kube::kSecrets, "north", "press-export");
+    return Base64Decode(kube::TextAt(secret, {"data", name})).value_or("");
+  }
+  std::string ExporterRuns() {
+    for (const Json& pod : Pods("north")) {
+      for (const Json& container : pod["spec"]["containers"]) {
+        if (container["name"] == kExporter) return container["image"];
+      }
+    }
+    return "";
+  }
+
+  void ExpectAttached(const std::string& server = "iot") {
+    EXPECT_EQ(State(), "Attached") << Attached();
+    EXPECT_THAT(Attached(), HasSubstr("True Attached: "));
+    ASSERT_THAT(iot_.things(), SizeIs(1));
+    ASSERT_THAT(iot_.channels(), SizeIs(1));
+    EXPECT_THAT(iot_.connections(), SizeIs(1));
+    const auto& [id, thing] = *iot_.things().begin();
+    const std::string channel = iot_.channels().begin()->first;
+    EXPECT_EQ(thing.name, "iotgateway-press.gw-1." + server + "." + kube::UidOf(Gateway()));
+    EXPECT_EQ(ExportValue("SENML_SERVER"), "tcp://iot:1883");
+    EXPECT_EQ(ExportValue("SENML_USERNAME"), id);
+    EXPECT_EQ(ExportValue("SENML_PASSWORD"), thing.key);
+    EXPECT_EQ(ExportValue("SENML_TOPIC"), "channels/" + channel + "/messages");
+    const Json records = Gateway()["status"]["attachments"];
+    ASSERT_EQ(records.size(), 1U) << records;
+    EXPECT_EQ(records["gw-1." + server]["identity"], id);
+    EXPECT_FALSE(records.dump().find(thing.key) != std::string::npos) << "a key in the status";
+    ASSERT_THAT(Pods("north"), SizeIs(1));
+    EXPECT_EQ(ExporterRuns(), ExporterImage(Gateway(), true));
+  }
+  void ExpectNothingAtTheServer() {
+    EXPECT_THAT(iot_.things(), IsEmpty());
+    EXPECT_THAT(iot_.channels(), IsEmpty());
+    EXPECT_THAT(iot_.connections(), IsEmpty());
+  }
+  void ExpectDetached() {
+    ExpectNothingAtTheServer();
+    EXPECT_EQ(Gateway()["status"].value("attachments", Json::object()), Json::object());
+    EXPECT_EQ(Get(kube::kSecrets, "north", "press-export"), Json());
+    EXPECT_EQ(State(), "");
+    EXPECT_EQ(ExporterRuns(), ExporterImage(Gateway(), false));
+  }
+  void ExpectGone() {
+    ExpectNothingAtTheServer();
+    EXPECT_EQ(Gateway(), Json());
+    EXPECT_THAT(Pods("north"), IsEmpty());
+    EXPECT_EQ(Get(kube::kSecrets, "north", "press-export"), Json());
+  }
+};
+
+TEST_F(AttachmentsTest, AttachingAndDetachingLeaveThePodInPlace) {
+  MakeGateway({{"attachTo", "iot"}});
+  Advance();
+  ExpectAttached();
+  EXPECT_EQ(Gateway()["status"]["ready"], "7/7");
+  EXPECT_EQ(Get(kube::kIotServers, "north", "iot")["status"]["gateways"], 1);
+  const std::string pod = kube::UidOf(Pods("north").front());
+  AttachTo(nullptr);
+  Advance();
+  ExpectDetached();
+  AttachTo("iot");
+  Advance();
+  ExpectAttached();
+  EXPECT_EQ(kube::UidOf(Pods("north").front()), pod);
+}
+
+TEST_F(AttachmentsTest, AGatewayThatNeverAskedHasNoExporter) {
+  MakeGateway();
+  Advance();
+  EXPECT_EQ(ExporterRuns(), "");
+  EXPECT_EQ(Gateway()["status"]["ready"], "6/6");
+  EXPECT_EQ(Attached(), "none");
+  const std::string pod = kube::UidOf(Pods("north").front());
+  AttachTo("iot");
+  Advance();
+  ExpectAttached();
+  EXPECT_NE(kube::UidOf(Pods("north").front()), pod) << "a pod's containers can not change";
+}
+
+TEST_F(AttachmentsTest, TheExporterStopsBeforeAnythingIsTakenBack) {
+  MakeGateway({{"attachTo", "iot"}});
+  Advance();
+  hosts_away_ = true;
+  AttachTo(nullptr);
+  Advance(minutes(10));
+  EXPECT_EQ(State(), "Detaching");
+  EXPECT_THAT(Attached(), HasSubstr("False ExporterRuns: "));
+  EXPECT_THAT(iot_.things(), SizeIs(1));
+  hosts_away_ = false;
+  Advance();
+  ExpectDetached();
+}
+
+TEST_F(AttachmentsTest, ADeletedGatewayGoesOnceNothingIsLeft) {
+  MakeGateway({{"attachTo", "iot"}});
+  Advance();
+  hosts_away_ = true;
+  Delete(kube::kIotGateways, "north", "press");
+  Advance(minutes(10));
+  EXPECT_THAT(iot_.things(), SizeIs(1)) << "its pod may still send";
+  hosts_away_ = false;
+  Advance();
+  ExpectGone();
+}
+
+TEST_F(AttachmentsTest, AServerThatIsAwayIsATombstoneUntilItIsBack) {
+  MakeGateway({{"attachTo", "iot"}});
+  Advance();
+  iot_.SetAway(true);
+  Delete(kube::kIotGateways, "north", "press");
+  Advance(minutes(10));
+  EXPECT_EQ(State(), "Orphaned");
+  EXPECT_EQ(Steps(Gateway()), "Credentials=Done Settings=Done Devices=Done Attachment=Running Pod=Undone");
+  EXPECT_THAT(Condition(Gateway()),
+              HasSubstr("IotServer iot does not take back what it holds of this gateway: "));
+  EXPECT_THAT(Pods("north"), IsEmpty()) << "the pod does not wait";
+  Crash();
+  Advance(minutes(2));
+  EXPECT_EQ(State(), "Orphaned");
+  iot_.SetAway(false);
+  Advance(minutes(6));
+  ExpectGone();
+}
+
+TEST_F(AttachmentsTest, AServerThatIsGoneForGoodIsGivenUp) {
+  MakeGateway({{"attachTo", "iot"}});
+  Advance();
+  iot_.SetAway(true);
+  Delete(kube::kIotGateways, "north", "press");
+  Advance();
+  GiveUp();
+  Advance(minutes(6));
+  EXPECT_EQ(Gateway(), Json());
+  EXPECT_THAT(iot_.things(), SizeIs(1)) << "nobody could ask it";
+}
+
+TEST_F(AttachmentsTest, AGatewayThatIsGivenUpIsStillTakenBackByAServerThatIsThere) {
+  MakeGateway({{"attachTo", "iot"}});
+  Advance();
+  hosts_away_ = true;
+  Delete(kube::kIotGateways, "north", "press");
+  GiveUp();
+  Advance();
+  EXPECT_EQ(Gateway(), Json());
+  ExpectNothingAtTheServer();
+}
+
+TEST_F(AttachmentsTest, AServerWhoseObjectWasRemovedByForceBlocksNothingForEver) {
+  MakeGateway({{"attachTo", "iot"}});
+  Advance();
+  Delete(kube::kIotServers, "north", "iot");
+  Patch(kube::kIotServers, "north", "iot", {{"metadata", {{"annotations", {{kGiveUp, "true"}}}}}});
+  Advance();
+  EXPECT_EQ(Get(kube::kIotServers, "north", "iot"), Json());
+  Crash();
+  Delete(kube::kIotGateways, "north", "press");
+  Advance();
+  EXPECT_EQ(State(), "Orphaned");
+  EXPECT_THAT(Attached(), HasSubstr("False ServerNotFound: "));
+  GiveUp();
+  Advance();
+  EXPECT_EQ(Gateway(), Json());
+}
+
+TEST_F(AttachmentsTest, AnotherServerComesAfterTheFormerOne) {
+  MakeServer("iot2");
+  MakeGateway({{"attachTo", "iot"}});
+  Advance();
+  AttachTo("iot2");
+  Advance();
+  ExpectAttached("iot2");
+  // The former one is away: that is no reason to wait.
+  iot_.SetAway(true);
+  AttachTo("iot");
+  Advance(minutes(2));
+  EXPECT_EQ(Gateway()["status"]["attachments"]["gw-1.iot2"]["state"], "Orphaned");
+  iot_.SetAway(false);
+  Advance(minutes(6));
+  ExpectAttached();
+}
+
+TEST_F(AttachmentsTest, AnotherHostHasAnIdentityOfItsOwn) {
+  MakeGateway({{"attachTo", "iot"}});
+  Advance();
+  const std::string former = iot_.things().begin()->first;
+  Patch(kube::kIotGateways, "north", "press", {{"spec", {{"target", {{"host", "gw-2"}}}}}});
+  Advance(minutes(2));
+  EXPECT_EQ(State(), "Attached");
+  ASSERT_THAT(iot_.things(), SizeIs(1));
+  EXPECT_NE(iot_.things().begin()->first, former);
+  EXPECT_THAT(iot_.channels(), SizeIs(1));
+  EXPECT_EQ(Gateway()["status"]["attachment"]["host"], "gw-2");
+}
+
+TEST_F(AttachmentsTest, AnOutageOfAuthIsNotWrongCredentials) {
+  iot_.SetAuthDown(true);
+  MakeGateway({{"attachTo", "iot"}});
+  for (int i = 0; i < 30; ++i) {
+    Advance(seconds(10));
+    EXPECT_THAT(Attached(), testing::Not(HasSubstr("CredentialsRejected")));
+  }
+  EXPECT_EQ(State(), "Attaching");
+  EXPECT_THAT(Attached(), HasSubstr("False ServerUnreachable: "));
+  EXPECT_EQ(Gateway()["status"]["phase"], "Ready") << "the gateway runs without its server";
+  iot_.SetAuthDown(false);
+  Advance(minutes(5));
+  ExpectAttached();
+  iot_.SetAuthDown(true);
+  iot_.ForgetTokens();
+  Advance(minutes(15));
+  EXPECT_THAT(Attached(), testing::Not(HasSubstr("CredentialsRejected")));
+  iot_.SetAuthDown(false);
+  Advance(minutes(10));
+  ExpectAttached();
+}
+
+TEST_F(AttachmentsTest, WrongCredentialsAreSaidAndMended) {
+  iot_.SetPassword("changed-0");
+  MakeGateway({{"attachTo", "iot"}});
+  Advance(minutes(2));
+  EXPECT_THAT(Attached(), HasSubstr("False CredentialsRejected: "));
+  Patch(kube::kSecrets, "north", "login", {{"data", {{"password", Base64Encode("changed-0")}}}});
+  Advance(minutes(3));
+  ExpectAttached();
+  Delete(kube::kSecrets, "north", "login");
+  Crash();
+  Advance();
+  EXPECT_THAT(Attached(), HasSubstr("False CredentialsNotFound: IotServer iot: there is no Secret login"));
+}
+
+TEST_F(AttachmentsTest, AnExporterThatCanNotPublishDegradesTheAttachmentAlone) {
+  MakeGateway({{"attachTo", "iot"}});
+  Advance();
+  exporter_publishes_ = false;
+  Advance();
+  EXPECT_EQ(State(), "Degraded");
+  EXPECT_THAT(Attached(), HasSubstr("False ExporterNotPublishing: the exporter on gw-1 can not publish: "));
+  EXPECT_EQ(Gateway()["status"]["phase"], "Ready");
+  exporter_publishes_ = true;
+  Advance();
+  ExpectAttached();
+}
+
+TEST_F(AttachmentsTest, ASuspendedGatewayKeepsItsIdentity) {
+  MakeGateway({{"attachTo", "iot"}});
+  Advance();
+  const auto things = iot_.things().begin()->first;
+  Patch(kube::kIotGateways, "north", "press", {{"spec", {{"suspended", true}}}});
+  Advance(minutes(10));
+  EXPECT_EQ(State(), "Attached");
+  EXPECT_THAT(Pods("north"), IsEmpty());
+  Patch(kube::kIotGateways, "north", "press", {{"spec", {{"suspended", false}}}});
+  Advance();
+  ExpectAttached();
+  EXPECT_EQ(iot_.things().begin()->first, things);
+}
+
+TEST_F(AttachmentsTest, NothingIsWrittenNorAskedAnewAfterARestart) {
+  MakeGateway({{"attachTo", "iot"}});
+  Advance();
+  const auto version = server_.cluster().version();
+  const auto things = iot_.things().begin()->first;
+  Advance(minutes(30));
+  Crash();
+  Advance(minutes(30));
+  EXPECT_EQ(server_.cluster().version(), version);
+  EXPECT_EQ(iot_.things().begin()->first, things);
+  ExpectAttached();
+}
+
+TEST_F(AttachmentsTest, AnApiServerThatForgotTheAttachmentLeaksNothing) {
+  MakeGateway({{"attachTo", "iot"}, {"suspended", true}});
+  iot_.SetAway(true);
+  Advance();
+  const auto before = server_.cluster().TakeSnapshot();
+  iot_.SetAway(false);
+  Patch(kube::kIotGateways, "north", "press", {{"spec", {{"suspended", false}}}});
+  Advance(minutes(5));
+  ExpectAttached();
+  const auto things = iot_.things().begin()->first;
+  server_.Restore(before);
+  Advance(minutes(2));
+  EXPECT_EQ(State(), "Attached");
+  ASSERT_THAT(iot_.things(), SizeIs(1));
+  EXPECT_EQ(iot_.things().begin()->first, things) << "what has its name is its own";
+  EXPECT_EQ(ExportValue("SENML_USERNAME"), things);
+  Delete(kube::kIotGateways, "north", "press");
+  Advance();
+  ExpectGone();
+}
+
+TEST_F(AttachmentsTest, WhatCanNotBeAttachedSaysWhy) {
+  MakeGateway({{"attachTo", "iot"}, {"target", {{"host", nullptr}, {"node", "gw-1"}}}}, "fleet");
+  MakeGateway(
+      {{"attachTo", "iot"},
+       {"profile", "custom"},
+       {"template", {{"spec", {{"containers", Json::array({Json({{"name", "a"}, {"image", "b"}})})}}}}}},
+      "custom");
+  MakeGateway({{"attachTo", "none"}}, "none");
+  Create(kube::kIotServers, "north", "bare",
+         {{"slice", "north"}, {"profile", "external"}, {"url", "http://b"}});
+  MakeGateway({{"attachTo", "bare"}}, "bare");
+  Advance();
+  const auto says = [&](const char* name) {
+    return Condition(Get(kube::kIotGateways, "north", name), "Attached");
+  };
+  EXPECT_THAT(says("fleet"), HasSubstr("False AttachNeedsHost: "));
+  EXPECT_THAT(says("custom"), HasSubstr("False AttachNeedsProfile: "));
+  EXPECT_THAT(says("none"), HasSubstr("False ServerNotFound: "));
+  EXPECT_THAT(says("bare"),
+              HasSubstr("False CredentialsNotFound: IotServer bare has no spec.credentialsSecret"));
+  ExpectNothingAtTheServer();
+  for (const char* name : {"fleet", "custom", "none", "bare"}) Delete(kube::kIotGateways, "north", name);
+  Advance();
+  EXPECT_THAT(server_.cluster().All(kube::kIotGateways), IsEmpty());
+}
+
+TEST_F(AttachmentsTest, ASecretOfSomebodyElseIsLeftAlone) {
+  CreateWith(kube::kSecrets, "north", "press-export", {{"stringData", {{"mine", "1"}}}});
+  MakeGateway({{"attachTo", "iot"}});
+  Advance(minutes(2));
+  EXPECT_THAT(Attached(), HasSubstr("Secret press-export is there and is not this gateway's"));
+  Delete(kube::kIotGateways, "north", "press");
+  Advance(minutes(6));
+  EXPECT_EQ(Gateway(), Json());
+  ExpectNothingAtTheServer();
+  EXPECT_EQ(ExportValue("mine"), "1");
+}
+
+/// The whole life of an attachment, with a crash of the provider somewhere.
+class AttachmentCrashTest : public AttachmentsTest {
+ protected:
+  struct Counts {
+    int writes = 0, requests = 0;
+  };
+  /// `write`: it dies after that write to the API server; `lost`: before the answer has come. `request`: with
+  /// that request to the IoT server, `before` it is carried out or after. 0 for never.
+  Counts Live(int write, bool lost, int request, FakeIotServer::Fault fault) {
+    Counts counts;
+    bool crash = false;
+    server_.faults().after = [&](const kube::KubeCall& call, const absl::Status& outcome) -> absl::Status {
+      const bool writes = call.verb == kube::Verb::kCreate || call.verb == kube::Verb::kPatch ||
+                          call.verb == kube::Verb::kDelete;
+      if (call.user != "provider" || !writes || ++counts.writes != write) return outcome;
+      crash = true;
+      return lost ? absl::UnavailableError("connection reset") : outcome;
+    };
+    const int calls = iot_.calls();
+    if (request != 0) iot_.SetFault(request, fault);
+    const auto live = [&](const std::function<bool()>& so) {
+      // A little longer, for what is written after that.
+      for (int after = 0, all = 0; after < 3 && all < 120; ++all) {
+        if (std::exchange(crash, false) || iot_.crashed()) {
+          iot_.ClearCrash();
+          Crash();
+        }
+        AdvanceASecond();
+        after = so() ? after + 1 : 0;
+      }
+    };
+    MakeGateway({{"attachTo", "iot"}});
+    live([&] { return State() == "Attached"; });
+    ExpectAttached();
+    AttachTo(nullptr);
+    live([&] { return State().empty() && iot_.things().empty(); });
+    ExpectDetached();
+    AttachTo("iot");
+    live([&] { return State() == "Attached"; });
+    ExpectAttached();
+    Delete(kube::kIotGateways, "north", "press");
+    live([&] { return Gateway().is_null(); });
+    ExpectGone();
+    server_.faults().after = nullptr;
+    counts.requests = iot_.calls() - calls;
+    return counts;
+  }
+};
+
+TEST_F(AttachmentCrashTest, AfterEveryWriteAndEveryRequestNothingLeaks) {
+  const Counts counts = Live(0, false, 0, FakeIotServer::Fault::kNone);
+  EXPECT_GT(counts.writes, 20);
+  EXPECT_GT(counts.requests, 25);
+  for (int at = 1; at <= counts.writes + 2 && !HasFailure(); ++at) {
+    for (const bool lost : {false, true}) {
+      SCOPED_TRACE("crash after write " + std::to_string(at) + (lost ? ", answer lost" : ""));
+      Live(at, lost, 0, FakeIotServer::Fault::kNone);
+    }
+  }
+  for (int at = 1; at <= counts.requests && !HasFailure(); ++at) {
+    for (const auto fault : {FakeIotServer::Fault::kCrash, FakeIotServer::Fault::kCrashBefore,
+                             FakeIotServer::Fault::kLost, FakeIotServer::Fault::kError}) {
+      SCOPED_TRACE("request " + std::to_string(at) + ", fault " + std::to_string(static_cast<int>(fault)));
+      Live(0, false, at, fault);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace slicelet::provider

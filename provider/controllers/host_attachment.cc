@@ -1,0 +1,201 @@
+#include "provider/controllers/host_attachment.h"
+
+#include <utility>
+
+#include "common/base/encoding.h"
+#include "kube/object.h"
+
+namespace slicelet::provider {
+namespace {
+
+/// As the attachment's state machine says it.
+constexpr char kRejected[] = "CredentialsRejected";
+
+ServerAddress AddressOf(const Json& facts) {
+  const auto at = [&](const char* part) { return kube::TextAt(facts, {"endpoints", part}); };
+  return {.users = at("users"),
+          .things = at("things"),
+          .auth = at("auth"),
+          .access = at("access"),
+          .domain = kube::TextAt(facts, {"domain"})};
+}
+
+/// "" without it.
+std::string Decoded(const Json& secret, const char* key) {
+  std::string text = Base64Decode(kube::TextAt(secret, {"data", key})).value_or("");
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text;
+}
+
+/// What of a record must be the same here and there.
+bool Same(const AttachRecord& one, const AttachRecord& other) {
+  return one.state == other.state && one.identity == other.identity && one.channel == other.channel;
+}
+
+std::string NameOfThings(const KubeAttachStore::Place& place) {
+  // The uid makes it nobody else's, also at a server that many hubs use; the rest is for people.
+  return "iotgateway-" + kube::NameOf(place.gateway) + "." + place.host + "." + place.server + "." +
+         kube::UidOf(place.gateway);
+}
+
+}  // namespace
+
+Json ServerFactsOf(const Json& server) {
+  const Json* endpoints = kube::Find(server, {"status", "endpoints"});
+  const std::string secret = kube::TextAt(server, {"status", "credentialsSecret"});
+  if (endpoints == nullptr || secret.empty()) return {};
+  for (const char* part : {"users", "things", "mqtt"}) {
+    if (kube::TextAt(*endpoints, {part}).empty()) return {};
+  }
+  return {{"dialect", kube::TextAt(server, {"spec", "dialect"})},
+          {"domain", kube::TextAt(server, {"spec", "domain"})},
+          {"createUser", server["spec"].value("createUser", false)},
+          {"endpoints", *endpoints},
+          {"secret", secret}};
+}
+
+HostAttachment::HostAttachment(Dependencies dependencies, KubeAttachStore::Place place,
+                               KubeAttachStore::Written written, std::function<void()> changed)
+    : to_(dependencies),
+      ns_(kube::NamespaceOf(place.gateway)),
+      server_name_(place.server),
+      name_(NameOfThings(place)),
+      changed_(std::move(changed)),
+      store_(to_.api, std::move(place), std::move(written)),
+      backoff_(kBackoff, to_.random),
+      timer_(to_.loop) {}
+
+void HostAttachment::Ask(Asked asked) {
+  asked_ = std::move(asked);
+  store_.SetSecretInUse(asked_.secret_in_use);
+  // A server that is gone may still be there: its object was removed by force.
+  const bool moved = !asked_.server.is_null() && asked_.server != facts_;
+  // The API server was restored: what it has recorded counts.
+  const bool restored = attacher_ && attacher_->settled() && !Same(attacher_->record(), asked_.stored);
+  if (moved || restored) {
+    if (moved) facts_ = asked_.server;
+    return Open();
+  }
+  if (facts_.is_null()) {
+    problem_ = Finding{"ServerNotFound", "there is no IotServer " + server_name_ + " in namespace " + ns_ +
+                                             ", or it does not tell its endpoints and credentials"};
+  }
+  Apply();
+}
+
+AttachRecord HostAttachment::record() const {
+  if (attacher_) return attacher_->record();
+  AttachRecord record = asked_.stored;
+  if (asked_.wish == Wish::kDetach) record.state = AttachState::kOrphaned;
+  if (asked_.wish == Wish::kAttach && record.state == AttachState::kDetached)
+    record.state = AttachState::kAttaching;
+  if (problem_) {
+    if (record.state == AttachState::kAttached) record.state = AttachState::kDegraded;
+    record.reason = problem_->reason;
+    record.message = problem_->message;
+  }
+  return record;
+}
+
+bool HostAttachment::over() const {
+  const bool idle = attacher_ ? attacher_->settled() : (problem_.has_value() && !forgetting_);
+  return idle && asked_.stored == AttachRecord{} && asked_.wish != Wish::kAttach &&
+         (!attacher_ || attacher_->record() == AttachRecord{});
+}
+
+void HostAttachment::Open() {
+  opening_ = std::make_unique<Lifetime>();
+  attacher_.reset();
+  server_.reset();
+  reported_.reset();
+  timer_.Cancel();
+  to_.api.Get({kube::kSecrets, ns_, kube::TextAt(facts_, {"secret"}), ""},
+              opening_->Guard([this](const absl::StatusOr<Json>& secret) { OnLogin(secret); }));
+}
+
+void HostAttachment::OnLogin(const absl::StatusOr<Json>& secret) {
+  const std::string name = kube::TextAt(facts_, {"secret"});
+  if (absl::IsNotFound(secret.status())) {
+    return Fail("CredentialsNotFound", "IotServer " + server_name_ + ": there is no Secret " + name +
+                                           " in namespace " + ns_ + " with keys email and password");
+  }
+  if (!secret.ok()) return Fail("CredentialsNotRead", "Secret " + name + ": " + Message(secret.status()));
+  const ServerLogin login{Decoded(*secret, "email"), Decoded(*secret, "password")};
+  if (login.user.empty() || login.password.empty()) {
+    return Fail("CredentialsIncomplete",
+                "IotServer " + server_name_ + ": Secret " + name + " needs the keys email and password");
+  }
+  const bool classic = kube::TextAt(facts_, {"dialect"}) != "magistrala";
+  server_ = MakeIotServer(classic ? ServerDialect::kClassic : ServerDialect::kMagistrala, to_.loop, to_.http,
+                          AddressOf(facts_), login);
+  store_.SetExport({kube::TextAt(facts_, {"endpoints", "mqtt"}),
+                    [this](const std::string& channel) { return server_->TopicFor(channel); }});
+  if (!facts_.value("createUser", false)) return OnUser(absl::OkStatus());
+  server_->EnsureUser(opening_->Guard([this](const absl::Status& status) { OnUser(status); }));
+}
+
+void HostAttachment::OnUser(const absl::Status& status) {
+  if (!status.ok()) {
+    return Fail(absl::IsUnavailable(status) ? "ServerUnreachable" : "UserNotMade",
+                "IotServer " + server_name_ + ": " + Message(status));
+  }
+  store_.ReadKey(asked_.stored,
+                 opening_->Guard([this](const absl::StatusOr<std::string>& key) { OnKey(key); }));
+}
+
+void HostAttachment::OnKey(const absl::StatusOr<std::string>& key) {
+  if (!key.ok()) return Fail("CredentialsNotRead", "the gateway's Secret: " + Message(key.status()));
+  problem_.reset();
+  backoff_.Reset();
+  AttachRecord stored = asked_.stored;
+  stored.key = *key;
+  const bool rejected = stored.reason == kRejected;
+  attacher_ = std::make_unique<Attacher>(Attacher::Dependencies{to_.loop, to_.random, *server_, store_},
+                                         name_, std::move(stored), lifetime_.Guard([this] { OnChanged(); }));
+  Apply();
+  changed_();
+  if (rejected) ReadAgainLater();
+}
+
+void HostAttachment::Fail(const std::string& reason, const std::string& message) {
+  problem_ = Finding{reason, message};
+  timer_.Set(backoff_.Next(), [this] { Open(); });
+  Apply();
+  changed_();
+}
+
+void HostAttachment::Apply() {
+  if (!attacher_) {
+    // Nobody can be asked to take anything back.
+    if (!asked_.give_up || asked_.wish != Wish::kDetach || !problem_ || forgetting_) return;
+    if (asked_.stored == AttachRecord{}) return;
+    forgetting_ = true;
+    store_.Save({}, lifetime_.Guard([this](const absl::Status&) {
+      forgetting_ = false;
+      changed_();
+    }));
+    return;
+  }
+  if (reported_ != asked_.exporter) {
+    reported_ = asked_.exporter;
+    attacher_->Report(asked_.exporter);
+  }
+  if (asked_.wish == Wish::kKeep) return;
+  attacher_->Want(asked_.wish == Wish::kAttach);
+  if (asked_.give_up && asked_.wish == Wish::kDetach && attacher_->record().state == AttachState::kOrphaned) {
+    attacher_->GiveUp();
+  }
+}
+
+void HostAttachment::OnChanged() {
+  if (attacher_ && attacher_->record().reason == kRejected && !timer_.armed()) ReadAgainLater();
+  changed_();
+}
+
+void HostAttachment::ReadAgainLater() {
+  timer_.Set(kReadAgain, [this] {
+    if (!attacher_ || attacher_->record().reason == kRejected) Open();
+  });
+}
+
+}  // namespace slicelet::provider
