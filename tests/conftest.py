@@ -14,6 +14,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from tests.harness.edge import Edge  # noqa: E402  (the path above comes first)
+from tests.harness.mainflux import Mainflux  # noqa: E402
 from tests.harness.waiting import wait_until  # noqa: E402
 
 
@@ -60,6 +61,18 @@ def kubectl(edge, request):
     scoped("delete", "deployments,jobs", "--all", "--wait=false", check=False)
     scoped("delete", "pods", "--all", "--wait=false", "--grace-period=1", check=False)
     wait_until(f"nothing of {namespace} runs", lambda: edge.sandboxes(namespace, "") == [], timeout=90)
+
+
+@pytest.fixture(scope="module")
+def mainflux():
+    """A real Mainflux 0.12 on ports of this machine."""
+    # pytest's own directories are root's alone, and PostgreSQL does not run as root.
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="slicelet-mainflux-"))
+    try:
+        with Mainflux(directory) as server:
+            yield server
+    finally:
+        shutil.rmtree(directory)
 
 
 @pytest.hookimpl(hookwrapper=True)

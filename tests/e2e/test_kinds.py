@@ -28,7 +28,7 @@ def hub(edge):
     """kubectl in the hub's namespace; leaves no slice behind."""
     scoped = edge.kubectl("slicelet")
     yield scoped
-    for one in ("iotdevices", "iotgateways"):
+    for one in ("iotdevices", "iotgateways", "iotservers"):
         scoped("delete", one, "--all", "-n", "e2e-north", "--ignore-not-found", "--wait=false")
     scoped("delete", "iotslices", "--all", "--timeout=120s")
     wait_until("nothing of the slice runs", lambda: edge.sandboxes("e2e-north", "") == [], timeout=90)

@@ -3,10 +3,8 @@
 import json
 import os
 import pathlib
-import shutil
 import ssl
 import subprocess
-import tempfile
 import threading
 import urllib.error
 import urllib.request
@@ -15,22 +13,10 @@ import pytest
 
 from tests.harness.edge import free_ports
 from tests.harness.kubernetes import ROOT
-from tests.harness.mainflux import Mainflux
 from tests.harness.process import Program
 from tests.harness.waiting import wait_until
 
 EXPORT = pathlib.Path(os.environ.get("SLICELET_BIN", ROOT / "build/release")).resolve() / "edge-agent/senml-export/senml-export"
-
-
-@pytest.fixture(scope="module")
-def mainflux():
-    # pytest's own directories are root's alone, and PostgreSQL does not run as root.
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="slicelet-mainflux-"))
-    try:
-        with Mainflux(directory) as server:
-            yield server
-    finally:
-        shutil.rmtree(directory)
 
 
 class Export:
