@@ -6,6 +6,7 @@
 #include "cli/admin_connection.h"
 #include "cli/table.h"
 #include "common/json/json.h"
+#include "common/json/yaml_writer.h"
 
 namespace slicelet::cli {
 namespace {
@@ -28,8 +29,18 @@ std::string PhaseName(v1::Phase phase) {
   }
 }
 
-void Print(const Json& json) {
-  std::printf("%s\n", json.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
+/// `list` and `rows` say the same; `name` is the member that tells the entries apart.
+void Print(const Json& list, const std::vector<Row>& rows, const std::string& name,
+           const std::string& output) {
+  if (output == "json") {
+    std::printf("%s\n", list.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
+  } else if (output == "yaml") {
+    std::fputs(DumpYaml(list).c_str(), stdout);
+  } else if (output == "name") {
+    for (const Json& entry : list) std::printf("%s\n", Printable(GetString(entry, "/" + name)).c_str());
+  } else {
+    std::fputs(FormatTable(rows).c_str(), stdout);
+  }
 }
 
 }  // namespace
@@ -61,11 +72,7 @@ absl::Status RunHostList(const OperatorConfig& config, const std::string& output
                         (host.accepted() ? "" : " (sent)"),
                     std::to_string(host.workloads())});
   }
-  if (output == "json") {
-    Print(list);
-  } else {
-    std::fputs(FormatTable(rows).c_str(), stdout);
-  }
+  Print(list, rows, "name", output);
   return absl::OkStatus();
 }
 
@@ -105,11 +112,7 @@ absl::Status RunPodHosts(const OperatorConfig& config, const std::string& ns, co
                     std::to_string(ready) + "/" + std::to_string(entry.status().containers_size()),
                     std::to_string(restarts), Age(entry.status().observed_at()), reason});
   }
-  if (output == "json") {
-    Print(list);
-  } else {
-    std::fputs(FormatTable(rows).c_str(), stdout);
-  }
+  Print(list, rows, "host", output);
   return absl::OkStatus();
 }
 
@@ -131,12 +134,10 @@ absl::Status RunOrphansList(const OperatorConfig& config, const std::string& out
     rows.push_back({orphan.uid(), orphan.namespace_(), orphan.name(), orphan.node(), orphan.state(),
                     Age(orphan.since()), orphan.why()});
   }
-  if (output == "json") {
-    Print(list);
-  } else if (list.empty()) {
+  if (list.empty() && (output == "table" || output == "wide")) {
     std::fputs("No orphans: every workload on every host has its pod in Kubernetes.\n", stderr);
   } else {
-    std::fputs(FormatTable(rows).c_str(), stdout);
+    Print(list, rows, "uid", output);
   }
   return absl::OkStatus();
 }

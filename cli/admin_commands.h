@@ -8,7 +8,7 @@
 
 namespace slicelet::cli {
 
-/// What slicectl asks of the provider. `output` is table or json.
+/// What slicectl asks of the provider. `output` is one of `kFormats`; wide is table.
 
 absl::Status RunHostList(const OperatorConfig& config, const std::string& output);
 absl::Status RunPodHosts(const OperatorConfig& config, const std::string& ns, const std::string& pod,

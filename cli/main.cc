@@ -1,22 +1,40 @@
-// slicectl: what kubectl does not know about a hub.
+// slicectl: hubs, slices and what belongs to them, and what kubectl does not know about a hub.
 //
 // Exit codes: 0 done, 1 failed (one line on standard error), 2 wrong use; `exec` returns the remote
 // command's.
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <functional>
 
 #include "cli/admin_commands.h"
+#include "cli/completion.h"
 #include "cli/explain.h"
 #include "cli/hub_commands.h"
+#include "cli/kind_program.h"
+#include "cli/kinds/printer.h"
 #include "cli/operator_config.h"
 #include "cli/pod_commands.h"
+#include "cli/table.h"
 
 namespace slicelet::cli {
 namespace {
 
 constexpr int kFailed = 1;
 constexpr int kWrongUse = 2;
+constexpr char kCompleteCommand[] = "__complete";
+constexpr unsigned kCompletionSeconds = 3;
+
+/// One line: what is wrong, and where to read how it would be right.
+std::string WrongUse(const CLI::App* app, const CLI::Error& error) {
+  std::string command = "slicectl";
+  while (!app->get_subcommands().empty()) {
+    app = app->get_subcommands().back();
+    command += " " + app->get_name();
+  }
+  return "slicectl: " + Printable(error.what()) + "; '" + command + " --help' shows how\n";
+}
 
 /// Runs what a subcommand stands for and remembers how it ended.
 struct Outcome {
@@ -24,7 +42,7 @@ struct Outcome {
 
   void Take(const absl::Status& status) {
     if (status.ok()) return;
-    std::fprintf(stderr, "slicectl: %s\n", Message(status).c_str());
+    std::fprintf(stderr, "slicectl: %s\n", Printable(Message(status)).c_str());
     exit_code = status.code() == absl::StatusCode::kInvalidArgument ? kWrongUse : kFailed;
   }
 };
@@ -33,13 +51,17 @@ class Program {
  public:
   int Run(int argc, char** argv) {
     app_.require_subcommand(1);
-    Example(&app_, "  slicectl host list\n  slicectl get pods -A\n  slicectl orphans list");
+    Example(
+        &app_,
+        "  slicectl slice create north --node gw-1 --wait\n  slicectl gateway list -A\n  slicectl host list\n"
+        "  slicectl orphans list");
     app_.fallthrough();  // --config may stand anywhere
-    app_.failure_message(CLI::FailureMessage::simple);
+    app_.failure_message(WrongUse);
     app_.add_option("--config", config_path_,
                     "the hub's operator.yaml (default: $SLICELET_CONFIG, ~/.config/slicelet/config.yaml, "
                     "/etc/slicelet/hub/operator.yaml)");
     AddHub();
+    kinds_.AddTo(app_);
     AddHost();
     AddGet();
     AddLogs();
@@ -48,6 +70,9 @@ class Program {
     AddExplain(app_, [this](CLI::App* command, Action action) { OnHub(command, std::move(action)); });
     AddOrphans();
     AddNode();
+    AddCompletion();
+    // Asked by the shell at every tab; words are no command line yet.
+    if (argc > 1 && std::string(argv[1]) == kCompleteCommand) return Offer({argv + 2, argv + argc});
     try {
       app_.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -78,9 +103,9 @@ class Program {
   }
 
   void AddOutput(CLI::App* command, std::string& output, const std::vector<std::string>& kinds) {
-    command->add_option("-o,--output", output, "how to print it")
-        ->check(CLI::IsMember(kinds))
-        ->capture_default_str();
+    values_[command->add_option("-o,--output", output, "how to print it")
+                ->check(CLI::IsMember(kinds))
+                ->capture_default_str()] = kinds;
   }
 
   void AddHub() {
@@ -137,18 +162,30 @@ class Program {
   }
 
   void AddHost() {
-    CLI::App* host =
-        Group("host", "Add and list edge hosts", "  slicectl host add gw-1 --dir hub\n  slicectl host list");
+    CLI::App* host = Group(
+        "host", "Edge machines that run the agent (EdgeHost)",
+        "  slicectl host add gw-1 --dir hub\n  slicectl host list\n  slicectl host tag gw-1 site=north");
     CLI::App* add = host->add_subcommand("add", "Make the credentials of one host and its EdgeHost object");
     add->add_option("NAME", host_add_.host, "the host's id, a DNS label; also its node's name")->required();
     add->add_option("--dir", host_add_.directory, "the hub's directory")->required();
     add->add_option("--namespace", host_add_.ns, "namespace of EdgeHost objects")->capture_default_str();
     Example(add, "  slicectl host add gw-1 --dir /etc/slicelet/hub | kubectl apply -f -");
     add->callback([this] { outcome_.Take(RunHostAdd(host_add_)); });
-    CLI::App* list = host->add_subcommand("list", "Hosts as the provider knows them");
-    AddOutput(list, output_, {"table", "json"});
-    Example(list, "  slicectl host list\n  slicectl host list -o json");
-    OnHub(list, [this](const OperatorConfig& config) { return RunHostList(config, output_); });
+    CLI::App* list = host->add_subcommand(
+        "list",
+        "Hosts as the provider knows them; without a hub's operator.yaml, or with -n, as the cluster does");
+    KindOptions& options = kinds_.AddListOptions(*list, "host");
+    Example(list, "  slicectl host list\n  slicectl host list -n slicelet -o wide");
+    list->callback([this, &options] {
+      const bool of_cluster = kinds_.cluster_named() || !options.ns.empty() || options.all_namespaces ||
+                              !options.selector.empty();
+      if (of_cluster || (!IsHubConfigured(config_path_) && kinds_.cluster_found())) {
+        return outcome_.Take(kinds_.List("host", options));
+      }
+      const auto config = LoadOperatorConfig(config_path_);
+      outcome_.Take(config.ok() ? RunHostList(*config, options.output) : config.status());
+    });
+    kinds_.AddHostVerbs(*host);
   }
 
   void AddGet() {
@@ -203,7 +240,7 @@ class Program {
     CLI::App* hosts = pod->add_subcommand("hosts", "A pod's state on each of its hosts");
     hosts->add_option("POD", pod_name_, "the pod")->required();
     hosts->add_option("-n,--namespace", pod_ns_, "namespace")->capture_default_str();
-    AddOutput(hosts, output_, {"table", "json"});
+    AddOutput(hosts, output_, kFormats);
     Example(hosts, "  slicectl pod hosts web -n shop\n  slicectl pod hosts web -o json");
     OnHub(hosts,
           [this](const OperatorConfig& config) { return RunPodHosts(config, pod_ns_, pod_name_, output_); });
@@ -214,7 +251,7 @@ class Program {
         Group("orphans", "Workloads that run although Kubernetes does not show their pod any more",
               "  slicectl orphans list\n  slicectl orphans keep --node gw-1");
     CLI::App* list = orphans->add_subcommand("list", "Which, and why nothing was removed");
-    AddOutput(list, output_, {"table", "json"});
+    AddOutput(list, output_, kFormats);
     Example(list, "  slicectl orphans list\n  slicectl orphans list -o json");
     OnHub(list, [this](const OperatorConfig& config) { return RunOrphansList(config, output_); });
     AddOrphansDecide(orphans, "keep", "Let them run, and ask no more", true);
@@ -243,8 +280,38 @@ class Program {
           [this](const OperatorConfig& config) { return RunNodeDecommission(config, node_, force_); });
   }
 
-  CLI::App app_{"slicectl: hubs, hosts and what runs on them", "slicectl"};
+  void AddCompletion() {
+    CLI::App* completion =
+        app_.add_subcommand("completion", "What a shell reads to complete slicectl's commands");
+    values_[completion->add_option("SHELL", shell_, "bash or zsh")
+                ->required()
+                ->check(CLI::IsMember({"bash", "zsh"}))] = {"bash", "zsh"};
+    Example(
+        completion,
+        "  slicectl completion bash >/etc/bash_completion.d/slicectl\n  source <(slicectl completion bash)");
+    completion->callback([this] { std::fputs(CompletionScript(shell_).c_str(), stdout); });
+  }
+
+  int Offer(const std::vector<std::string>& words) {
+    // Nobody waits for long at a tab: where a cluster does not answer there are no names.
+    alarm(kCompletionSeconds);
+    const auto offered =
+        Complete(app_, values_, words,
+                 [this](const std::string& noun, const std::map<std::string, std::string>& given) {
+                   return kinds_.Names(noun, given);
+                 });
+    for (const std::string& word : offered) std::printf("%s\n", word.c_str());
+    return 0;
+  }
+
+  CLI::App app_{"slicectl: hubs, hosts, slices and what belongs to them", "slicectl"};
   Outcome outcome_;
+  KnownValues values_;
+  KindProgram kinds_{[this](const absl::Status& status) { outcome_.Take(status); },
+                     [this](const CLI::Option* option, const std::vector<std::string>& values) {
+                       values_[option] = values;
+                     }};
+  std::string shell_;
   std::string config_path_, directory_, output_ = "table", pod_name_, pod_ns_ = "default", node_;
   std::vector<std::string> uids_;
   std::string secret_name_ = "slicelet-hub";

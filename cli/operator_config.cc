@@ -18,26 +18,29 @@ std::string FirstReadable(const std::vector<std::string>& paths) {
   return "";
 }
 
+/// Empty when nobody says where.
+std::string ChosenConfig(const std::string& path) {
+  if (!path.empty()) return path;
+  const char* environment = std::getenv("SLICELET_CONFIG");
+  if (environment != nullptr && *environment != '\0') return environment;
+  std::vector<std::string> places;
+  if (const char* home = std::getenv("HOME"); home != nullptr) {
+    places.push_back(std::string(home) + "/.config/slicelet/config.yaml");
+  }
+  places.emplace_back("/etc/slicelet/hub/operator.yaml");
+  return FirstReadable(places);
+}
+
 }  // namespace
 
+bool IsHubConfigured(const std::string& path) { return !ChosenConfig(path).empty(); }
+
 absl::StatusOr<OperatorConfig> LoadOperatorConfig(const std::string& path) {
-  std::string chosen = path;
+  const std::string chosen = ChosenConfig(path);
   if (chosen.empty()) {
-    const char* environment = std::getenv("SLICELET_CONFIG");
-    if (environment != nullptr) chosen = environment;
-  }
-  if (chosen.empty()) {
-    std::vector<std::string> places;
-    if (const char* home = std::getenv("HOME"); home != nullptr) {
-      places.push_back(std::string(home) + "/.config/slicelet/config.yaml");
-    }
-    places.emplace_back("/etc/slicelet/hub/operator.yaml");
-    chosen = FirstReadable(places);
-    if (chosen.empty()) {
-      return absl::NotFoundError(
-          "no hub is configured: set SLICELET_CONFIG or --config to the operator.yaml that 'slicectl hub "
-          "init' wrote");
-    }
+    return absl::NotFoundError(
+        "no hub is configured: set SLICELET_CONFIG or --config to the operator.yaml that 'slicectl hub "
+        "init' wrote");
   }
   SLICELET_ASSIGN_OR_RETURN(const nlohmann::json json, LoadConfigFile(chosen));
   OperatorConfig config;

@@ -19,5 +19,7 @@ struct OperatorConfig {
 /// `path`, else $SLICELET_CONFIG, else ~/.config/slicelet/config.yaml, else /etc/slicelet/hub/operator.yaml.
 /// NotFound tells where it looked and how to make one.
 absl::StatusOr<OperatorConfig> LoadOperatorConfig(const std::string& path);
+/// One of these places is named, or has a file.
+bool IsHubConfigured(const std::string& path);
 
 }  // namespace slicelet::cli

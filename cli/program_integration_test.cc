@@ -9,6 +9,7 @@
 namespace slicelet::cli {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 
 struct Ended {
@@ -59,7 +60,31 @@ void ExpectExamples(const std::string& command, int& commands) {
 TEST(Slicectl, EveryCommandHasExamples) {
   int commands = 0;
   ExpectExamples("", commands);
-  EXPECT_GE(commands, 17);
+  EXPECT_GE(commands, 50);
+}
+
+TEST(Slicectl, WrongUseIsOneLineThatSaysWhereToRead) {
+  EXPECT_EQ(Slicectl("gateway create").text,
+            "slicectl: NAME is required; 'slicectl gateway create --help' shows how\n");
+  EXPECT_THAT(Slicectl("slice list -o colour").text,
+              AllOf(HasSubstr("colour"), HasSubstr("'slicectl slice list --help'")));
+}
+
+TEST(Slicectl, ADryRunNeedsNoCluster) {
+  const Ended printed =
+      Slicectl("slice create --node gw-1 north --node gw-2 --dry-run --kubeconfig /nowhere -o yaml");
+  EXPECT_EQ(printed.code, 0);
+  EXPECT_EQ(
+      printed.text,
+      "apiVersion: slicelet.io/v1alpha1\nkind: IotSlice\nmetadata:\n  name: north\n  namespace: slicelet\n"
+      "spec:\n  edge:\n    nodes:\n      - gw-1\n      - gw-2\n");
+}
+
+TEST(Slicectl, CompletesWithoutACluster) {
+  EXPECT_EQ(Slicectl("__complete gat").text, "gateway\n");
+  EXPECT_EQ(Slicectl("__complete cluster create --role ''").text, "cloud\nedge\n");
+  EXPECT_EQ(Slicectl("__complete --kubeconfig /nowhere slice get ''").text, "");
+  EXPECT_EQ(Slicectl("__complete").text, "");
 }
 
 TEST(Slicectl, WrongUseAndFailureHaveTheirOwnExitCodes) {

@@ -12,6 +12,7 @@ find_package(Boost 1.74 REQUIRED COMPONENTS system) # Asio (the loop) and Beast 
 find_package(cpprestsdk CONFIG REQUIRED)           # REST client of the Kubernetes API, behind kube/
 find_package(CLI11 CONFIG REQUIRED)                # command lines, in app/ and cli/ only
 find_package(yaml-cpp CONFIG REQUIRED)             # Kubernetes manifests and configuration written as YAML
+find_package(tomlplusplus CONFIG REQUIRED)         # slicectl import: the state file of the former orchestrator
 find_package(prometheus-cpp CONFIG REQUIRED)       # metrics registry and text format (core only)
 find_package(eclipse-paho-mqtt-c CONFIG REQUIRED)  # MQTT 5 client: the link over a broker, in common/mqtt/paho only
 find_package(PkgConfig REQUIRED)

@@ -15,7 +15,7 @@ die() {
 # shellcheck disable=SC2034  # used by the scripts that source this file
 build_packages=(g++ cmake ninja-build ccache lld-19 pkg-config
   libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libcpprest-dev libboost-dev libboost-system-dev
-  nlohmann-json3-dev libssl-dev libsqlite3-dev libspdlog-dev libcli11-dev libyaml-cpp-dev prometheus-cpp-dev libabsl-dev
+  nlohmann-json3-dev libssl-dev libsqlite3-dev libspdlog-dev libcli11-dev libyaml-cpp-dev libtomlplusplus-dev prometheus-cpp-dev libabsl-dev
   libpaho-mqtt-dev libsystemd-dev zlib1g-dev libc-ares-dev libre2-dev)
 # shellcheck disable=SC2034
 run_packages=(containerd runc containernetworking-plugins umoci skopeo openssl iproute2 iptables jq curl python3 ca-certificates)

@@ -1,0 +1,51 @@
+#include "cli/kube/progress.h"
+
+#include <nlohmann/json.hpp>
+
+#include "cli/table.h"
+#include "common/json/json.h"
+
+namespace slicelet::cli {
+namespace {
+
+const Json* ConditionOf(const Json& object, const std::string& type) {
+  for (const Json& condition : GetArray(object, "/status/conditions")) {
+    if (GetString(condition, "/type") == type) return &condition;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+std::vector<std::string> Progress::Look(const Json& object) {
+  std::vector<std::string> lines;
+  const auto tell = [&](const std::string& about, const std::string& text) {
+    std::string& said = said_[about];
+    if (said == text) return;
+    said = text;
+    lines.push_back(Printable("  " + about + ": " + text));
+  };
+  for (const Json& step : GetArray(object, "/status/steps")) {
+    const std::string state = GetString(step, "/state"), message = GetString(step, "/message");
+    if (state == "Pending") continue;
+    tell(GetString(step, "/name"), message.empty() ? state : state + ", " + message);
+  }
+  state_.clear();
+  const Json* awaited = ConditionOf(object, condition_);
+  if (awaited != nullptr && GetString(*awaited, "/status") != "True") {
+    state_ = GetString(*awaited, "/reason");
+    if (const std::string message = GetString(*awaited, "/message"); !message.empty())
+      state_ += ": " + message;
+    tell("not " + condition_, state_);
+  }
+  return lines;
+}
+
+bool ConditionHolds(const Json& object, const std::string& type) {
+  const Json* condition = ConditionOf(object, type);
+  if (condition == nullptr || GetString(*condition, "/status") != "True") return false;
+  const auto generation = GetInt(object, "/metadata/generation");
+  return GetInt(*condition, "/observedGeneration", generation) >= generation;
+}
+
+}  // namespace slicelet::cli
