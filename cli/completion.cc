@@ -29,6 +29,7 @@ const CLI::App* SubcommandOf(const CLI::App& app, const std::string& name) {
 
 std::vector<std::string> NamesOf(const CLI::Option& option) {
   std::vector<std::string> names;
+  names.reserve(option.get_lnames().size() + option.get_snames().size());
   for (const auto& name : option.get_lnames()) names.push_back("--" + name);
   for (const auto& name : option.get_snames()) names.push_back("-" + name);
   return names;

@@ -27,17 +27,18 @@ std::string Title(const ImportedObject& one) {
 std::string Difference(const Json& wanted, const Json& is, const std::string& path) {
   if (wanted.is_object() && is.is_object()) {
     for (const auto& [key, value] : wanted.items()) {
-      const std::string below = path + "." + key;
+      std::string below = path;
+      below.append(".").append(key);
       const auto it = is.find(key);
       if (it == is.end()) return below;
-      const std::string found = Difference(value, *it, below);
+      std::string found = Difference(value, *it, below);
       if (!found.empty()) return found;
     }
     return "";
   }
   if (wanted.is_array() && is.is_array() && wanted.size() == is.size()) {
     for (std::size_t i = 0; i < wanted.size(); ++i) {
-      const std::string found = Difference(wanted[i], is[i], path + "[" + std::to_string(i) + "]");
+      std::string found = Difference(wanted[i], is[i], path + "[" + std::to_string(i) + "]");
       if (!found.empty()) return found;
     }
     return "";

@@ -44,6 +44,11 @@ bool IsSecret(const std::string& key) {
                      [&](const std::string& part) { return key.find(part) != std::string::npos; });
 }
 
+/// Nothing is said: null, or an empty text.
+bool SaysNothing(const Json& value) {
+  return value.is_null() || (value.is_string() && value.get_ref<const std::string&>().empty());
+}
+
 std::string Text(const Json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
 
 /// One entry of a table; whoever reads a key has dealt with it.
@@ -61,7 +66,7 @@ class Entry {
       const auto it = members_.find(key);
       if (it == members_.end()) continue;
       read_.insert(key);
-      if (found == nullptr && !it->is_null() && *it != "") found = &*it;
+      if (found == nullptr && !SaysNothing(*it)) found = &*it;
     }
     return found;
   }
@@ -74,7 +79,7 @@ class Entry {
       const auto it = members_.find(key);
       if (it == members_.end() || read_.count(key) != 0) continue;
       read_.insert(key);
-      if (!it->is_null() && *it != "") Say(key, *it, why);
+      if (!SaysNothing(*it)) Say(key, *it, why);
     }
   }
   /// After all that is known: the rest.
@@ -136,9 +141,10 @@ class Importer {
       return;
     }
     for (const auto& [name, members] : table->items()) {
-      const std::string from = spelling + "." + name;
+      std::string from = spelling;
+      from.append(".").append(name);
       if (!members.is_object()) {
-        plan_.problems.push_back(from + ": is no table: write [" + from + "]");
+        plan_.problems.push_back(from + ": is no table of its own");
         continue;
       }
       const auto [it, fresh] = entries_[plural].emplace(name, std::pair(from, members));
@@ -243,6 +249,9 @@ class Importer {
       spec["url"] = address.find("://") == std::string::npos ? "http://" + address : address;
       entry.Note("is the server that runs at " + spec["url"].get<std::string>() +
                  ", adopted and not run by the hub");
+    } else {
+      entry.Note("is run by the hub, on the cloud node of its slice: 'slicectl slice set " + slice +
+                 " --cloud-node NODE' names one, or 'slicectl server set " + label + " --host HOST'");
     }
     const std::string user = entry.Take({"user", "email"}), password = entry.Take({"password"});
     if (!user.empty() && !password.empty()) {
@@ -250,6 +259,8 @@ class Importer {
       Add(kube::kSecrets, slice, secret, {{"stringData", {{"email", user}, {"password", password}}}},
           entry.from());
       spec["credentialsSecret"] = secret;
+      // A server that is run anew does not know its old user.
+      if (address.empty()) spec["createUser"] = true;
       entry.Note("user and password are in Secret " + secret + " of namespace " + slice +
                  "; they stand in the file in clear text: remove it when you are done");
     } else if (!user.empty() || !password.empty()) {

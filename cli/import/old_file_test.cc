@@ -55,6 +55,7 @@ ImportPlan Plan(const std::string& text, const ImportOptions& options = {.hosts 
 
 std::vector<std::string> Kinds(const ImportPlan& plan) {
   std::vector<std::string> kinds;
+  kinds.reserve(plan.objects.size());
   for (const auto& one : plan.objects) {
     kinds.push_back(one.resource.kind + " " + one.object["metadata"]["namespace"].get<std::string>() + "/" +
                     one.object["metadata"]["name"].get<std::string>());

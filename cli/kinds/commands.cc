@@ -56,7 +56,7 @@ absl::StatusOr<std::string> KindCommands::NamespaceFor(const Kind& kind, const K
     return Refused(*FindKind("slice"), {kube::kIotSlices, defaults_.hub_ns, name, ""}, slice.status(), {});
   }
   if (!slice.ok()) return slice.status();
-  const std::string made = kube::TextAt(*slice, {"status", "namespace"});
+  std::string made = kube::TextAt(*slice, {"status", "namespace"});
   if (!made.empty()) return made;
   const std::string asked = kube::TextAt(*slice, {"spec", "namespace"});
   return asked.empty() ? name : asked;
@@ -234,17 +234,18 @@ absl::Status KindCommands::Delete(const Kind& kind, const KindOptions& options) 
   }
   for (const Cluster::Awaited& awaited : waits) {
     const std::string& name = awaited.ref.name;
+    const std::string what = kind.noun + " " + awaited.ref.name;
     const absl::Status waited = cluster_.Wait(awaited, say_);
     if (waited.ok()) {
       out_(NameFor(kind, name) + " deleted\n");
     } else if (absl::IsDeadlineExceeded(waited)) {
       failures.push_back(absl::DeadlineExceededError(
-          kind.noun + " " + name + ": " + Message(waited) + "; it goes on" +
-          (kind.can_give_up ? ", and 'slicectl " + kind.noun + " delete " + name + " -n " + ns +
-                                  " --give-up' does not wait for what will never come back"
+          what + ": " + Message(waited) + "; it goes on" +
+          (kind.can_give_up ? ", and 'slicectl " + kind.noun + " delete " + awaited.ref.name + " -n " +
+                                  awaited.ref.ns + " --give-up' does not wait for what will never come back"
                             : "")));
     } else {
-      failures.push_back(WithContext(waited, kind.noun + " " + name));
+      failures.push_back(WithContext(waited, what));
     }
   }
   if (failures.empty()) return absl::OkStatus();

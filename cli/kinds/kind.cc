@@ -92,6 +92,7 @@ std::vector<Kind> MakeKinds() {
        .can_give_up = true,
        .examples =
            {{"create",
+             "  slicectl server create iot --slice north --host gw-1 --wait --timeout 10m\n"
              "  slicectl server create hall --slice north --profile external --url https://iot.example.com "
              "--credentials-secret hall-user"},
             {"set",

@@ -42,7 +42,9 @@ void AddFields(const Json& object, const std::string& prefix, bool required, std
   const Json& needed = GetArray(object, "/required");
   for (const auto& [name, field] : GetObject(object, "/properties").items()) {
     const bool needs = required && std::find(needed.begin(), needed.end(), name) != needed.end();
-    const std::string path = prefix.empty() ? name : prefix + "." + name;
+    std::string path = prefix;
+    if (!path.empty()) path += '.';
+    path += name;
     if (IsGroup(field)) {
       AddFields(field, path, needs, fields);
       continue;

@@ -28,7 +28,9 @@ std::vector<std::string> Progress::Look(const Json& object) {
   for (const Json& step : GetArray(object, "/status/steps")) {
     const std::string state = GetString(step, "/state"), message = GetString(step, "/message");
     if (state == "Pending") continue;
-    tell(GetString(step, "/name"), message.empty() ? state : state + ", " + message);
+    std::string text = state;
+    if (!message.empty()) text.append(", ").append(message);
+    tell(GetString(step, "/name"), text);
   }
   state_.clear();
   const Json* awaited = ConditionOf(object, condition_);
