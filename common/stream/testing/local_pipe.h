@@ -170,7 +170,7 @@ class LocalLink {
 
   template <typename Message>
   static void Transmit(const std::shared_ptr<State>& state, const std::shared_ptr<Connection>& connection,
-                       Message message) {
+                       const Message& message) {
     constexpr bool kIsUp = std::is_same_v<Message, Up>;
     auto& channel = ChannelOf<Message>(*connection);
     if (!channel.sender_open) return;

@@ -36,7 +36,7 @@ class FakeCoreMetadata : public MetadataClient {
   }
 
  private:
-  static Answer Say(int status, Json body = Json::object()) { return {status, body.dump()}; }
+  static Answer Say(int status, const Json& body = Json::object()) { return {status, body.dump()}; }
   static Answer Verdict(int code, const std::string& message = "") {
     return {207, Json::array({Json{{"statusCode", code}, {"message", message}}}).dump()};
   }

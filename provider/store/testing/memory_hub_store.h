@@ -93,6 +93,7 @@ class MemoryHubStore : public HubStore {
       std::deque<Item> items;
       items.swap(waiting_);
       std::vector<absl::Status> results;
+      results.reserve(items.size());
       for (Item& item : items) results.push_back(Write(std::move(item.batch)));
       ++commits_;
       Reach(Point::kDurable);
