@@ -48,6 +48,14 @@ std::string Head(int status, const std::string& content_type) {
   return head.str();
 }
 
+/// A client over IPv4 has an IPv4 address, whatever socket it came in by.
+std::string AddressText(const asio::ip::address& address) {
+  if (address.is_v6() && address.to_v6().is_v4_mapped()) {
+    return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string();
+  }
+  return address.to_string();
+}
+
 absl::Status ClientGone() { return absl::CancelledError("the client closed the connection"); }
 
 }  // namespace
@@ -102,6 +110,8 @@ Connection::Connection(std::shared_ptr<const Environment> environment, std::stri
   request_.listener = std::move(listener);
   Error ignored;
   stream_.next_layer().set_option(asio::ip::tcp::no_delay(true), ignored);
+  const auto peer = stream_.next_layer().remote_endpoint(ignored);
+  if (!ignored) request_.address = AddressText(peer.address());
 }
 
 void Connection::Start() {
@@ -114,12 +124,13 @@ void Connection::Start() {
 
 void Connection::ReadHead() {
   state_ = State::kReading;
-  const auto listener = request_.listener;
-  request_ = {};
-  request_.listener = listener;
+  HttpRequest next;
+  next.listener = std::move(request_.listener);
+  next.address = std::move(request_.address);
+  request_ = std::move(next);
   parser_.emplace();
-  parser_->header_limit(HttpServer::kMaxHeaderBytes);
-  parser_->body_limit(HttpServer::kMaxBodyBytes);
+  parser_->header_limit(static_cast<std::uint32_t>(environment_->options.max_header));
+  parser_->body_limit(environment_->options.max_body);
   SetTimeout(environment_->options.idle_timeout);
   http::async_read_header(stream_, buffer_, *parser_,
                           [self = shared_from_this()](const Error& error, std::size_t) {
@@ -174,6 +185,7 @@ void Connection::Dispatch() {
 void Connection::Reject(int status, const std::string& message) {
   state_ = State::kAnswering;
   keep_alive_ = false;
+  if (const auto& rejection = environment_->options.rejection) return Respond(rejection(status, message));
   Respond({.status = status, .body = message + "\n", .headers = {}});
 }
 

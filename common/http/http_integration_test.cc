@@ -126,6 +126,7 @@ TEST_F(HttpServerTest, AnswersRequestsOnOneConnectionAndKnowsTheClient) {
   std::vector<std::string> seen;
   handler_ = [&](const auto& exchange) {
     const auto& request = exchange->request();
+    EXPECT_EQ(request.address, "127.0.0.1");
     seen.push_back(request.listener + " " + request.method + " " + request.peer.common_name + " " +
                    (request.peer.verified ? request.peer.organizations.at(0) : "nobody") + " " +
                    request.body);
@@ -287,6 +288,30 @@ TEST_F(HttpServerTest, RefusesWhatIsMalformedOrTooLarge) {
   EXPECT_THAT(ask("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n"),
               StartsWith("HTTP/1.1 413 "));
   EXPECT_THAT(ask("GET / HTTP/1.1\r\nX: " + std::string(HttpServer::kMaxHeaderBytes, 'x') + "\r\n\r\n"),
+              StartsWith("HTTP/1.1 431 "));
+}
+
+TEST_F(HttpServerTest, MayBearLessAndSaySoInItsOwnWay) {
+  options_.max_header = 4'096;
+  options_.max_body = 10;
+  options_.rejection = [](int status, const std::string& message) {
+    return HttpResponse{.status = status, .content_type = "application/json", .body = "{" + message + "}"};
+  };
+  server_ =
+      std::make_unique<HttpServer>(loop_, options_, [](const auto&) { FAIL() << "reached the handler"; });
+  HttpServerTest::SetUp();
+  const auto ask = [&](const std::string& request) {
+    return With([&] {
+      Client client(port_, nullptr);
+      client.Send(request);
+      return client.ReadUntil("}");
+    });
+  };
+  const auto body = ask("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\n");
+  EXPECT_THAT(body, StartsWith("HTTP/1.1 413 "));
+  EXPECT_THAT(body, HasSubstr("Content-Type: application/json\r\n"));
+  EXPECT_THAT(body, EndsWith("{request body too large}"));
+  EXPECT_THAT(ask("GET / HTTP/1.1\r\nX: " + std::string(4'096, 'x') + "\r\n\r\n"),
               StartsWith("HTTP/1.1 431 "));
 }
 

@@ -77,7 +77,7 @@ struct HttpServer::Impl : std::enable_shared_from_this<HttpServer::Impl> {
             });
             return;
           }
-          if (self->CountConnections() >= kMaxConnections) {
+          if (self->CountConnections() >= self->environment->options.max_connections) {
             LogWarning("too many connections", {{"listener", port->name}});
           } else {
             auto connection =

@@ -26,6 +26,8 @@ struct HttpPeer {
 struct HttpRequest {
   /// The name of the listener it came in by.
   std::string listener;
+  /// The client's address, numeric, without the port.
+  std::string address;
   std::string method;
   RequestTarget target;
   /// Names in lower case.
@@ -99,6 +101,12 @@ class HttpServer {
     Duration body_timeout = std::chrono::minutes(1);
     /// Without a byte either way while a request is answered or a connection is taken over.
     Duration stream_timeout = std::chrono::hours(4);
+    /// Less than what every server bears, for one that strangers reach.
+    std::size_t max_header = kMaxHeaderBytes;
+    std::size_t max_body = kMaxBodyBytes;
+    std::size_t max_connections = kMaxConnections;
+    /// What a request that never reaches the handler is answered with (400, 413, 431); plain text when empty.
+    std::function<HttpResponse(int status, const std::string& message)> rejection;
   };
 
   struct Listener {

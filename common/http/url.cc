@@ -1,9 +1,13 @@
 #include "common/http/url.h"
 
+#include <charconv>
+
 #include "common/base/encoding.h"
 
 namespace slicelet {
 namespace {
+
+constexpr int kHighestPort = 65'535;
 
 absl::StatusOr<std::string> Decode(std::string_view text, bool plus_is_space) {
   std::string decoded;
@@ -83,6 +87,19 @@ absl::StatusOr<RequestTarget> ParseTarget(std::string_view target) {
         return absl::OkStatus();
       }));
   return result;
+}
+
+absl::StatusOr<ListenAddress> ParseListenAddress(const std::string& text) {
+  const auto colon = text.rfind(':');
+  const std::string port = colon == std::string::npos ? "" : text.substr(colon + 1);
+  ListenAddress address;
+  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), address.port);
+  if (port.empty() || error != std::errc() || end != port.data() + port.size() || address.port < 0 ||
+      address.port > kHighestPort) {
+    return absl::InvalidArgumentError("\"" + text + "\" is not HOST:PORT");
+  }
+  address.host = text.substr(0, colon);
+  return address;
 }
 
 }  // namespace slicelet

@@ -27,4 +27,14 @@ struct RequestTarget {
 /// for bad percent encoding and for control characters.
 absl::StatusOr<RequestTarget> ParseTarget(std::string_view target);
 
+/// Where a server listens.
+struct ListenAddress {
+  /// Numeric; "" for all addresses.
+  std::string host;
+  int port = 0;
+};
+
+/// Reads "HOST:PORT". InvalidArgument names the text.
+absl::StatusOr<ListenAddress> ParseListenAddress(const std::string& text);
+
 }  // namespace slicelet

@@ -32,5 +32,14 @@ TEST(ParseTarget, RefusesWhatIsNotAPath) {
   }
 }
 
+TEST(ParseListenAddress, ReadsHostAndPort) {
+  EXPECT_EQ(ParseListenAddress("0.0.0.0:8443")->port, 8'443);
+  EXPECT_EQ(ParseListenAddress("127.0.0.1:0")->host, "127.0.0.1");
+  EXPECT_EQ(ParseListenAddress(":1")->host, "");
+  for (const char* bad : {"", "host", "host:", "host:x", "host:-1", "host:65536", "host:1x"}) {
+    EXPECT_EQ(ParseListenAddress(bad).status().code(), absl::StatusCode::kInvalidArgument) << bad;
+  }
+}
+
 }  // namespace
 }  // namespace slicelet

@@ -1,6 +1,5 @@
 #include "common/metrics/metrics_server.h"
 
-#include <charconv>
 #include <utility>
 
 #include "common/base/file_system.h"
@@ -9,7 +8,6 @@ namespace slicelet {
 namespace {
 
 constexpr std::uint64_t kMaxPemFile = std::uint64_t{1} << 20;
-constexpr int kHighestPort = 65'535;
 using Path = std::vector<std::string>;
 constexpr char kTextFormat[] = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -43,14 +41,9 @@ absl::StatusOr<int> MetricsServer::Start(const MetricsOptions& options) {
 absl::StatusOr<int> MetricsServer::Start(const std::string& listen, const CertificateAndKey& certificate) {
   HttpServer::Listener listener;
   listener.name = "metrics";
-  const auto colon = listen.rfind(':');
-  const std::string port = colon == std::string::npos ? "" : listen.substr(colon + 1);
-  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), listener.port);
-  if (port.empty() || error != std::errc() || end != port.data() + port.size() || listener.port < 0 ||
-      listener.port > kHighestPort) {
-    return absl::InvalidArgumentError("\"" + listen + "\" is not HOST:PORT");
-  }
-  listener.address = listen.substr(0, colon);
+  SLICELET_ASSIGN_OR_RETURN(const auto address, ParseListenAddress(listen));
+  listener.address = address.host;
+  listener.port = address.port;
   listener.certificate_pem = certificate.certificate_pem;
   listener.key_pem = certificate.key_pem;
   return http_.Listen(listener);
