@@ -65,6 +65,10 @@ int RunServer(int argc, char** argv, const ServerProgram& program) {
       ->expected(1)
       ->take_all();
   app.add_flag("--check-config", check_only, "Check the configuration file and exit");
+  const ServerProgram::Action* chosen = nullptr;
+  for (const auto& action : program.actions) {
+    app.add_flag_callback(action.flag, [&chosen, &action] { chosen = &action; }, action.about);
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {
@@ -72,6 +76,12 @@ int RunServer(int argc, char** argv, const ServerProgram& program) {
   } catch (const CLI::ParseError& error) {
     std::cerr << program.name << ": " << error.what() << " (see --help)" << std::endl;
     return kWrongUse;
+  }
+  if (chosen != nullptr) {
+    const auto text = chosen->run();
+    if (!text.ok()) return Fail(program, text.status());
+    std::cout << *text << std::endl;
+    return 0;
   }
   auto config = LoadConfigFile(config_path);
   if (!config.ok()) return Fail(program, config.status());

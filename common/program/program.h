@@ -4,6 +4,7 @@
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <vector>
 
 #include "common/base/status.h"
 #include "common/loop/asio_loop.h"
@@ -31,6 +32,15 @@ struct ServerProgram {
   /// Checks the configuration and returns what starts the program with it. Nothing may be opened or written
   /// yet.
   std::function<absl::StatusOr<Start>(const nlohmann::json& config)> configure;
+
+  /// What the program does when it is called with one flag, instead of serving.
+  struct Action {
+    std::string flag;
+    std::string about;
+    /// Returns what is printed.
+    std::function<absl::StatusOr<std::string>()> run;
+  };
+  std::vector<Action> actions{};
 };
 
 /// The frame of main: command line, configuration file, SIGPIPE ignored, loop, readiness to the service

@@ -5,11 +5,16 @@
 
 #include "common/config/config_reader.h"
 #include "common/config/link_profile.h"
+#include "common/http/url.h"
 #include "provider/fleet/target_condition.h"
 #include "provider/pods/address_pool.h"
 
 namespace slicelet::provider {
 namespace {
+
+constexpr Duration kShortestToken = std::chrono::minutes(1);
+constexpr Duration kLongestToken = std::chrono::days(30);
+constexpr std::uint64_t kMostRequests = 10'000;
 
 void ReadListener(ConfigReader& reader, ProviderConfig::Listener& listener) {
   reader.Required("listen", &listener.listen);
@@ -29,6 +34,24 @@ void ReadMqtt(ConfigReader& reader, const LinkPace& pace, ProviderMqtt& mqtt) {
   reader.Required("keyCertificates", &mqtt.key_certificate_files);
   reader.Optional("keepalive", &mqtt.keepalive);
   if (mqtt.keepalive < std::chrono::seconds(5)) reader.Error("keepalive", "is less than 5s");
+}
+
+void ReadAdminRest(ConfigReader& reader, AdminRestOptions& rest) {
+  reader.Required("listen", &rest.listen);
+  reader.Required("certificate", &rest.certificate_file);
+  reader.Required("key", &rest.key_file);
+  reader.Required("users", &rest.users_file);
+  reader.Optional("tokenLifetime", &rest.token_lifetime);
+  reader.Optional("requestsPerSecond", &rest.requests_per_second);
+  if (const auto address = ParseListenAddress(rest.listen); !rest.listen.empty() && !address.ok()) {
+    reader.Error("listen", Message(address.status()));
+  }
+  if (rest.token_lifetime < kShortestToken || rest.token_lifetime > kLongestToken) {
+    reader.Error("tokenLifetime", "must be 1m to 30d");
+  }
+  if (rest.requests_per_second < 1 || rest.requests_per_second > kMostRequests) {
+    reader.Error("requestsPerSecond", "must be 1 to " + std::to_string(kMostRequests));
+  }
 }
 
 void CheckPositive(ConfigReader& reader, const std::string& name, Duration value) {
@@ -86,6 +109,8 @@ absl::StatusOr<ProviderConfig> ReadProviderConfig(const nlohmann::json& json) {
   reader.Optional("inCluster", &config.in_cluster);
   reader.Optional("controllers", &config.controllers);
   MetricsOptions::Read(reader, config.metrics);
+  reader.Object("adminRest",
+                [&](ConfigReader& nested) { ReadAdminRest(nested, config.admin_rest.emplace()); });
   reader.Optional("logLevel", &config.log_level);
 
   CheckPositive(reader, "heartbeat", config.hub.heartbeat);

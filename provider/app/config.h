@@ -9,6 +9,7 @@
 #include "common/metrics/metrics_server.h"
 #include "common/rpc/rpc_options.h"
 #include "provider/hub/hub.h"
+#include "provider/rest/rest_options.h"
 
 namespace slicelet::provider {
 
@@ -53,6 +54,8 @@ struct ProviderConfig {
   /// need an API server: a directory has none of them.
   bool controllers = true;
   MetricsOptions metrics;
+  /// Without it the admin API is served over gRPC alone.
+  std::optional<AdminRestOptions> admin_rest;
   std::string log_level = "info";
 };
 

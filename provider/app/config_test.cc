@@ -89,6 +89,30 @@ TEST(ReadProviderConfig, AProfileSetsWhatIsNotGiven) {
   EXPECT_THAT(ErrorOf(json), HasSubstr("profile: \"thrifty\" is neither standard nor low-data"));
 }
 
+TEST(ReadProviderConfig, MayServeTheAdminApi) {
+  auto json = Good();
+  EXPECT_FALSE(ReadProviderConfig(json)->admin_rest.has_value());
+  json["adminRest"] = {
+      {"listen", "0.0.0.0:8443"}, {"certificate", "a.crt"}, {"key", "a.key"}, {"users", "users"}};
+  const auto config = ReadProviderConfig(json);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->admin_rest->users_file, "users");
+  EXPECT_EQ(config->admin_rest->token_lifetime, std::chrono::hours(8));
+  const std::vector<std::tuple<std::string, nlohmann::json, std::string>> bad = {
+      {"listen", "8443", "adminRest.listen: \"8443\" is not HOST:PORT"},
+      {"users", nullptr, "adminRest.users"},
+      {"tokenLifetime", "10s", "adminRest.tokenLifetime: must be 1m to 30d"},
+      {"tokenLifetime", "31d", "adminRest.tokenLifetime: must be 1m to 30d"},
+      {"requestsPerSecond", 0, "adminRest.requestsPerSecond: must be 1 to 10000"},
+      {"requestsPerSecond", "many", "adminRest.requestsPerSecond"},
+      {"password", "x", "adminRest.password"}};
+  for (const auto& [field, value, why] : bad) {
+    auto wrong = json;
+    wrong["adminRest"][field] = value;
+    EXPECT_THAT(ErrorOf(wrong), HasSubstr(why));
+  }
+}
+
 TEST(ReadProviderConfig, NamesWhatIsWrong) {
   auto json = Good();
   json["colour"] = "blue";

@@ -17,6 +17,7 @@
 #include "provider/app/first_frame.h"
 #include "provider/app/metrics.h"
 #include "provider/controllers/controllers.h"
+#include "provider/rest/rest_server.h"
 #include "provider/store/sqlite_hub_store.h"
 
 namespace slicelet::provider {
@@ -91,6 +92,7 @@ class ProviderServer final : public Server {
     hub_->Start();
     if (config.controllers && config.directory.empty()) StartControllers(config);
     SLICELET_RETURN_IF_ERROR(Listen(config));
+    if (config.admin_rest) SLICELET_RETURN_IF_ERROR(StartAdminRest(config));
     if (!config.metrics.listen.empty()) SLICELET_RETURN_IF_ERROR(metrics_.Start(config.metrics).status());
     LogInfo("provider serves", {{"hub", config.hub.hub_id}, {"agents", config.agents.listen}});
     return absl::OkStatus();
@@ -123,6 +125,23 @@ class ProviderServer final : public Server {
     if (config.socket.empty()) return absl::OkStatus();
     local.address = "unix:" + config.socket;
     return rpc_.Listen(local).status();
+  }
+
+  absl::Status StartAdminRest(const ProviderConfig& config) {
+    SLICELET_ASSIGN_OR_RETURN(
+        rest_,
+        RestServer::Start(*config.admin_rest, {.loop = loop_,
+                                               .random = random_,
+                                               .files = *files_,
+                                               .api = kube_->api(),
+                                               .hub_id = config.hub.hub_id,
+                                               .ns = config.hub.ns,
+                                               .standalone = !config.directory.empty(),
+                                               .pod_hosts = [this](const v1::PodHostsRequest& request) {
+                                                 return hub_->PodHosts(request);
+                                               }}));
+    LogInfo("admin API serves", {{"listen", config.admin_rest->listen}, {"port", rest_->port()}});
+    return absl::OkStatus();
   }
 
   void StartControllers(const ProviderConfig& config) {
@@ -158,9 +177,11 @@ class ProviderServer final : public Server {
   FirstFrames first_frames_{loop_};
   std::unique_ptr<AdminService> admin_;
   RpcServer rpc_;
+  std::unique_ptr<RestServer> rest_;
   MetricsServer metrics_{loop_, [this](MetricsPage& page) {
                            AddHubMetrics(hub_->ListHosts(), hub_->ListOrphans(), page);
                            if (broker_) broker_->AddMetrics(page);
+                           if (rest_) rest_->AddMetrics(page);
                          }};
 };
 
