@@ -33,7 +33,8 @@ unit         unit tests
 sim          2,000 simulated schedules, and every planted bug       --long: 100,000 schedules
 integration  adapters against real parts (TLS, SQLite, containerd, API server)
 e2e          all programs on a real control plane and real containerd; the exporter against a real Mainflux, and Mainflux as
-             an IotServer with three of its containers killed       --long: each of its containers
+             an IotServer with three of its containers killed       --long: each of its containers;
+             schemathesis against the admin API
 faults       kill -9, link faults, restores                         --long: all pairs of kills
 mqtt         over an MQTT link: the first path, logs in pieces, the EdgeX gateway, and a broker that dies, forgets and lies
              (test_pods, test_mqtt, test_gateway, test_broker)          --long: all of e2e and faults but test_chart,

@@ -7,6 +7,7 @@ import re
 import pytest
 import yaml
 
+from tests.harness.admin_rest import Client, users
 from tests.harness.edge import consecutive_ports, free_ports
 from tests.harness.host import Host
 from tests.harness.kubernetes import ROOT, condition, run
@@ -25,7 +26,8 @@ class Hub:
         self.host_name = f"{name}-gw"
         self.directory = edge.directory / "hubs" / name
         self.over_mqtt = over_mqtt
-        self.agents_port, self.port, self.broker_port, *metrics = free_ports(5)
+        self.with_admin_api = number == 0
+        self.agents_port, self.port, self.broker_port, self.admin_port, *metrics = free_ports(6)
         self.metrics_ports = dict(zip(("provider", "shim"), metrics))
         image, tag = build_image(edge).rsplit(":", 1)
         mqtt = {"enabled": False}
@@ -35,6 +37,7 @@ class Hub:
                                                 "image": {"repository": repository, "tag": broker_tag}}}
         self.release = Release(edge, "hub", name, {
             "mqtt": mqtt,
+            "adminRest": {"enabled": self.with_admin_api, "usersSecret": "admin-users", "port": self.admin_port},
             "hub": {"name": name, "secretName": f"{name}-hub", "podCidr": f"198.19.{number}.0/24"},
             "image": {"repository": image, "tag": tag},
             "provider": {"port": self.port, "metricsPort": metrics[0], "agents": {"port": self.agents_port, "service": {"type": "ClusterIP"}},
@@ -54,6 +57,9 @@ class Hub:
         secret = edge.slicectl("hub", "secret", "--dir", self.directory, "--name", f"{self.name}-hub",
                                "--namespace", self.name, configured=False)
         edge.kubectl("")("apply", "-f", "-", stdin=secret)
+        if self.with_admin_api:
+            edge.kubectl(self.name).apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "admin-users"},
+                                           "stringData": {"users": users(edge)}})
         self.release.install()
         made = edge.slicectl("host", "add", self.host_name, "--dir", self.directory, "--namespace", self.name,
                              configured=False)
@@ -179,6 +185,34 @@ def test_the_dashboard_shows_metrics_that_exist(edge, hubs):
         assert port in {entry["name"] for entry in ports}
 
 
+def test_the_admin_api_of_a_release_may_do_what_it_offers_and_no_more(edge, hubs):
+    hub, other = hubs
+    otto = Client(hub.admin_port, hub.directory / "ca.crt", "otto")
+    status, made = otto.ask("POST", "/v1/slices", {"name": "chart-north", "spec": {}})
+    assert status == 201 and made["namespace"] == hub.name, made
+    wait_until("the slice is Ready", lambda: otto.get("/v1/slices/chart-north").get("status", {}).get("phase") == "Ready", timeout=60)
+    gateways = "/v1/slices/chart-north/gateways"
+    status, made = otto.ask("POST", gateways, {"name": "press", "spec": {"target": {"host": "nowhere"}, "suspended": True}})
+    assert status == 201, made
+    assert otto.ask("PATCH", f"{gateways}/press", {"spec": {"images": {"core-data": "x"}}})[0] == 200
+    cluster = {"clusters": [{"name": "far", "cluster": {}}], "contexts": [{"name": "far", "context": {}}],
+               "users": [{"name": "u", "user": {}}]}
+    status, made = otto.ask("POST", "/compat/v3/api/k8sclusters", {"name": "far", "credentials": cluster})
+    assert status == 200, made
+    assert otto.ask("DELETE", "/v1/clusters/far")[0] == 202
+    for path in (f"{gateways}/press", "/v1/slices/chart-north"):
+        assert otto.ask("DELETE", path)[0] == 202
+        wait_until(f"{path} is gone", lambda: otto.get(path) is None, timeout=90)
+    assert [host["name"] for host in otto.get("/v1/hosts")["items"]] == [hub.host_name]
+    kubectl = edge.kubectl("")
+    for release, may in ((hub, "yes"), (other, "no")):
+        account = f"--as=system:serviceaccount:{release.name}:hub-provider"
+        assert kubectl("auth", "can-i", "create", "iotgateways.slicelet.io", "-n", "default", account, check=False)[1].strip() == may
+    secret = ["create", "secret", "generic", "stranger", "-n", hub.name, "--as=system:serviceaccount:plant-1:hub-provider"]
+    code, _, error = kubectl(*secret, check=False)
+    assert code != 0 and "the provider may change nothing outside" in error
+
+
 def test_bad_values_are_refused_by_name(edge, hubs):
     def refusal(values):
         release = Release(edge, "bad", "bad-values", values)
@@ -190,6 +224,8 @@ def test_bad_values_are_refused_by_name(edge, hubs):
     assert "hub" in refusal({"hub": {"secretName": "s", "name": "Plant_7"}})
     assert "shim" in refusal({"hub": {"secretName": "s"}, "shim": {"ports": {"first": 0}}})
     assert "mqtt" in refusal({"hub": {"secretName": "s"}, "mqtt": {"address": "no-port"}})
+    assert "adminRest.usersSecret" in refusal({"hub": {"secretName": "s"}, "adminRest": {"enabled": True}})
+    assert "adminRest" in refusal({"hub": {"secretName": "s"}, "adminRest": {"requestsPerSecond": 0}})
     assert "colour" in refusal({"hub": {"secretName": "s"}, "colour": "blue"})
 
 

@@ -18,7 +18,8 @@ STEPS = [block for block in blocks("README.md") if block.name not in ("", "none"
 # The build of a step, should something be out of date.
 STEP_TIMEOUT = 1800
 # Documents whose blocks are run: the README here, the others by tests of their own.
-RUN = {"README.md", "docs/slicectl.md", "samples/attach/README.md", "samples/fiware/README.md", "samples/mainflux-server/README.md"}
+RUN = {"README.md", "docs/admin-rest.md", "docs/slicectl.md", "samples/attach/README.md", "samples/fiware/README.md",
+       "samples/mainflux-server/README.md"}
 # What the README quotes as a usual failure, and how to meet it.
 USUAL_FAILURES = {
     "already holds a hub; its keys are never overwritten":
