@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "common/base/encoding.h"
+#include "kube/http/http_cluster_reader.h"
 #include "kube/http/http_kube_api.h"
 #include "kube/object.h"
 #include "kube/reflector.h"
@@ -54,6 +56,48 @@ TEST_F(HttpKubeApiTest, CreatesPatchesUpdatesAndDeletes) {
   EXPECT_TRUE(absl::IsAborted(Remove("crud", {"00000000-0000-0000-0000-000000000000", std::nullopt})));
   EXPECT_TRUE(Remove("crud", {UidOf(*created), std::nullopt}).ok());
   EXPECT_TRUE(absl::IsNotFound(Patch("crud", {{"data", nullptr}}).status()));
+}
+
+TEST_F(HttpKubeApiTest, AClusterSaysWhoItIs) {
+  const auto reader = MakeHttpClusterReader(config, loop, *files);
+  const auto ask = [&](const std::optional<KubeConfigText>& way) {
+    return Await<ClusterFacts>([&](auto done) { reader->Read(way, done); });
+  };
+  const auto kube_system =
+      Await<Json>([&](auto done) { api->Get({kNamespaces, "", "kube-system", ""}, done); });
+  ASSERT_TRUE(kube_system.ok()) << kube_system.status();
+  for (const char* node : {"one", "two", "three"}) {
+    const auto made =
+        Await<Json>([&](auto done) { api->Create({kNodes, "", node, ""}, Json::object(), done); });
+    ASSERT_TRUE(made.ok()) << made.status();
+  }
+  const auto own = ask(std::nullopt);
+  ASSERT_TRUE(own.ok()) << own.status();
+  EXPECT_EQ(own->server, config.server);
+  EXPECT_EQ(own->uid, UidOf(*kube_system));
+  EXPECT_EQ(own->version.rfind("v1.", 0), 0U) << own->version;
+  EXPECT_EQ(own->nodes, 3);
+
+  const auto text = [&](const std::string& server, const std::string& user) {
+    return KubeConfigText{
+        "current-context: c\ncontexts: [{name: c, context: {cluster: k, user: u}}]\n"
+        "clusters: [{name: k, cluster: {server: '" +
+            server + "', certificate-authority-data: " + Base64Encode(config.ca_pem) +
+            "}}]\nusers: [{name: u, user: {" + user + "}}]\n",
+        "Secret access", ""};
+  };
+  const auto pem = config.certificate->Get();
+  const auto same = ask(text(config.server, "client-certificate-data: " + Base64Encode(pem.certificate) +
+                                                ", client-key-data: " + Base64Encode(pem.key)));
+  ASSERT_TRUE(same.ok()) << same.status();
+  EXPECT_EQ(*same, *own);
+  const auto stranger = ask(text(config.server, "token: wrong"));
+  EXPECT_TRUE(absl::IsUnauthenticated(stranger.status())) << stranger.status();
+  const auto nowhere = ask(text("https://127.0.0.1:1", "token: t"));
+  EXPECT_TRUE(absl::IsUnavailable(nowhere.status())) << nowhere.status();
+  const auto broken = ask(text(config.server, "client-certificate-data: Q0E=, client-key-data: Q0E="));
+  EXPECT_FALSE(broken.ok());
+  EXPECT_TRUE(absl::IsInvalidArgument(ask(KubeConfigText{"[]", "Secret access", ""}).status()));
 }
 
 TEST_F(HttpKubeApiTest, StatusPatchOfAnotherUidIsUnprocessable) {

@@ -155,6 +155,67 @@ TEST_F(KubeConfigTest, NamesWhatIsWrong) {
   EXPECT_THAT(Message(InClusterConfig(files, "", "").status()), HasSubstr("KUBERNETES_SERVICE_HOST"));
 }
 
+/// A kubeconfig that somebody else wrote: it must not make this program read files or start programs.
+struct ForeignConfig {
+  const char* cluster;
+  const char* user;
+  const char* context;
+  /// Part of the error; empty: it is taken.
+  const char* refusal;
+};
+class ForeignConfigTest : public testing::TestWithParam<ForeignConfig> {};
+
+TEST_P(ForeignConfigTest, HasEverythingInsideIt) {
+  const ForeignConfig& one = GetParam();
+  const std::string text = "current-context: c\nclusters: [{name: k, cluster: {server: https://h:6443, " +
+                           std::string(one.cluster) + "}}]\nusers: [{name: u, user: {" + one.user +
+                           "}}]\ncontexts: [{name: c, context: {cluster: k, user: u}}, " +
+                           "{name: lost, context: {cluster: none, user: u}}]\n";
+  const auto config = ParseKubeConfig(text, "Secret access", one.context);
+  const std::string refusal = one.refusal;
+  if (refusal.empty()) {
+    ASSERT_TRUE(config.ok()) << config.status();
+    EXPECT_EQ(config->server, "https://h:6443");
+    return;
+  }
+  EXPECT_TRUE(absl::IsInvalidArgument(config.status()));
+  EXPECT_THAT(Message(config.status()), testing::StartsWith("Secret access: "));
+  EXPECT_THAT(Message(config.status()), HasSubstr(refusal));
+}
+
+constexpr char kCa[] = "certificate-authority-data: Q0E=";
+INSTANTIATE_TEST_SUITE_P(
+    Fields, ForeignConfigTest,
+    testing::Values(
+        ForeignConfig{kCa, "token: t", "", ""}, ForeignConfig{kCa, "token: t", "c", ""},
+        ForeignConfig{kCa, "client-certificate-data: Q0E=, client-key-data: Q0E=", "", ""},
+        ForeignConfig{"insecure-skip-tls-verify: true", "token: t", "", ""},
+        ForeignConfig{"certificate-authority: /etc/ca.crt", "token: t", "",
+                      "certificate-authority names a file: give certificate-authority-data"},
+        ForeignConfig{"certificate-authority-data: '%'", "token: t", "", "certificate-authority-data: "},
+        ForeignConfig{"x: y", "token: t", "", "cluster.certificate-authority is needed"},
+        ForeignConfig{"server: http://h", "token: t", "", "key \"server\" stands twice"},
+        ForeignConfig{kCa, "client-certificate: a.crt, client-key-data: Q0E=", "",
+                      "client-certificate names a file: give client-certificate-data"},
+        ForeignConfig{kCa, "client-certificate-data: Q0E=, client-key: a.key", "",
+                      "client-key names a file: give client-key-data"},
+        ForeignConfig{kCa, "client-key-data: Q0E=", "", "client-certificate and client-key belong together"},
+        ForeignConfig{kCa, "tokenFile: /etc/shadow", "", "user.tokenFile names a file: give user.token"},
+        ForeignConfig{kCa, "exec: {command: rm}", "", "user.exec is not supported"},
+        ForeignConfig{kCa, "auth-provider: {name: x}", "", "user.auth-provider is not supported"},
+        ForeignConfig{kCa, "token: t", "other", "contexts has no entry \"other\""},
+        ForeignConfig{kCa, "token: t", "lost", "clusters has no entry \"none\""}));
+
+TEST_F(KubeConfigTest, ForeignTextThatIsNoKubeconfigIsRefused) {
+  for (const std::string& text :
+       {std::string("["), std::string("[]"), std::string("text"), std::string("a: b"),
+        std::string("contexts: x\ncurrent-context: c"), std::string(2U << 20U, 'x')}) {
+    const auto config = ParseKubeConfig(text, "Secret access", "");
+    EXPECT_TRUE(absl::IsInvalidArgument(config.status())) << text.substr(0, 40) << ": " << config.status();
+    EXPECT_THAT(Message(config.status()), testing::StartsWith("Secret access: "));
+  }
+}
+
 TEST_F(KubeConfigTest, InClusterUsesTheMountedAccount) {
   const std::string directory = "/var/run/secrets/kubernetes.io/serviceaccount";
   Write(directory + "/ca.crt", "CA");

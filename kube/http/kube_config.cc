@@ -20,13 +20,19 @@ std::string Trimmed(std::string text) {
 
 class Reader {
  public:
-  Reader(FileSystem& files, std::string path) : files_(files), path_(std::move(path)) {}
+  /// `files` null: everything must be in the text itself.
+  Reader(FileSystem* files, std::string path) : files_(files), path_(std::move(path)) {}
 
   absl::StatusOr<KubeConfig> Read(std::string context_name) {
-    SLICELET_ASSIGN_OR_RETURN(const std::string text, files_.Read(path_, kMaxConfigBytes));
+    SLICELET_ASSIGN_OR_RETURN(const std::string text, files_->Read(path_, kMaxConfigBytes));
+    return Parse(text, std::move(context_name));
+  }
+
+  absl::StatusOr<KubeConfig> Parse(std::string_view text, std::string context_name) {
     const auto parsed = ParseYaml(text);
     if (!parsed.ok()) return WithContext(parsed.status(), path_);
     const Json& root = *parsed;
+    if (!root.is_object()) return Error("is no kubeconfig: a mapping is needed");
     if (context_name.empty()) context_name = TextAt(root, {"current-context"});
     if (context_name.empty()) return Error("current-context is not set");
     SLICELET_ASSIGN_OR_RETURN(const Json context, Named(root, "contexts", "context", context_name));
@@ -85,8 +91,10 @@ class Reader {
       config.certificate->Set(certificate, key);
     }
     config.token = TextAt(user, {"token"});
-    if (const std::string file = TextAt(user, {"tokenFile"}); !file.empty())
+    if (const std::string file = TextAt(user, {"tokenFile"}); !file.empty()) {
+      if (files_ == nullptr) return Error("user.tokenFile names a file: give user.token");
       config.token_file = Absolute(file);
+    }
     return absl::OkStatus();
   }
 
@@ -99,7 +107,8 @@ class Reader {
     }
     const std::string file = TextAt(object, {key});
     if (file.empty()) return std::string();
-    auto read = files_.Read(Absolute(file), kMaxConfigBytes);
+    if (files_ == nullptr) return Error(key + " names a file: give " + key + "-data");
+    auto read = files_->Read(Absolute(file), kMaxConfigBytes);
     if (!read.ok()) return Error(key + ": " + Message(read.status()));
     return read;
   }
@@ -109,7 +118,7 @@ class Reader {
     return path_.substr(0, path_.rfind('/') + 1) + file;
   }
 
-  FileSystem& files_;
+  FileSystem* const files_;
   const std::string path_;
 };
 
@@ -117,7 +126,13 @@ class Reader {
 
 absl::StatusOr<KubeConfig> ReadKubeConfig(FileSystem& files, const std::string& path,
                                           const std::string& context) {
-  return Reader(files, path).Read(context);
+  return Reader(&files, path).Read(context);
+}
+
+absl::StatusOr<KubeConfig> ParseKubeConfig(std::string_view text, const std::string& name,
+                                           const std::string& context) {
+  if (text.size() > kMaxConfigBytes) return absl::InvalidArgumentError(name + ": is longer than 1 MiB");
+  return Reader(nullptr, name).Parse(text, context);
 }
 
 absl::StatusOr<KubeConfig> InClusterConfig(FileSystem& files, const std::string& host,

@@ -3,6 +3,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "common/base/file_system.h"
@@ -57,6 +58,11 @@ struct KubeConfig {
 /// proxies).
 absl::StatusOr<KubeConfig> ReadKubeConfig(FileSystem& files, const std::string& path,
                                           const std::string& context);
+
+/// The same of a text that has everything inside it: file names are refused as well. `name` says in errors
+/// what it is.
+absl::StatusOr<KubeConfig> ParseKubeConfig(std::string_view text, const std::string& name,
+                                           const std::string& context);
 
 /// From the service account that Kubernetes mounts into a pod. `host` and `port` are the variables
 /// KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT.

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "common/base/status.h"
+
+namespace slicelet::kube {
+
+/// What an API server says of its cluster.
+struct ClusterFacts {
+  /// Its address.
+  std::string server;
+  /// Of its namespace kube-system, by which a cluster is known.
+  std::string uid;
+  std::string version;
+  std::int64_t nodes = 0;
+
+  friend bool operator==(const ClusterFacts&, const ClusterFacts&) = default;
+};
+
+/// A kubeconfig with everything inside it.
+struct KubeConfigText {
+  std::string text;
+  /// What it is, for errors.
+  std::string name;
+  /// Empty: its current-context.
+  std::string context;
+};
+
+/// Asks API servers who they are.
+class ClusterReader {
+ public:
+  virtual ~ClusterReader() = default;
+  /// `way` nullopt: the program's own cluster. InvalidArgument: the kubeconfig can not be used, and why;
+  /// Unauthenticated or PermissionDenied: the server refuses its user; else the server can not be reached.
+  virtual void Read(const std::optional<KubeConfigText>& way, Callback<ClusterFacts> done) = 0;
+};
+
+}  // namespace slicelet::kube
