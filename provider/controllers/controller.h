@@ -28,7 +28,7 @@ class Controller {
   virtual ~Controller() = default;
   [[nodiscard]] virtual const kube::Resource& kind() const = 0;
   [[nodiscard]] virtual Outcome At(const World& world, const Json& object, const Look& look) const = 0;
-  /// Which objects of this kind to look at because `changed`, of another kind, did. It may be gone.
+  /// Which other objects of this kind to look at because `changed`, of any kind, did. It may be gone.
   [[nodiscard]] virtual std::vector<ObjectName> Concerned(const World& world, const kube::Resource& of,
                                                           const Json& changed) const = 0;
 };

@@ -114,10 +114,7 @@ void Engine::OnEvent(const Watched& watched, kube::WatchEventType type, Json obj
 
 void Engine::OnChange(const kube::Resource& kind, const Json& object) {
   for (std::size_t i = 0; i < controllers_.size(); ++i) {
-    if (controllers_[i]->kind() == kind) {
-      Enqueue({i, NameIn(kind, object)});
-      continue;
-    }
+    if (controllers_[i]->kind() == kind) Enqueue({i, NameIn(kind, object)});
     for (ObjectName& name : controllers_[i]->Concerned(world_, kind, object)) {
       Enqueue({i, std::move(name)});
     }

@@ -115,7 +115,8 @@ class SliceController final : public Controller {
   [[nodiscard]] std::vector<ObjectName> Concerned(const World& world, const kube::Resource& of,
                                                   const Json& changed) const override {
     std::vector<ObjectName> names;
-    if (of == kube::kNodes || of == kube::kIotClusters) {
+    // Another slice may let go of a namespace or a node.
+    if (of == kube::kNodes || of == kube::kIotClusters || of == kube::kIotSlices) {
       for (const auto& [name, slice] : world.All(kube::kIotSlices)) names.push_back(name);
     } else if (of == kube::kNamespaces || of == kube::kResourceQuotas) {
       names.push_back({settings_.ns, kube::TextAt(changed, {"metadata", "labels", kSliceLabel})});
