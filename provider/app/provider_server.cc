@@ -10,6 +10,7 @@
 #include "common/rpc/provider_link.h"
 #include "common/rpc/rpc_server.h"
 #include "common/stream/combined_acceptor.h"
+#include "kube/http/http_cluster_reader.h"
 #include "kube/open/open_kube.h"
 #include "provider/admin/admin_service.h"
 #include "provider/app/access.h"
@@ -152,9 +153,10 @@ class ProviderServer final : public Server {
       return DeviceReport{status->applied(), status->reason(), status->message()};
     };
     http_ = MakeRestHttpClient(loop_);
+    clusters_ = kube::MakeHttpClusterReader(*kube_->config(), loop_, *files_);
     controllers_ = MakeControllers(
         {.hub_id = config.hub.hub_id, .ns = config.hub.ns, .taint_key = config.hub.taint_key}, loop_, clock_,
-        random_, kube_->api(), *http_, report,
+        random_, kube_->api(), *http_, *clusters_, report,
         [this](const std::map<std::string, std::string>& slices) { hub_->SetSlices(slices); });
     controllers_->Start();
   }
@@ -173,6 +175,7 @@ class ProviderServer final : public Server {
   ProviderService provider_{loop_};
   std::unique_ptr<Hub> hub_;
   std::unique_ptr<HttpClient> http_;
+  std::unique_ptr<kube::ClusterReader> clusters_;
   std::unique_ptr<Engine> controllers_;
   FirstFrames first_frames_{loop_};
   std::unique_ptr<AdminService> admin_;

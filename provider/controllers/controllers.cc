@@ -3,6 +3,8 @@
 #include <utility>
 
 #include "provider/controllers/attachments.h"
+#include "provider/controllers/cluster_prober.h"
+#include "provider/controllers/clusters.h"
 #include "provider/controllers/gateways.h"
 #include "provider/controllers/server_users.h"
 #include "provider/controllers/servers.h"
@@ -12,7 +14,8 @@ namespace slicelet::provider {
 
 std::unique_ptr<Engine> MakeControllers(const ControllerSettings& settings, Loop& loop, const Clock& clock,
                                         Random& random, kube::KubeApi& api, HttpClient& http,
-                                        DeviceReports reports, SlicesChanged slices_changed) {
+                                        kube::ClusterReader& clusters, DeviceReports reports,
+                                        SlicesChanged slices_changed) {
   const std::string ours = std::string(kHubLabel) + "=" + settings.hub_id;
   std::vector<Engine::Watched> watched = {
       {.kind = kube::kEdgeHosts, .ns = settings.ns, .names_only = true},
@@ -33,7 +36,12 @@ std::unique_ptr<Engine> MakeControllers(const ControllerSettings& settings, Loop
       settings, HostAttachment::Dependencies{loop, random, api, http},
       [engine](const ObjectName& gateway) { (*engine)->LookAgain(kube::kIotGateways, gateway); },
       [engine](Json gateway) { (*engine)->Learn(kube::kIotGateways, std::move(gateway)); });
+  const auto prober = std::make_shared<ClusterProber>(
+      loop, random, api, clusters,
+      [engine](const ObjectName& cluster) { (*engine)->LookAgain(kube::kIotClusters, cluster); });
   std::vector<std::unique_ptr<Controller>> controllers;
+  controllers.push_back(
+      MakeClusterController(settings, [prober](const std::string& uid) { return prober->Of(uid); }));
   controllers.push_back(MakeSliceController(settings));
   controllers.push_back(MakeGatewayController(
       settings, random, [attachments](const std::string& gateway) { return attachments->Of(gateway); }));
@@ -41,10 +49,11 @@ std::unique_ptr<Engine> MakeControllers(const ControllerSettings& settings, Loop
   controllers.push_back(
       MakeServerController(settings, random, [users](const Json& server) { return users->Of(server); }));
   controllers.push_back(MakeDeviceController(settings, std::move(reports)));
-  auto looked = [settings, attachments, users, changed = std::move(slices_changed),
+  auto looked = [settings, attachments, users, prober, changed = std::move(slices_changed),
                  told = std::map<std::string, std::string>()](const World& world) mutable {
     users->Look(world);
     attachments->Look(world);
+    prober->Look(world);
     auto owners = NodesOfSlices(world, settings);
     if (owners == told) return;
     told = std::move(owners);

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "common/rest/http_client.h"
+#include "kube/cluster_reader.h"
 #include "provider/controllers/devices.h"
 #include "provider/controllers/engine.h"
 #include "provider/controllers/settings.h"
@@ -13,10 +14,11 @@ namespace slicelet::provider {
 /// Which slice each of the hub's nodes belongs to; called whenever that differs.
 using SlicesChanged = std::function<void(const std::map<std::string, std::string>&)>;
 
-/// The controllers of slicelet.io/v1alpha1 for one hub. `http` leads to IoT servers. Everything must outlive
-/// the engine.
+/// The controllers of slicelet.io/v1alpha1 for one hub. `http` leads to IoT servers, `clusters` asks the
+/// clusters that are registered. Everything must outlive the engine.
 std::unique_ptr<Engine> MakeControllers(const ControllerSettings& settings, Loop& loop, const Clock& clock,
                                         Random& random, kube::KubeApi& api, HttpClient& http,
-                                        DeviceReports reports, SlicesChanged slices_changed);
+                                        kube::ClusterReader& clusters, DeviceReports reports,
+                                        SlicesChanged slices_changed);
 
 }  // namespace slicelet::provider

@@ -46,6 +46,8 @@ struct Outcome {
 struct Finding {
   std::string reason;
   std::string message;
+
+  friend bool operator==(const Finding&, const Finding&) = default;
 };
 
 /// The finalizer of our kinds: it holds an object until all that was made for it is undone.

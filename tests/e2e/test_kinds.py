@@ -1,6 +1,9 @@
 """The kinds of slicelet.io/v1alpha1: a slice, a gateway on stand-in images with an IoT device, guards and the way back."""
 
+import json
+
 import pytest
+import yaml
 
 from tests.harness.edge import CONTAINERD
 from tests.harness.kubernetes import condition, run
@@ -85,6 +88,58 @@ def test_what_cannot_be_is_said(edge, hub, kubectl):
     stays_true("nothing is made", lambda: kubectl.get("pods") == [] and kubectl.get("resourcequotas") == [])
     kubectl("delete", "iotdevice", "oven", "--timeout=60s")
     kubectl("delete", "iotgateway", "press", "--timeout=60s")
+
+
+def state(kubectl, name):
+    """An IotCluster's state with the reason, such as "Error AlreadyRegistered"; "" when nothing has been said."""
+    made = kubectl.get("iotcluster", name)
+    found = made and condition(made, "Ready")
+    return f"{made['status']['phase']} {found['reason']}" if found else ""
+
+
+def test_clusters_are_registered_by_their_rules(edge, hub):
+    admin = edge.kubectl("")
+
+    def access(name, kubeconfig):
+        hub.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": {"kubeconfig": kubeconfig}})
+
+    own = admin("config", "view", "--raw", "--flatten")
+    access("same", own)
+    access("nowhere", own.replace(edge.plane.url, "https://127.0.0.1:1"))
+    access("program", json.dumps({**yaml.safe_load(own), "users": [
+        {"name": user["name"], "user": {"exec": {"command": "id"}}} for user in yaml.safe_load(own)["users"]]}))
+    stranger = yaml.safe_load(own)
+    stranger["users"] = [{"name": user["name"], "user": {"token": "wrong"}} for user in stranger["users"]]
+    access("stranger", json.dumps(stranger))
+    try:
+        hub.apply(kind("twin", "IotCluster", {"role": "edge", "kubeconfigSecret": "same"}))
+        wait_until("the edge waits for the cloud", lambda: state(hub, "twin") == "Pending CloudFirst")
+        hub.apply(kind("core", "IotCluster", {"role": "cloud"}))
+        wait_until("the hub's own cluster", lambda: state(hub, "core") == "Enabled Enabled")
+        status = hub.get("iotcluster", "core")["status"]
+        assert status["uid"] == admin.get("namespace", "kube-system")["metadata"]["uid"]
+        assert status["nodes"] == len(admin.get("nodes")) and status["version"].startswith("v1.")
+        wait_until("once only", lambda: state(hub, "twin") == "Error AlreadyRegistered")
+        for name, says in (("nowhere", "Pending Unreachable"), ("program", "Error KubeconfigInvalid"),
+                           ("stranger", "Error AccessDenied"), ("none", "Error SecretNotFound")):
+            hub.apply(kind(name, "IotCluster", {"role": "edge", "kubeconfigSecret": name}))
+            wait_until(says, lambda: state(hub, name) == says)
+        access("nowhere", own)
+        wait_until("the changed Secret is read", lambda: state(hub, "nowhere") == "Error AlreadyRegistered", timeout=120)
+
+        hub.apply(kind("e2e-north", "IotSlice", {"edge": {"nodes": ["gw-1"], "cluster": "core"}}))
+        wait_until("the slice is Ready", lambda: ready(hub, "iotslice", "e2e-north") == "", timeout=60)
+        hub.apply(kind("e2e-south", "IotSlice", {"edge": {"cluster": "twin"}}))
+        wait_until("slices stay here", lambda: (ready(hub, "iotslice", "e2e-south") or "").startswith("ClusterElsewhere: "))
+        hub("delete", "iotslice", "e2e-south", "--timeout=60s")
+        hub("delete", "iotcluster", "core", "--wait=false")
+        wait_until("a slice holds it", lambda: state(hub, "core") == "Terminating InUse")
+        edge.programs["provider"].restart()
+        hub("delete", "iotslice", "e2e-north", "--timeout=60s")
+        stays_true("edge clusters hold it", lambda: state(hub, "core") == "Terminating InUse")
+    finally:
+        hub("delete", "iotclusters", "--all", "--timeout=60s")
+        hub("delete", "secret", "same", "nowhere", "program", "stranger")
 
 
 def test_the_provider_writes_to_namespaces_of_slices_only(edge, kubectl):

@@ -19,6 +19,7 @@
 #include "provider/attach/testing/fake_iot_server.h"
 #include "provider/controllers/controllers.h"
 #include "provider/controllers/exporter.h"
+#include "provider/controllers/testing/fake_cluster_reader.h"
 #include "provider/controllers/testing/fake_mainflux.h"
 
 namespace slicelet::provider {
@@ -57,7 +58,7 @@ class ControllersTest : public testing::Test {
     controller_api_ = server_.ApiAs("provider");
     engine_ = MakeControllers(
         {.hub_id = "plant-7", .ns = "slicelet", .taint_key = "slicelet.io/slice-node"}, loop_, clock_,
-        random_, *controller_api_, servers_,
+        random_, *controller_api_, servers_, clusters_,
         [this](const std::string& uid, const std::string& device) { return Says(uid, device); },
         [this](const std::map<std::string, std::string>& slices) { slices_ = slices; });
     engine_->Start();
@@ -74,7 +75,7 @@ class ControllersTest : public testing::Test {
     const auto end = loop_.Now() + duration;
     while (loop_.Now() < end) AdvanceASecond();
     for (const kube::Resource& kind :
-         {kube::kIotSlices, kube::kIotGateways, kube::kIotServers, kube::kIotDevices}) {
+         {kube::kIotClusters, kube::kIotSlices, kube::kIotGateways, kube::kIotServers, kube::kIotDevices}) {
       for (const auto& object : server_.cluster().All(kind)) ExpectKnown(kind, *object);
     }
   }
@@ -235,6 +236,7 @@ class ControllersTest : public testing::Test {
   /// An IoT server that others run; at FakeIotServer::Address().
   FakeIotServer iot_{loop_};
   IotServers servers_{iot_, mainflux_};
+  FakeClusterReader clusters_{loop_};
   std::map<std::string, std::string> slices_;
   /// IoT devices that core-metadata refuses, and why.
   std::map<std::string, std::string> refused_devices_;
