@@ -162,6 +162,21 @@ TEST_F(NodeControllerTest, ALostLinkTaintsTheNodeAndItsReturnClearsThat) {
   EXPECT_EQ(Object().at("spec").at("taints").size(), 2U);
 }
 
+TEST_F(NodeControllerTest, ATaintOfMaintenanceThatIsOverGoesAlsoWhenAFormerShimSetIt) {
+  Begin();
+  ASSERT_TRUE(server.cluster()
+                  .Patch("admin", {kube::kNodes, "", "gw", ""}, kube::PatchType::kMerge,
+                         Json::parse(R"({"spec":{"taints":[{"key":"foreign","effect":"NoExecute"},
+                           {"key":"slicelet.io/maintenance","effect":"NoSchedule"}]}})"))
+                  .ok());
+  node->Report(Facts());
+  loop.Advance(seconds(1));
+  const Json& taints = Object().at("spec").at("taints");
+  ASSERT_EQ(taints.size(), 2U) << taints;
+  EXPECT_EQ(taints[0].at("key"), "foreign");
+  EXPECT_EQ(taints[1].at("key"), "slicelet.io/slice-node");
+}
+
 TEST_F(NodeControllerTest, TakesBackWhatTheNodeControllerManagerWrote) {
   Begin();
   node->Report(Facts());

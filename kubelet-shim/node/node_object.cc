@@ -269,7 +269,8 @@ Json NodeTaints(const NodeFactsheet& sheet, const Json& present, const v1::NodeD
       const std::string key = TextAt(taint, {"key"});
       const bool declared = std::any_of(former.taints().begin(), former.taints().end(),
                                         [&](const v1::Taint& was) { return SameTaint(taint, was); });
-      const bool ours = key == kSliceNodeTaint || key == kLinkLostTaint || declared;
+      const bool ours =
+          key == kSliceNodeTaint || key == kLinkLostTaint || key == kMaintenanceTaint || declared;
       const auto match =
           std::find_if(wanted.begin(), wanted.end(), [&](const v1::Taint& w) { return SameTaint(taint, w); });
       if (match != wanted.end()) {

@@ -15,6 +15,8 @@ inline constexpr char kHubLabel[] = "slicelet.io/hub";
 inline constexpr char kSliceLabel[] = "slicelet.io/slice";
 inline constexpr char kSliceNodeTaint[] = "slicelet.io/slice-node";
 inline constexpr char kLinkLostTaint[] = "slicelet.io/link-lost";
+/// The provider declares it; known here, so that one that a former shim set goes too.
+inline constexpr char kMaintenanceTaint[] = "slicelet.io/maintenance";
 
 /// What is known of one slice node: the provider's declaration, the host's last report, our own address.
 struct NodeFactsheet {

@@ -11,6 +11,9 @@ namespace slicelet::provider {
 namespace {
 
 constexpr int kIncarnationBytes = 8;
+constexpr char kNoSchedule[] = "NoSchedule";
+/// The scheduler looks elsewhere. What the host runs stays.
+constexpr char kMaintenanceTaint[] = "slicelet.io/maintenance";
 
 AddressPool Addresses(const std::string& cidr) {
   absl::StatusOr<AddressPool> pool = AddressPool::Make(cidr);
@@ -183,12 +186,13 @@ void Hub::Impl::OnRegistryChanged(const std::set<HostId>& changed) {
     const bool known = FindHost(id) != nullptr;
     if (!known && !may.ok()) continue;
     HostState& host = EnsureHost(id);
-    if (!known && declared) {
-      DeclareNode(*FindNode(host.node));
-      ReportNodeOf(host);
-    }
+    const EdgeHost* object = registry.Find(id);
+    NodeState* node = FindNode(host.node);
+    const bool differs =
+        object != nullptr && node != nullptr && !node->fleet() && object->maintenance != node->maintenance;
+    if (declared && (!known || differs)) DeclareNode(*node);
+    if (declared && !known) ReportNodeOf(host);
     if (!may.ok()) {
-      const EdgeHost* object = registry.Find(id);
       const char* reason = object == nullptr ? "Deleted" : object->revoked ? "Revoked" : "NotApproved";
       LogWarning("host may not connect any more", {{"host", id}, {"why", Message(may)}});
       links.Find(id)->Close(reason, Message(may));
@@ -228,7 +232,7 @@ bool Hub::Impl::Declares(const NodeState& node) const {
   return node.fleet() ? node.selection.has_value() : options.host_nodes;
 }
 
-void Hub::Impl::DeclareNode(const NodeState& declared_node) {
+void Hub::Impl::DeclareNode(NodeState& declared_node) {
   if (!Declares(declared_node)) return;
   v1::ProviderMessage message;
   v1::NodeDeclare& node = *message.mutable_node_declare();
@@ -245,7 +249,14 @@ void Hub::Impl::DeclareNode(const NodeState& declared_node) {
   v1::Taint& taint = *node.add_taints();
   taint.set_key(options.taint_key);
   taint.set_value(options.hub_id);
-  taint.set_effect("NoSchedule");
+  taint.set_effect(kNoSchedule);
+  const EdgeHost* object = declared_node.fleet() ? nullptr : registry.Find(declared_node.host);
+  declared_node.maintenance = object != nullptr && object->maintenance;
+  if (declared_node.maintenance) {
+    v1::Taint& maintenance = *node.add_taints();
+    maintenance.set_key(kMaintenanceTaint);
+    maintenance.set_effect(kNoSchedule);
+  }
   shims.Send(std::move(message));
 }
 

@@ -82,6 +82,8 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
     std::unique_ptr<Targeting> targeting;
     std::set<HostId> changed_hosts;
     std::set<PodUid> changed_pods;
+    /// As the shim was told.
+    bool maintenance = false;
 
     [[nodiscard]] bool fleet() const { return host.empty(); }
   };
@@ -150,7 +152,7 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   void OnRegistryChanged(const std::set<HostId>& changed);
   void DeclareNodes();
   [[nodiscard]] bool Declares(const NodeState& node) const;
-  void DeclareNode(const NodeState& node);
+  void DeclareNode(NodeState& node);
   void ReportNode(const NodeState& node);
   void ReportNodeOf(const HostState& host);
   void WriteHostStatus(HostState& host);

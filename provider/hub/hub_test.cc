@@ -496,6 +496,27 @@ TEST_F(HubTest, APodForAHostInMaintenanceSaysSo) {
   EXPECT_EQ(ReportOf("u1")->conditions(0).reason(), "HostInMaintenance");
 }
 
+TEST_F(HubTest, TheSchedulerIsToldOfMaintenanceAndOfItsEnd) {
+  ConnectAll();
+  const auto taints = [&] {
+    const auto* declared = Received([](const auto& m) { return m.has_node_declare(); });
+    return declared == nullptr ? -1 : declared->node_declare().taints_size();
+  };
+  const auto patch = [&](const kube::Json& spec) {
+    received_.clear();
+    api_->Patch({kube::kEdgeHosts, "slicelet", "gw-1", ""}, kube::PatchType::kMerge, {{"spec", spec}},
+                [](const absl::StatusOr<kube::Json>&) {});
+    Settle();
+    return taints();
+  };
+  EXPECT_EQ(taints(), 1);
+  EXPECT_EQ(patch({{"maintenance", true}}), 2);
+  EXPECT_EQ(Received([](const auto& m) { return m.has_node_declare(); })->node_declare().taints(1).key(),
+            "slicelet.io/maintenance");
+  EXPECT_EQ(patch({{"tags", {{"site", "north"}}}}), -1) << "nothing else declares the node anew";
+  EXPECT_EQ(patch({{"maintenance", false}}), 1);
+}
+
 TEST_F(HubTest, APodThatIsListedButNotAppliedIsReportedAsItRuns) {
   ConnectAll();
   Apply("u1");

@@ -37,7 +37,9 @@ OPERATIONS = {
     "slicectl orphans list": r"",
     "systemctl restart slicelet-agent": r"",
     "kubectl delete pod NAME --force --grace-period=0": r'pod "hello" force deleted',
+    "kubectl patch edgehost NAME -n slicelet --type merge -p '{\"spec\":{\"maintenance\":true}}'": r"patched",
     "kubectl patch edgehost NAME -n slicelet --type merge -p '{\"spec\":{\"revoked\":true}}'": r"patched",
+    "kubectl annotate edgehost NAME -n slicelet slicelet.io/give-up=true": r"annotated",
     "kubectl delete edgehost NAME -n slicelet": r"deleted",
     "slicectl node decommission NAME": r"gw-1 is decommissioned",
 }

@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from tests.harness.edge import CONTAINERD
-from tests.harness.kubernetes import condition, run
+from tests.harness.kubernetes import condition, is_ready, run
+from tests.harness.pods import pod
 from tests.harness.waiting import stays_true, wait_until
 
 SERVICES = ["postgres", "mosquitto", "core-metadata", "core-data", "core-command", "device-virtual"]
@@ -59,12 +60,12 @@ def test_a_slice_with_a_gateway_and_a_device_comes_about_and_goes(edge, hub):
     wait_until("the device is registered", lambda: ready(north, "iotdevice", "oven") == "", timeout=120)
     listed = north("get", "iotgateways,iotdevices")
     assert "6/6" in listed and "oven" in listed and "gw-1" in listed
-    pod, = north.get("pods")
+    made, = north.get("pods")
 
     # The provider dies and begins anew: nothing is made twice.
     edge.programs["provider"].restart()
     wait_until("the device is still registered", lambda: ready(north, "iotdevice", "oven") == "", timeout=60)
-    assert [p["metadata"]["uid"] for p in north.get("pods")] == [pod["metadata"]["uid"]]
+    assert [p["metadata"]["uid"] for p in north.get("pods")] == [made["metadata"]["uid"]]
 
     # A slice in use stays.
     hub("delete", "iotslice", "e2e-north", "--wait=false")
@@ -140,6 +141,30 @@ def test_clusters_are_registered_by_their_rules(edge, hub):
     finally:
         hub("delete", "iotclusters", "--all", "--timeout=60s")
         hub("delete", "secret", "same", "nowhere", "program", "stranger")
+
+
+def test_a_host_in_maintenance_keeps_what_it_runs_and_stays_while_it_does(edge, hub, kubectl):
+    kubectl.apply(pod("keeps", args=["wait"]))
+    wait_until("runs", lambda: is_ready(p := kubectl.get("pod", "keeps")) and p)
+
+    def tainted():
+        taints = edge.kubectl("").get("node", "gw-1")["spec"].get("taints", [])
+        return any(taint["key"] == "slicelet.io/maintenance" for taint in taints)
+
+    hub("patch", "edgehost", "gw-1", "--type=merge", "-p", '{"spec":{"maintenance":true}}')
+    try:
+        wait_until("the scheduler looks elsewhere", tainted)
+        assert edge.running_containers(kubectl.namespace, "keeps")
+        wait_until("it has a workload", lambda: hub.get("edgehost", "gw-1")["status"]["workloads"] > 0)
+        code, _, why = hub("delete", "edgehost", "gw-1", check=False)
+        assert code != 0 and "host gw-1 still has" in why and "slicelet.io/give-up" in why
+        hub("annotate", "edgehost", "gw-1", "slicelet.io/give-up=true")
+        assert "deleted" in hub("delete", "edgehost", "gw-1", "--dry-run=server")
+    finally:
+        hub("annotate", "edgehost", "gw-1", "slicelet.io/give-up-")
+        hub("patch", "edgehost", "gw-1", "--type=merge", "-p", '{"spec":{"maintenance":false}}')
+    wait_until("it takes pods again", lambda: not tainted())
+    kubectl("delete", "pod", "keeps", "--timeout=60s")
 
 
 def test_the_provider_writes_to_namespaces_of_slices_only(edge, kubectl):
