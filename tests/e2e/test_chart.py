@@ -139,7 +139,9 @@ def test_identities_hold_no_more_than_they_need(edge, hubs):
     assert may("provider", "list", "edgehosts.slicelet.io", "-n", HUBS[0])
     assert not may("provider", "list", "edgehosts.slicelet.io", "-n", HUBS[1])
     assert not may("provider", "get", "pods", "-n", "default")
-    assert not may("provider", "get", "secrets", "-n", HUBS[0])
+    # By name: kubeconfigs of IotClusters, logins of IoT servers.
+    assert may("provider", "get", "secrets", "-n", HUBS[0])
+    assert not may("provider", "list", "secrets", "-n", HUBS[0])
     assert not may("shim", "get", "secrets", "-n", HUBS[0])
     assert not may("shim", "delete", "pods", "-n", "default")
 
