@@ -135,6 +135,10 @@ std::vector<AdminRest::Match> AdminRest::Find(const std::vector<std::string>& se
     }
     if (same) matches.push_back(std::move(match));
   }
+  // OpenAPI 3.0, path templating: a concrete path goes before a templated one, with all its methods.
+  std::size_t least = segments.size();
+  for (const Match& match : matches) least = std::min(least, match.path.size());
+  std::erase_if(matches, [least](const Match& match) { return match.path.size() > least; });
   return matches;
 }
 

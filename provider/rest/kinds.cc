@@ -95,8 +95,7 @@ absl::Status AddKindSchemas(Json& schemas) {
                   {"properties",
                    {{"resourceVersion",
                      {{"type", "string"},
-                      {"minLength", 1},
-                      {"maxLength", 64},
+                      {"pattern", "^[0-9]{1,20}$"},
                       {"description", "Change it only if it still is this one."}}},
                     {"spec", Closed(ForPatch(create["properties"]["spec"]))}}}};
     schemas[kind.noun] = ObjectSchema(spec, schema->at("status"), kind);
