@@ -171,7 +171,7 @@ TEST_F(NodeControllerTest, ATaintOfMaintenanceThatIsOverGoesAlsoWhenAFormerShimS
                   .ok());
   node->Report(Facts());
   loop.Advance(seconds(1));
-  const Json& taints = Object().at("spec").at("taints");
+  const Json taints = Object().at("spec").at("taints");
   ASSERT_EQ(taints.size(), 2U) << taints;
   EXPECT_EQ(taints[0].at("key"), "foreign");
   EXPECT_EQ(taints[1].at("key"), "slicelet.io/slice-node");
