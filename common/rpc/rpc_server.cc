@@ -3,6 +3,7 @@
 #include <grpcpp/grpcpp.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "common/log/log.h"
@@ -52,9 +53,11 @@ absl::StatusOr<int> RpcServer::Listen(const Listener& listener) {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Milliseconds(listener.keepalive.timeout));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  // Clients ping at their own period; half of it leaves room for a jittery network.
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
-                             Milliseconds(listener.keepalive.interval / 2));
+  // Clients ping at their own period, which may be shorter than ours; half of it leaves room for a jittery
+  // network.
+  builder.AddChannelArgument(
+      GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+      Milliseconds(std::min(listener.keepalive.interval, RpcKeepalive{}.interval) / 2));
   for (const auto& hosted : listener.services) {
     if (!local && !hosted.authorize) {
       return absl::InvalidArgumentError("a service on " + listener.address +

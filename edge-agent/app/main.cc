@@ -97,9 +97,11 @@ absl::Status Run(const Arguments& arguments) {
                    .certificate_pem = host.certificate,
                    .key_pem = host.key,
                    .ca_pem = host.ca};
-  SLICELET_ASSIGN_OR_RETURN(
-      const auto client,
-      RpcClient::Make(loop, {.address = host.endpoint, .tls = tls, .server_name = {}, .keepalive = {}}));
+  SLICELET_ASSIGN_OR_RETURN(const auto client,
+                            RpcClient::Make(loop, {.address = host.endpoint,
+                                                   .tls = tls,
+                                                   .server_name = {},
+                                                   .keepalive = {.interval = config.link.keepalive}}));
   const bool over_mqtt = config.link.kind == LinkConfig::Kind::kMqtt;
   MqttLink mqtt;
   // Keys come with messages, and no message before the agent has started.

@@ -91,6 +91,7 @@ absl::StatusOr<ProviderConfig> ReadProviderConfig(const nlohmann::json& json) {
   reader.Optional("podCidr", &config.hub.pod_cidr);
   const LinkPace pace = ReadLinkProfile(reader);
   config.hub.heartbeat = pace.heartbeat;
+  config.agents_keepalive = pace.keepalive;
   reader.Optional("heartbeat", &config.hub.heartbeat);
   reader.Optional("statusBatch", &config.hub.status_batch);
   reader.Optional("orphanConfirm", &config.hub.orphan_confirm);

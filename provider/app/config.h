@@ -41,6 +41,8 @@ struct ProviderConfig {
   std::vector<std::string> key_certificate_files;
   std::string tag_key_file;
   Listener agents;
+  /// After this much silence a host's connection is asked whether it still is one.
+  Duration agents_keepalive = std::chrono::seconds(60);
   /// Unix socket for shim and slicectl; may be empty when `remote` is set.
   std::string socket;
   /// For a shim and slicectl on other machines.

@@ -83,6 +83,7 @@ TEST(ReadProviderConfig, AProfileSetsWhatIsNotGiven) {
                   {"keyCertificates", {"e.cert", "i.cert"}}};
   EXPECT_EQ(ReadProviderConfig(json)->hub.heartbeat, std::chrono::seconds(240));
   EXPECT_EQ(ReadProviderConfig(json)->mqtt->keepalive, std::chrono::minutes(15));
+  EXPECT_EQ(ReadProviderConfig(json)->agents_keepalive, std::chrono::minutes(15));
   json["heartbeat"] = "90s";
   EXPECT_EQ(ReadProviderConfig(json)->hub.heartbeat, std::chrono::seconds(90));
   json["profile"] = "thrifty";

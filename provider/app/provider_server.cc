@@ -114,6 +114,7 @@ class ProviderServer final : public Server {
     agents.address = config.agents.listen;
     agents.tls = config.agents.tls;
     agents.services = {{&edge_link_, hosts}};
+    agents.keepalive.interval = config.agents_keepalive;
     SLICELET_RETURN_IF_ERROR(rpc_.Listen(agents).status());
     RpcServer::Listener local;
     local.services = {{&provider_, shims}, {admin_.get(), operators}};
