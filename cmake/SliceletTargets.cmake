@@ -46,7 +46,7 @@ function(slicelet_test name)
   add_dependencies(slicelet_${arg_LABEL}_tests ${name})
   # One ctest entry per program: starting a process per case costs more than the cases.
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL} TIMEOUT 300)
+  set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL} TIMEOUT 900)
 endfunction()
 
 # slicelet_proto(NAME PROTOS slicelet/v1/a.proto ... [GRPC] [DEPS other_proto]): messages, and services with GRPC.

@@ -379,15 +379,6 @@ TEST_F(AttachmentsTest, ASecretOfSomebodyElseIsLeftAlone) {
 /// The whole life of an attachment, with a crash of the provider somewhere.
 class AttachmentCrashTest : public AttachmentsTest {
  protected:
-  /// Every point of a crash; under a sanitizer, where a life takes ten times as long, some of them.
-#if defined(__SANITIZE_ADDRESS__)
-  static constexpr int kStride = 9;
-#elif defined(__has_feature)
-  static constexpr int kStride = __has_feature(address_sanitizer) ? 9 : 1;
-#else
-  static constexpr int kStride = 1;
-#endif
-
   struct Counts {
     int writes = 0, requests = 0;
   };
@@ -438,13 +429,13 @@ TEST_F(AttachmentCrashTest, AfterEveryWriteAndEveryRequestNothingLeaks) {
   const Counts counts = Live(0, false, 0, FakeIotServer::Fault::kNone);
   EXPECT_GT(counts.writes, 20);
   EXPECT_GT(counts.requests, 25);
-  for (int at = 1; at <= counts.writes + 2 && !HasFailure(); at += kStride) {
+  for (int at = 1; at <= counts.writes + 2 && !HasFailure(); at += kCrashStride) {
     for (const bool lost : {false, true}) {
       SCOPED_TRACE("crash after write " + std::to_string(at) + (lost ? ", answer lost" : ""));
       Live(at, lost, 0, FakeIotServer::Fault::kNone);
     }
   }
-  for (int at = 1; at <= counts.requests && !HasFailure(); at += kStride) {
+  for (int at = 1; at <= counts.requests && !HasFailure(); at += kCrashStride) {
     for (const auto fault : {FakeIotServer::Fault::kCrash, FakeIotServer::Fault::kCrashBefore,
                              FakeIotServer::Fault::kLost, FakeIotServer::Fault::kError}) {
       SCOPED_TRACE("request " + std::to_string(at) + ", fault " + std::to_string(static_cast<int>(fault)));

@@ -87,7 +87,7 @@ class RestTest : public testing::Test {
                  {{"nodeName", node},
                   {"containers",
                    {{{"name", "main"}, {"image", "i"}, {"env", {{{"name", "X"}, {"value", "hidden"}}}}}}}}}};
-    if (!owner.is_null()) pod["metadata"]["ownerReferences"] = {owner};
+    if (!owner.is_null()) pod["metadata"]["ownerReferences"] = Json::array({owner});
     Make(kube::kPods, ns, name, pod);
   }
 
