@@ -7,7 +7,7 @@
 #   --list     say what each tier runs, and stop
 #
 # Examples:
-#   scripts/test.sh                  everything CI runs: 45 minutes on a fresh 2-core machine, 15 on a warm one
+#   scripts/test.sh                  everything CI runs: about an hour on a fresh 2-core machine, 25 minutes on a warm one
 #   scripts/test.sh --tier unit      only the unit tests
 #   scripts/test.sh --long           with 100,000 simulated schedules, all kill pairs and clang-tidy on every file
 set -euo pipefail
@@ -33,8 +33,8 @@ unit         unit tests
 sim          2,000 simulated schedules, and every planted bug       --long: 100,000 schedules
 integration  adapters against real parts (TLS, SQLite, containerd, API server)
 e2e          all programs on a real control plane and real containerd; the exporter against a real Mainflux, and Mainflux as
-             an IotServer with three of its containers killed       --long: each of its containers;
-             schemathesis against the admin API
+             an IotServer with three of its containers killed; schemathesis against the admin API
+                                                                    --long: each of that server's containers is killed
 faults       kill -9, link faults, restores                         --long: all pairs of kills
 mqtt         over an MQTT link: the first path, logs in pieces, the EdgeX gateway, and a broker that dies, forgets and lies
              (test_pods, test_mqtt, test_gateway, test_broker)          --long: all of e2e and faults but test_chart,
@@ -167,7 +167,7 @@ lane_of_computing() {
   fi
 }
 
-say "slicelet: tests (tiers: ${chosen[*]}); on 2 cores a first run takes about 45 minutes, a later one 15"
+say "slicelet: tests (tiers: ${chosen[*]}); on 2 cores a first run takes about an hour, a later one 25 minutes"
 prepare "install packages" "about 2 min on a bare machine" install_everything || finish
 install_go  # for PATH in this shell
 ! wants format || check "format" "seconds" scripts/lib/check_format.sh
