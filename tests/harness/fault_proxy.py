@@ -73,7 +73,15 @@ class FaultProxy:
         self._server = self._loop.run_until_complete(asyncio.start_server(self._accept, "127.0.0.1", 0))
         self._ready.set()
         self._loop.run_forever()
+        self._loop.run_until_complete(self._end())
+        self._loop.close()
+
+    async def _end(self):
         self._server.close()
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _accept(self, reader, writer):
         self._connections.add(writer)
@@ -102,7 +110,10 @@ class FaultProxy:
 
         async def fill():
             while True:
-                data = await reader.read(65536)
+                try:
+                    data = await reader.read(65536)
+                except OSError:
+                    data = b""
                 await queue.put((self._loop.time() + self._delay, data))
                 if not data:
                     return
