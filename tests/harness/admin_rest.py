@@ -87,5 +87,6 @@ def conforms(client, authority, directory):
     code, out, error = run([
         schemathesis(), "--config-file", SETTINGS, "run", f"{client.url}/openapi.json", "--header",
         f"Authorization: Bearer {client.token}", "--tls-verify", authority, "--no-color"],
-        check=False, timeout=600, environment={"HYPOTHESIS_STORAGE_DIRECTORY": str(directory / "hypothesis")})
+        check=False, timeout=600, environment={"HYPOTHESIS_STORAGE_DIRECTORY": str(directory / "hypothesis")},
+        directory=directory)  # where it keeps what it has found
     return code, out + error

@@ -16,10 +16,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "tests" / "control-plane" / "control-plane.sh"
 
 
-def run(command, check=True, timeout=120, stdin=None, environment=None):
+def run(command, check=True, timeout=120, stdin=None, environment=None, directory=None):
     """Runs a command and returns (exit code, stdout, stderr); with `check`, failure raises RuntimeError."""
     result = subprocess.run(
-        [str(part) for part in command], input=stdin, capture_output=True, text=True, timeout=timeout,
+        [str(part) for part in command], input=stdin, capture_output=True, text=True, timeout=timeout, cwd=directory,
         env={**os.environ, **(environment or {})})
     if check and result.returncode != 0:
         raise RuntimeError(f"{' '.join(map(str, command))}: exit {result.returncode}: {result.stderr.strip()}")
