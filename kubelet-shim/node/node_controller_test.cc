@@ -9,6 +9,7 @@
 #include "common/json/json.h"
 #include "common/loop/testing/sim_loop.h"
 #include "kube/object.h"
+#include "kube/testing/forwarding_kube_api.h"
 #include "kube/testing/memory_kube_api.h"
 
 namespace slicelet::shim {
@@ -207,39 +208,20 @@ TEST_F(NodeControllerTest, MakesADeletedNodeAgain) {
 }
 
 /// Answers to patches come late: the watch is faster.
-class LateAnswers final : public kube::KubeApi {
+class LateAnswers final : public kube::ForwardingKubeApi {
  public:
-  LateAnswers(Loop& loop, std::unique_ptr<kube::KubeApi> api) : loop_(loop), api_(std::move(api)) {}
+  LateAnswers(Loop& loop, std::unique_ptr<kube::KubeApi> api)
+      : ForwardingKubeApi(std::move(api)), loop_(loop) {}
 
-  void Get(const kube::ObjectRef& ref, Callback<Json> done) override { api_->Get(ref, std::move(done)); }
-  void List(const kube::Resource& resource, const std::string& ns, const kube::ListOptions& options,
-            Callback<kube::ObjectList> done) override {
-    api_->List(resource, ns, options, std::move(done));
-  }
-  std::unique_ptr<kube::Watch> StartWatch(const kube::Resource& resource, const std::string& ns,
-                                          const kube::ListOptions& options,
-                                          kube::WatchHandler handler) override {
-    return api_->StartWatch(resource, ns, options, std::move(handler));
-  }
-  void Create(const kube::ObjectRef& ref, const Json& object, Callback<Json> done) override {
-    api_->Create(ref, object, std::move(done));
-  }
-  void Update(const kube::ObjectRef& ref, const Json& object, Callback<Json> done) override {
-    api_->Update(ref, object, std::move(done));
-  }
   void Patch(const kube::ObjectRef& ref, kube::PatchType type, const Json& patch,
              Callback<Json> done) override {
-    api_->Patch(ref, type, patch, [this, done = std::move(done)](absl::StatusOr<Json> answer) {
+    ForwardingKubeApi::Patch(ref, type, patch, [this, done = std::move(done)](absl::StatusOr<Json> answer) {
       loop_.RunAfter(seconds(1), [done, answer = std::move(answer)] { done(answer); });
     });
-  }
-  void Delete(const kube::ObjectRef& ref, const kube::DeleteOptions& options, StatusCallback done) override {
-    api_->Delete(ref, options, std::move(done));
   }
 
  private:
   Loop& loop_;
-  const std::unique_ptr<kube::KubeApi> api_;
 };
 
 TEST_F(NodeControllerTest, MakesANodeAgainThatWasDeletedBeforeAWriteWasAnswered) {

@@ -384,22 +384,14 @@ class AttachmentCrashTest : public AttachmentsTest {
   };
   /// `write`: it dies after that write to the API server; `lost`: before the answer has come. `request`: with
   /// that request to the IoT server, `before` it is carried out or after. 0 for never.
-  Counts Live(int write, bool lost, int request, FakeIotServer::Fault fault) {
-    Counts counts;
-    bool crash = false;
-    server_.faults().after = [&](const kube::KubeCall& call, const absl::Status& outcome) -> absl::Status {
-      const bool writes = call.verb == kube::Verb::kCreate || call.verb == kube::Verb::kPatch ||
-                          call.verb == kube::Verb::kDelete;
-      if (call.user != "provider" || !writes || ++counts.writes != write) return outcome;
-      crash = true;
-      return lost ? absl::UnavailableError("connection reset") : outcome;
-    };
+  Counts LiveThroughACrash(int write, bool lost, int request, FakeIotServer::Fault fault) {
+    CrashAfter(write, lost);
     const int calls = iot_.calls();
     if (request != 0) iot_.SetFault(request, fault);
     const auto live = [&](const std::function<bool()>& so) {
       // A little longer, for what is written after that.
       for (int after = 0, all = 0; after < 3 && all < 120; ++all) {
-        if (std::exchange(crash, false) || iot_.crashed()) {
+        if (TakeDeath() || iot_.crashed()) {
           iot_.ClearCrash();
           Crash();
         }
@@ -420,26 +412,25 @@ class AttachmentCrashTest : public AttachmentsTest {
     live([&] { return Gateway().is_null(); });
     ExpectGone();
     server_.faults().after = nullptr;
-    counts.requests = iot_.calls() - calls;
-    return counts;
+    return {writes_, iot_.calls() - calls};
   }
 };
 
 TEST_F(AttachmentCrashTest, AfterEveryWriteAndEveryRequestNothingLeaks) {
-  const Counts counts = Live(0, false, 0, FakeIotServer::Fault::kNone);
+  const Counts counts = LiveThroughACrash(0, false, 0, FakeIotServer::Fault::kNone);
   EXPECT_GT(counts.writes, 20);
   EXPECT_GT(counts.requests, 25);
   for (int at = 1; at <= counts.writes + 2 && !HasFailure(); at += kCrashStride) {
     for (const bool lost : {false, true}) {
       SCOPED_TRACE("crash after write " + std::to_string(at) + (lost ? ", answer lost" : ""));
-      Live(at, lost, 0, FakeIotServer::Fault::kNone);
+      LiveThroughACrash(at, lost, 0, FakeIotServer::Fault::kNone);
     }
   }
   for (int at = 1; at <= counts.requests && !HasFailure(); at += kCrashStride) {
     for (const auto fault : {FakeIotServer::Fault::kCrash, FakeIotServer::Fault::kCrashBefore,
                              FakeIotServer::Fault::kLost, FakeIotServer::Fault::kError}) {
       SCOPED_TRACE("request " + std::to_string(at) + ", fault " + std::to_string(static_cast<int>(fault)));
-      Live(0, false, at, fault);
+      LiveThroughACrash(0, false, at, fault);
     }
   }
 }

@@ -381,40 +381,25 @@ class CrashTest : public ControllersTest {
  protected:
   /// Returns how many writes the controllers have made. `at`: they die after that one; 0 for never. `lost`:
   /// before the answer has come.
-  int Live(int at, bool lost) {
-    int writes = 0;
-    bool crash = false;
-    server_.faults().after = [&](const kube::KubeCall& call, const absl::Status& outcome) -> absl::Status {
-      const bool write = call.verb == kube::Verb::kCreate || call.verb == kube::Verb::kPatch ||
-                         call.verb == kube::Verb::kDelete;
-      if (call.user != "provider" || !write) return outcome;
-      if (++writes != at) return outcome;
-      crash = true;
-      return lost ? absl::UnavailableError("connection reset") : outcome;
-    };
-    const auto live = [&](Duration duration) {
-      for (auto end = loop_.Now() + duration; loop_.Now() < end;) {
-        if (std::exchange(crash, false)) Crash();
-        AdvanceASecond();
-      }
-    };
+  int LiveThroughACrash(int at, bool lost) {
+    CrashAfter(at, lost);
     MakeSlice("north", {{"quota", {{"pods", 20}}}});
-    live(seconds(30));
+    Live(seconds(30));
     MakeGateway();
     MakeDevice();
-    live(minutes(1));
+    Live(minutes(1));
     EXPECT_EQ(Get(kube::kIotGateways, "north", "press")["status"]["phase"], "Ready");
     EXPECT_EQ(Get(kube::kIotDevices, "north", "oven")["status"]["phase"], "Registered");
     EXPECT_EQ(Get(kube::kIotSlices, "slicelet", "north")["status"]["phase"], "Ready");
     EXPECT_THAT(Pods("north"), SizeIs(1));
     Patch(kube::kIotGateways, "north", "press", {{"spec", {{"deviceService", "rest"}}}});
-    live(minutes(1));
+    Live(minutes(1));
     EXPECT_THAT(Pods("north"), SizeIs(1));
     EXPECT_EQ(Pods("north").front()["spec"]["containers"][5]["name"], "device-rest");
     Delete(kube::kIotDevices, "north", "oven");
     Delete(kube::kIotGateways, "north", "press");
     Delete(kube::kIotSlices, "slicelet", "north");
-    live(minutes(2));
+    Live(minutes(2));
     EXPECT_THAT(server_.cluster().All(kube::kIotDevices), IsEmpty());
     EXPECT_THAT(server_.cluster().All(kube::kIotGateways), IsEmpty());
     EXPECT_THAT(server_.cluster().All(kube::kIotSlices), IsEmpty());
@@ -423,17 +408,17 @@ class CrashTest : public ControllersTest {
     EXPECT_EQ(Get(kube::kNamespaces, "", "north"), Json());
     EXPECT_THAT(server_.cluster().All(kube::kSecrets), IsEmpty());
     server_.faults().after = nullptr;
-    return writes;
+    return writes_;
   }
 };
 
 TEST_F(CrashTest, AfterEveryWriteEverythingIsMadeAndUndoneAllTheSame) {
-  const int writes = Live(0, false);
+  const int writes = LiveThroughACrash(0, false);
   EXPECT_GT(writes, 25);
   for (int at = 1; at <= writes + 3; at += kCrashStride) {
     for (const bool lost : {false, true}) {
       SCOPED_TRACE("crash after write " + std::to_string(at) + (lost ? ", answer lost" : ""));
-      Live(at, lost);
+      LiveThroughACrash(at, lost);
       if (HasFailure()) return;
     }
   }

@@ -8,6 +8,7 @@
 #include "common/base/random.h"
 #include "provider/fleet/contest.h"
 #include "provider/fleet/targeting.h"
+#include "provider/fleet/testing/shown_targets.h"
 
 namespace slicelet::provider {
 namespace {
@@ -118,17 +119,6 @@ Targets Naive(const Pods& pods, const Hosts& hosts, bool choose) {
     for (const auto& [uid, verdict] : VerdictsAt(host, pods, places)) targets[uid][id] = verdict;
   }
   return targets;
-}
-
-std::string Shown(const Targets& targets) {
-  std::string text;
-  for (const auto& [uid, hosts] : targets) {
-    text += uid.value() + ":";
-    for (const auto& [host, verdict] : hosts)
-      text += " " + host.value() + (verdict.superseded.empty() ? "" : "(" + verdict.superseded + ")");
-    text += "\n";
-  }
-  return text;
 }
 
 /// A world that changes, with what is remembered of it on both sides.

@@ -10,6 +10,7 @@
 
 #include "common/base/random.h"
 #include "provider/fleet/targeting.h"
+#include "provider/fleet/testing/shown_targets.h"
 
 namespace slicelet::provider {
 namespace {
@@ -261,16 +262,6 @@ TEST(TargetingProperty, NobodyGetsWhatHeMayNotHave) {
 }
 
 TEST(TargetingProperty, TheSameFleetInAnotherOrderAndASecondLookGiveTheSame) {
-  const auto shown = [](const Targets& targets) {
-    std::string text;
-    for (const auto& [uid, hosts] : targets) {
-      text += uid.value() + ":";
-      for (const auto& [host, verdict] : hosts)
-        text += " " + host.value() + (verdict.superseded.empty() ? "" : "(" + verdict.superseded + ")");
-      text += "\n";
-    }
-    return text;
-  };
   for (std::uint64_t seed = 0; seed < 3'000; ++seed) {
     RandomFleet fleet(seed);
     std::sort(fleet.hosts.begin(), fleet.hosts.end(),
@@ -279,7 +270,7 @@ TEST(TargetingProperty, TheSameFleetInAnotherOrderAndASecondLookGiveTheSame) {
     fleet.Shuffle();
     std::sort(fleet.hosts.begin(), fleet.hosts.end(),
               [](const auto& a, const auto& b) { return a.id < b.id; });
-    ASSERT_EQ(shown(SelectTargets(fleet.pods, fleet.hosts)), shown(first)) << "seed " << seed;
+    ASSERT_EQ(Shown(SelectTargets(fleet.pods, fleet.hosts)), Shown(first)) << "seed " << seed;
     fleet.Keep(first);
     const Targets second = SelectTargets(fleet.pods, fleet.hosts);
     for (const auto& [uid, hosts] : first) {

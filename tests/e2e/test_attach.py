@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from tests.e2e.test_kinds import SERVICES, ready, stand_in
-from tests.harness.documents import blocks
 from tests.harness.edge import CONTAINERD, container_status
+from tests.harness.guide import Guide
 from tests.harness.kubernetes import ROOT, run
 from tests.harness.waiting import wait_until
 
@@ -24,41 +24,36 @@ VERSION = yaml.safe_load((ROOT / "charts/slicelet-hub/Chart.yaml").read_text())[
 PORTS = {"8180": "users", "8182": "things", "8189": "auth", "8989": "identify", "1883": "mqtt"}
 
 
-class Guide:
+class AttachGuide(Guide):
     """The README's commands, with the sample on stand-ins and its server at the one of this test."""
 
     def __init__(self, edge, mainflux, directory):
-        self.steps = {block.name: block for block in blocks(README)}
-        self.followed = []
-        self.directory, self.mainflux = directory, mainflux
+        super().__init__(edge, README, directory)
+        self.mainflux = mainflux
         # Where the host's pods reach this machine.
         self.machine = str(next(ipaddress.ip_network((edge.containerd_directory / "subnet").read_text().strip()).hosts()))
-        kubeconfig = directory / "kubeconfig"
-        shutil.copy(edge.plane.kubeconfig, kubeconfig)
-        self.environment = {**os.environ, "KUBECONFIG": str(kubeconfig), "PATH": f"{edge.plane.bin}:{os.environ['PATH']}"}
         place = directory / "samples" / "attach"
         place.mkdir(parents=True)
         for path in SAMPLE.glob("*.yaml"):
-            objects = list(yaml.safe_load_all(self._adapted(path.read_text())))
+            objects = list(yaml.safe_load_all(self.adapted(path.read_text())))
             for one in objects:
                 if one["kind"] == "IotGateway":
                     one["spec"]["images"] = {service: stand_in(service) for service in SERVICES}
             (place / path.name).write_text(yaml.safe_dump_all(objects))
 
-    def _adapted(self, text):
+    def adapted(self, commands):
         for port, service in PORTS.items():
-            text = text.replace(f"mainflux.example.com:{port}", f"{self.machine}:{self.mainflux.ports[service]}")
-            text = text.replace(f"-h mainflux.example.com -p {port}", f"-h {self.machine} -p {self.mainflux.ports[service]}")
-        return text.replace("mainflux.example.com", self.machine)
+            commands = commands.replace(f"mainflux.example.com:{port}", f"{self.machine}:{self.mainflux.ports[service]}")
+            commands = commands.replace(f"-h mainflux.example.com -p {port}", f"-h {self.machine} -p {self.mainflux.ports[service]}")
+        return commands.replace("mainflux.example.com", self.machine)
 
-    def follow(self, name):
-        step = self.steps[name]
-        done = subprocess.run(["bash", "-euo", "pipefail", "-c", self._adapted(step.commands)], cwd=self.directory, env=self.environment,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600, check=False)
-        assert done.returncode == 0, f"{name}: exit {done.returncode}:\n{done.stdout}"
-        missing = step.missing(done.stdout)
-        assert missing is None, f"{README} says that this is printed: {missing}\nprinted:\n{done.stdout}"
-        self.followed.append(name)
+
+def bring_exporter(edge):
+    """The exporter's images, as this build makes them, on the edge's host."""
+    output = pathlib.Path(edge.directory) / "images"
+    run([ROOT / "scripts/images.sh", "--build", edge.bin, "--output", output, "senml-export"], timeout=300)
+    for name in ("senml-export", "senml-export-idle"):
+        run([CONTAINERD, "ctr", edge.containerd_directory, "images", "import", output / f"{name}.tar"], timeout=120)
 
 
 class Subscriber:
@@ -90,11 +85,8 @@ class Subscriber:
 @pytest.fixture
 def guide(edge, mainflux, tmp_path):
     run([CONTAINERD, "gateway", edge.containerd_directory], timeout=600)
-    output = pathlib.Path(edge.directory) / "images"
-    run([ROOT / "scripts/images.sh", "--build", edge.bin, "--output", output, "senml-export"], timeout=300)
-    for name in ("senml-export", "senml-export-idle"):
-        run([CONTAINERD, "ctr", edge.containerd_directory, "images", "import", output / f"{name}.tar"], timeout=120)
-    yield Guide(edge, mainflux, tmp_path)
+    bring_exporter(edge)
+    yield AttachGuide(edge, mainflux, tmp_path)
     north = edge.kubectl("north")
     north("delete", "iotdevices,iotgateways,iotservers", "--all", "--wait=false", check=False)
     edge.kubectl("slicelet")("delete", "iotslice", "north", "--ignore-not-found", "--timeout=120s")

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "kube/object.h"
+#include "kube/testing/forwarding_kube_api.h"
 #include "tests/sim/crypto.h"
 #include "tests/sim/fleet.h"
 #include "tests/sim/tap.h"
@@ -117,45 +118,25 @@ bool ProviderMachine::TakeStruck() { return std::exchange(struck_, false); }
 
 namespace {
 
-/// Passes everything on, but can show empty lists of pods.
-class FaultyApi : public kube::KubeApi {
+/// Can show empty lists of pods.
+class FaultyApi : public kube::ForwardingKubeApi {
  public:
   FaultyApi(Surroundings& around, std::unique_ptr<kube::KubeApi> inner)
-      : around_(around), inner_(std::move(inner)) {}
+      : ForwardingKubeApi(std::move(inner)), around_(around) {}
 
-  void Get(const kube::ObjectRef& ref, Callback<Json> done) override { inner_->Get(ref, std::move(done)); }
   void List(const kube::Resource& resource, const std::string& ns, const kube::ListOptions& options,
             Callback<kube::ObjectList> done) override {
-    if (resource != kube::kPods) return inner_->List(resource, ns, options, std::move(done));
-    inner_->List(
+    if (resource != kube::kPods) return ForwardingKubeApi::List(resource, ns, options, std::move(done));
+    ForwardingKubeApi::List(
         resource, ns, options,
         [empty = around_.empty_lists, done = std::move(done)](absl::StatusOr<kube::ObjectList> list) {
           if (empty && list.ok()) list->items.clear();
           done(std::move(list));
         });
   }
-  std::unique_ptr<kube::Watch> StartWatch(const kube::Resource& resource, const std::string& ns,
-                                          const kube::ListOptions& options,
-                                          kube::WatchHandler handler) override {
-    return inner_->StartWatch(resource, ns, options, std::move(handler));
-  }
-  void Create(const kube::ObjectRef& ref, const Json& object, Callback<Json> done) override {
-    inner_->Create(ref, object, std::move(done));
-  }
-  void Update(const kube::ObjectRef& ref, const Json& object, Callback<Json> done) override {
-    inner_->Update(ref, object, std::move(done));
-  }
-  void Patch(const kube::ObjectRef& ref, kube::PatchType type, const Json& patch,
-             Callback<Json> done) override {
-    inner_->Patch(ref, type, patch, std::move(done));
-  }
-  void Delete(const kube::ObjectRef& ref, const kube::DeleteOptions& options, StatusCallback done) override {
-    inner_->Delete(ref, options, std::move(done));
-  }
 
  private:
   Surroundings& around_;
-  std::unique_ptr<kube::KubeApi> inner_;
 };
 
 class SimIdentity : public shim::NodeIdentity {

@@ -109,10 +109,12 @@ class ControllersTest : public testing::Test {
   }
   void Live(Duration duration) {
     for (const auto end = loop_.Now() + duration; loop_.Now() < end;) {
-      if (std::exchange(dying_, false)) Crash();
+      if (TakeDeath()) Crash();
       AdvanceASecond();
     }
   }
+  /// Whether they died of `CrashAfter` since the last look.
+  bool TakeDeath() { return std::exchange(dying_, false); }
 
   /// An API server drops what the kind's schema does not know, and refuses what does not fit.
   static void ExpectKnown(const kube::Resource& kind, const Json& object) {
