@@ -5,9 +5,9 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
-#include "cli/kinds/crds.h"
 #include "common/json/json.h"
 #include "common/json/yaml.h"
+#include "kube/definitions/definitions.h"
 
 namespace slicelet::cli {
 namespace {
@@ -77,7 +77,7 @@ const Schema& SchemaOf(const kube::Resource& kind) {
   static std::map<std::string, Schema> known;
   const auto it = known.find(kind.plural);
   if (it != known.end()) return it->second;
-  const auto definition = ParseYaml(CustomResourceDefinitions().at(kind.plural));
+  const auto definition = ParseYaml(kube::CustomResourceDefinitions().at(kind.plural));
   // Built in, and read by this program's tests.
   return known.emplace(kind.plural, *ReadSchema(*definition)).first->second;
 }

@@ -2,30 +2,14 @@
 
 #include <utility>
 
-#include "common/base/encoding.h"
 #include "kube/object.h"
+#include "provider/controllers/server_access.h"
 
 namespace slicelet::provider {
 namespace {
 
 /// As the attachment's state machine says it.
 constexpr char kRejected[] = "CredentialsRejected";
-
-ServerAddress AddressOf(const Json& facts) {
-  const auto at = [&](const char* part) { return kube::TextAt(facts, {"endpoints", part}); };
-  return {.users = at("users"),
-          .things = at("things"),
-          .auth = at("auth"),
-          .access = at("access"),
-          .domain = kube::TextAt(facts, {"domain"})};
-}
-
-/// "" without it.
-std::string Decoded(const Json& secret, const char* key) {
-  std::string text = Base64Decode(kube::TextAt(secret, {"data", key})).value_or("");
-  while (!text.empty() && text.back() == '\n') text.pop_back();
-  return text;
-}
 
 /// What of a record must be the same here and there.
 bool Same(const AttachRecord& one, const AttachRecord& other) {
@@ -120,14 +104,13 @@ void HostAttachment::OnLogin(const absl::StatusOr<Json>& secret) {
                                            " in namespace " + ns_ + " with keys email and password");
   }
   if (!secret.ok()) return Fail("CredentialsNotRead", "Secret " + name + ": " + Message(secret.status()));
-  const ServerLogin login{Decoded(*secret, "email"), Decoded(*secret, "password")};
-  if (login.user.empty() || login.password.empty()) {
+  const auto login = LoginOf(*secret);
+  if (!login) {
     return Fail("CredentialsIncomplete",
                 "IotServer " + server_name_ + ": Secret " + name + " needs the keys email and password");
   }
-  const bool classic = kube::TextAt(facts_, {"dialect"}) != "magistrala";
-  server_ = MakeIotServer(classic ? ServerDialect::kClassic : ServerDialect::kMagistrala, to_.loop, to_.http,
-                          AddressOf(facts_), login);
+  server_ = OpenIotServer(kube::TextAt(facts_, {"dialect"}), kube::TextAt(facts_, {"domain"}),
+                          facts_.at("endpoints"), *login, to_.loop, to_.http);
   store_.SetExport({kube::TextAt(facts_, {"endpoints", "mqtt"}),
                     [this](const std::string& channel) { return server_->TopicFor(channel); }});
   if (!facts_.value("createUser", false)) return OnUser(absl::OkStatus());

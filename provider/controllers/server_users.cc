@@ -3,9 +3,9 @@
 #include <set>
 #include <utility>
 
-#include "common/base/encoding.h"
 #include "common/log/log.h"
 #include "kube/object.h"
+#include "provider/controllers/server_access.h"
 #include "provider/controllers/slices.h"
 
 namespace slicelet::provider {
@@ -30,10 +30,6 @@ std::string KeyOf(const Json& server) {
     for (const Json& pod : *pods) key += " " + kube::TextAt(pod, {"uid"});
   }
   return key;
-}
-
-std::string MemberOf(const Json& secret, const char* member) {
-  return Base64Decode(kube::TextAt(secret, {"data", member})).value_or("");
 }
 
 }  // namespace
@@ -93,23 +89,17 @@ void ServerUsers::Run(Job& job) {
 }
 
 void ServerUsers::Ask(Job& job, const Json& secret) {
-  const ServerLogin login{.user = MemberOf(secret, "email"), .password = MemberOf(secret, "password")};
-  if (login.user.empty() || login.password.empty()) {
+  const auto login = LoginOf(secret);
+  if (!login) {
     return Finish(job, absl::InvalidArgumentError("Secret " + kube::NameOf(secret) +
                                                   R"( needs the keys "email" and "password")"));
   }
-  const auto part = [&](const char* name) { return kube::TextAt(job.server, {"status", "endpoints", name}); };
-  const bool classic = kube::TextAt(job.server, {"spec", "dialect"}) != "magistrala";
-  const ServerAddress address{.users = part("users"),
-                              .things = part("things"),
-                              .auth = part("auth"),
-                              .access = part("access"),
-                              .domain = kube::TextAt(job.server, {"spec", "domain"})};
   // It knows since when a login is refused, and is kept while that is the same.
-  if (!job.session || login.user != job.login.user || login.password != job.login.password) {
-    job.login = login;
-    job.session = MakeIotServer(classic ? ServerDialect::kClassic : ServerDialect::kMagistrala, loop_, http_,
-                                address, login);
+  if (!job.session || login->user != job.login.user || login->password != job.login.password) {
+    job.login = *login;
+    job.session = OpenIotServer(
+        kube::TextAt(job.server, {"spec", "dialect"}), kube::TextAt(job.server, {"spec", "domain"}),
+        job.server["status"].value("endpoints", Json::object()), *login, loop_, http_);
   }
   job.session->EnsureUser(job.lifetime.Guard([this, &job](const absl::Status& made) {
     if (!made.ok()) return Finish(job, made);

@@ -2,8 +2,8 @@
 
 #include "common/json/json.h"
 #include "common/json/yaml.h"
+#include "kube/definitions/definitions.h"
 #include "kube/object.h"
-#include "provider/rest/crd_texts.h"
 #include "provider/rest/schema.h"
 
 namespace slicelet::provider {
@@ -82,8 +82,9 @@ const RestKind& KindOf(const kube::Resource& resource) {
 
 absl::Status AddKindSchemas(Json& schemas) {
   for (const RestKind& kind : RestKinds()) {
-    const auto text = CrdTexts().find(kind.resource.plural);
-    if (text == CrdTexts().end()) return absl::InternalError("no definition of " + kind.noun);
+    const auto& definitions = kube::CustomResourceDefinitions();
+    const auto text = definitions.find(kind.resource.plural);
+    if (text == definitions.end()) return absl::InternalError("no definition of " + kind.noun);
     SLICELET_ASSIGN_OR_RETURN(const Json definition, ParseYaml(text->second));
     const Json* schema = FindJson(definition, "/spec/versions/0/schema/openAPIV3Schema/properties");
     if (schema == nullptr) return absl::InternalError("the definition of " + kind.noun + " has no schema");
