@@ -612,6 +612,39 @@ TEST_F(MqttLinkTest, NobodyElseCanSpeakForAHostOrForTheHub) {
   EXPECT_EQ(host_.connector->faults().Total(), 4U);
 }
 
+TEST_F(MqttLinkTest, AForgeryThatIsNoTextIsCountedAndMakesTheParserWriteNothing) {
+  Join(host_, 5);
+  const std::string no_text = "\xff\xfe";
+  v1::KeyCertificateBody named;
+  named.set_hub_id(kHub);
+  // What the generated setter would complain about is written as an attacker writes it: field 2, two bytes.
+  const std::string named_so = named.SerializeAsString() + "\x12\x02" + no_text;
+  v1::HubAnnouncement announcement;
+  announcement.set_body(named_so);
+  announcement.set_key_id(no_text);
+  announcement.set_signature("none");
+  announcement.add_keys()->set_body(named_so);
+  v1::Will will;
+  will.set_connection(no_text);
+  v1::Envelope envelope;
+  envelope.set_body(named_so);
+  envelope.set_key_id(no_text);
+
+  const MqttTopics topics(kHub);
+  testing::internal::CaptureStderr();
+  broker_.Inject({.topic = topics.Hub(), .payload = announcement.SerializeAsString()});
+  broker_.Inject({.topic = topics.Of(HostId("gw-1"), "will"), .payload = will.SerializeAsString()});
+  for (const char* leaf : {"up", "down", "desired", "birth"})
+    broker_.Inject({.topic = topics.Of(HostId("gw-1"), leaf), .payload = envelope.SerializeAsString()});
+  loop_.Advance(seconds(1));
+  const std::string written = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(written.find("UTF-8"), std::string::npos) << written;
+  EXPECT_EQ(host_.connector->faults().Of(EnvelopeFault::kForged), 3U);
+  EXPECT_EQ(acceptor_->faults().Of(EnvelopeFault::kForged), 2U);
+  EXPECT_EQ(host_.connector->faults().Total() + acceptor_->faults().Total(), 5U);
+  EXPECT_EQ(closed_, 0);
+}
+
 TEST_F(MqttLinkTest, WhatIsPrivateCanNotBeRead) {
   Join(host_, 5);
   v1::HostMessage reply;
