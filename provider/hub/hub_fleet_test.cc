@@ -113,6 +113,40 @@ TEST_F(FleetTest, ABadChangeLeavesThePodAsItWasAndSaysSo) {
   EXPECT_TRUE(ConditionOf("u1", "ChangeAccepted")->status());
 }
 
+TEST_F(FleetTest, WhatAConfigMapThatComesLaterAsksForInVainIsToldThenAndOnce) {
+  ConnectFleet();
+  const kube::Json azure = {{"isEdgeDeployment", "true"}, {"targetCondition", "*"}};
+  ApplyFleet("u1", azure);
+  const auto told = [this] {
+    int events = 0;
+    for (const auto& message : received_) {
+      if (!message.has_event() || message.event().event().reason() != "FieldsIgnored") continue;
+      EXPECT_THAT(message.event().event().message(), HasSubstr("storeAndForwardConfiguration"));
+      ++events;
+    }
+    return events;
+  };
+  EXPECT_EQ(told(), 0);
+  // Named before it is here, then sent, then named again, as on a shim's next session.
+  v1::ShimMessage named = FleetApply("u1", azure);
+  named.mutable_pod_apply()->add_references("configmap/edgehub");
+  Say(named);
+  v1::ShimMessage map;
+  v1::ReferentApply& referent = *map.mutable_referent_apply();
+  referent.set_kind("ConfigMap");
+  referent.set_namespace_("ns");
+  referent.set_name("edgehub");
+  auto* file = referent.mutable_content()->add_files();
+  file->set_key("desiredProperties");
+  file->set_data(R"({"storeAndForwardConfiguration": {"timeToLiveSecs": 7200}})");
+  Say(map);
+  Wait();
+  EXPECT_EQ(told(), 1);
+  Say(named);
+  Wait();
+  EXPECT_EQ(told(), 1);
+}
+
 TEST_F(FleetTest, DeletionWaitsForTheHostsInReachAndTombstonesDoTheRest) {
   ConnectFleet();
   ApplyFleet("u1");

@@ -209,6 +209,7 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   void ReportWaiting(const HostState& host);
   void SendEvent(const Pod& pod, const std::string& reason, const std::string& message);
   void SendEvent(const Pod& pod, v1::WorkloadEvent event);
+  void TellIgnoredFields(Pod& pod);
   void PurgeTombstones(HostState& host);
   void ForgetPod(const PodUid& uid);
   void SaveStatusLater(const PodUid& uid, const HostId& host);

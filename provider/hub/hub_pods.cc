@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_join.h"
 #include "common/log/log.h"
 #include "provider/hub/hub_impl.h"
 
@@ -182,6 +183,12 @@ void Hub::Impl::SendEvent(const Pod& pod, v1::WorkloadEvent event) {
   Name(pod, *message.mutable_event());
   *message.mutable_event()->mutable_event() = std::move(event);
   shims.Send(std::move(message));
+}
+
+void Hub::Impl::TellIgnoredFields(Pod& pod) {
+  if (pod.untold_fields.empty()) return;
+  SendEvent(pod, "FieldsIgnored",
+            "not honoured on edge hosts: " + absl::StrJoin(std::exchange(pod.untold_fields, {}), ", "));
 }
 
 void Hub::Impl::PurgeTombstones(HostState& host) {

@@ -39,6 +39,7 @@ void Hub::Impl::OnShimMessage(const v1::ShimMessage& message) {
         for (Pod* pod : book.OnNode(node)) {
           TouchHostsOf(*pod);
           if (!fleet || !pod->last_apply) continue;
+          TellIgnoredFields(*pod);
           RetargetLater(*pod);
           ShowRefusal(*pod);
           if (pod->refusal) SendReport(*pod, nullptr);
@@ -105,11 +106,7 @@ void Hub::Impl::OnPodApply(const v1::PodApply& apply) {
   const bool first = !std::exchange(pod.shown, true);
   if (node->fleet()) ShowRefusal(pod);
   if (first || (applied->changed && pod.refusal)) SendReport(pod, nullptr);
-  if (!applied->ignored.empty()) {
-    std::string fields;
-    for (const std::string& field : applied->ignored) fields += (fields.empty() ? "" : ", ") + field;
-    SendEvent(pod, "FieldsIgnored", "not honoured on edge hosts: " + fields);
-  }
+  TellIgnoredFields(pod);
   if (!applied->changed) return;
   LogInfo("pod applied", {{"node", node->name},
                           {"pod", pod.ns + "/" + pod.name},

@@ -88,6 +88,10 @@ struct Pod {
   std::vector<v1::Condition> conditions;
   /// Routes of the Azure connector's edgehub, which nothing follows.
   std::vector<std::string> ignored_routes;
+  /// Fields that are not honoured, of the pod and of what decides about its workload. Each is told once, in
+  /// an event: those that were not yet.
+  std::set<std::string> ignored_fields;
+  std::vector<std::string> untold_fields;
   /// Kept where ConfigMaps decide about the workload, which may change any time.
   std::optional<v1::PodApply> last_apply;
   /// What Kubernetes showed when the shim applied it: the phase never goes back.

@@ -124,7 +124,6 @@ absl::StatusOr<PodBook::Applied> PodBook::Apply(const v1::PodApply& apply, bool 
   }
   const auto [it, inserted] = pods_.try_emplace(uid);
   Pod& pod = it->second;
-  const bool first = !pod.workload && !pod.refusal;
   pod.uid = uid;
   pod.node = NodeName(apply.node());
   pod.ns = kube::NamespaceOf(object);
@@ -146,7 +145,7 @@ absl::StatusOr<PodBook::Applied> PodBook::Apply(const v1::PodApply& apply, bool 
   std::optional<PlacedWorkload> workload;
   std::optional<v1::Refusal> refusal;
   std::optional<FleetTerms> terms;
-  Applied applied{&pod, false, {}};
+  Applied applied{&pod, false};
   TranslateOptions options = translate_;
   options.fleet = fleet;
   std::optional<ConnectorMaps> maps;
@@ -181,7 +180,10 @@ absl::StatusOr<PodBook::Applied> PodBook::Apply(const v1::PodApply& apply, bool 
       referents_.Apply(registry);
     }
     pod.claim = ClaimOf(translation->workload);
-    if (first) applied.ignored = std::move(translation->ignored);
+    // ConfigMaps that decide about a workload may come after it: what they add is told then.
+    for (std::string& field : translation->ignored) {
+      if (pod.ignored_fields.insert(field).second) pod.untold_fields.push_back(std::move(field));
+    }
   } else {
     refusal = std::get<v1::Refusal>(std::move(translated));
   }

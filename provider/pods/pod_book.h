@@ -40,8 +40,6 @@ class PodBook {
     Pod* pod = nullptr;
     /// The workload, a reference or the refusal differs from before.
     bool changed = false;
-    /// Spec fields that are not honoured, the first time the pod is seen.
-    std::vector<std::string> ignored;
   };
   /// InvalidArgument when the bytes are not a Pod of this node.
   absl::StatusOr<Applied> Apply(const v1::PodApply& apply, bool fleet = false);
