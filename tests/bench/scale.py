@@ -15,9 +15,9 @@ from tests.bench.api_client import ApiClient
 from tests.bench.latency import Watched, cpu_seconds, running
 from tests.bench.run import pss_kib
 from tests.bench.worlds import BenchEdge
-from tests.harness.edge import consecutive_ports, free_ports
 from tests.harness.kubernetes import condition, run
 from tests.harness.pods import pod
+from tests.harness.ports import consecutive_ports, free_ports
 from tests.harness.process import Program
 from tests.harness.waiting import wait_until
 

@@ -8,8 +8,9 @@ import subprocess
 
 import yaml
 
-from tests.harness.edge import CONTAINERD, Edge, free_ports
+from tests.harness.edge import CONTAINERD, Edge
 from tests.harness.kubernetes import ROOT, condition, run
+from tests.harness.ports import free_ports
 from tests.harness.process import Program
 from tests.harness.waiting import wait_until
 

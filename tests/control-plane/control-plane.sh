@@ -17,13 +17,21 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 usage() { sed -n '2,14s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 2; }
 fail() { echo "control-plane.sh: $*" >&2; exit 1; }
 
-free_ports() {
-  /usr/bin/python3 - "$1" <<'PY'
-import socket, sys
-sockets = [socket.socket() for _ in range(int(sys.argv[1]))]
-for s in sockets: s.bind(("127.0.0.1", 0))
-print(*[s.getsockname()[1] for s in sockets])
-PY
+# A port that no other test is given while a program started after this one's `hold` lives: see tests/harness/ports.py.
+locks=/tmp/slicelet-ports
+# hold PORT: the programs that are started from here on inherit the lock. Fails when somebody else has it.
+hold() {
+  local lock
+  mkdir -p "$locks"
+  exec {lock}>"$locks/$1"
+  flock -n "$lock" || { exec {lock}>&-; return 1; }
+}
+# Sets `port`.
+free_port() {
+  while :; do
+    port=$((10000 + RANDOM % 20000))
+    (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null || ! hold $port || return 0
+  done
 }
 
 # certificate NAME CN O [SAN]: signed by the cluster's CA.
@@ -143,7 +151,11 @@ case $command in
     [ "${1:-}" != --address ] || address=$2
     bin=$("$here/build.sh")
     mkdir -p "$dir/pki" "$dir/log" "$dir/run"
-    read -r api_port etcd_port etcd_peer_port kcm_port scheduler_port <<<"$(free_ports 5)"
+    free_port && api_port=$port
+    free_port && etcd_port=$port
+    free_port && etcd_peer_port=$port
+    free_port && kcm_port=$port
+    free_port && scheduler_port=$port
     printf '%s=%q\n' bin "$bin" address "$address" api_port "$api_port" etcd_port "$etcd_port" \
       etcd_peer_port "$etcd_peer_port" kcm_port "$kcm_port" scheduler_port "$scheduler_port" >"$dir/settings"
     start_program etcd
@@ -175,15 +187,18 @@ case $command in
   snapshot) "$bin/etcdctl" --endpoints "http://127.0.0.1:$etcd_port" snapshot save "${1:?FILE}" >/dev/null ;;
   restore)
     [ -f "${1:-}" ] || fail "no snapshot '${1:-}'"
-    stop_program kube-apiserver
-    stop_program etcd
+    # All of them: the others would go on with what they remember of the newer state, as Kubernetes' own instructions warn.
+    for program in kube-scheduler kube-controller-manager kube-apiserver etcd; do stop_program $program; done
+    for port in "$api_port" "$etcd_port" "$etcd_peer_port" "$kcm_port" "$scheduler_port"; do hold "$port" || true; done
     rm -rf "$dir/etcd"
     "$bin/etcdutl" snapshot restore "$1" --data-dir "$dir/etcd" --name default \
       --initial-cluster "default=http://127.0.0.1:$etcd_peer_port" \
       --initial-advertise-peer-urls "http://127.0.0.1:$etcd_peer_port" >>"$dir/log/etcd.log" 2>&1
     start_program etcd
     start_program kube-apiserver
-    wait_ready ;;
+    wait_ready
+    start_program kube-controller-manager
+    start_program kube-scheduler ;;
   down)
     for program in kube-scheduler kube-controller-manager kube-apiserver etcd; do stop_program $program; done
     rm -f "$dir/settings" ;;

@@ -5,8 +5,9 @@ import yaml
 
 from tests.harness.admin_rest import PASSWORDS, Client, conforms, users
 from tests.harness.documents import blocks
-from tests.harness.edge import CONTAINERD, free_ports
+from tests.harness.edge import CONTAINERD
 from tests.harness.kubernetes import ROOT, run
+from tests.harness.ports import free_ports
 from tests.harness.process import Program
 from tests.harness.waiting import wait_until
 

@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from tests.harness.admin_rest import Client, users
-from tests.harness.edge import consecutive_ports, free_ports
 from tests.harness.host import Host
 from tests.harness.kubernetes import ROOT, condition, run
+from tests.harness.ports import consecutive_ports, free_ports
 from tests.harness.release import Release, broker_image, build_image
 from tests.harness.waiting import wait_until
 

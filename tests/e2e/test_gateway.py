@@ -9,9 +9,10 @@ import subprocess
 import pytest
 import yaml
 
-from tests.harness.edge import CONTAINERD, container_status, free_ports
+from tests.harness.edge import CONTAINERD, container_status
 from tests.harness.kubernetes import ROOT, condition, run
 from tests.harness.pods import pod
+from tests.harness.ports import free_ports
 from tests.harness.waiting import wait_until
 
 SAMPLE = ROOT / "samples" / "edgex-gateway"

@@ -11,8 +11,8 @@ import urllib.request
 
 import pytest
 
-from tests.harness.edge import free_ports
 from tests.harness.kubernetes import ROOT
+from tests.harness.ports import free_ports
 from tests.harness.process import Program
 from tests.harness.waiting import wait_until
 

@@ -14,9 +14,10 @@ import uuid
 import pytest
 import yaml
 
-from tests.harness.edge import CONTAINERD, container_status, free_ports
+from tests.harness.edge import CONTAINERD, container_status
 from tests.harness.guide import Guide
 from tests.harness.kubernetes import ROOT, condition, run
+from tests.harness.ports import free_ports
 from tests.harness.waiting import stays_true, wait_until
 
 README = "samples/mainflux-server/README.md"

@@ -14,8 +14,8 @@ import urllib.request
 
 import pytest
 
-from tests.harness.edge import free_ports
 from tests.harness.kubernetes import ROOT
+from tests.harness.ports import free_ports
 from tests.harness.postgres import USER, make_database, server_command
 from tests.harness.waiting import wait_until
 

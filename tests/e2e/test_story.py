@@ -9,9 +9,10 @@ from tests.e2e.test_attach import bring_exporter
 from tests.e2e.test_kinds import SERVICES, stand_in
 from tests.e2e.test_server import CONTAINERS
 from tests.harness.documents import blocks
-from tests.harness.edge import CONTAINERD, free_ports
+from tests.harness.edge import CONTAINERD
 from tests.harness.guide import Guide
 from tests.harness.kubernetes import run
+from tests.harness.ports import free_ports
 from tests.harness.waiting import wait_until
 
 

@@ -5,53 +5,17 @@ import os
 import pathlib
 import re
 import shutil
-import socket
 import subprocess
 
 import yaml
 
 from tests.harness.fault_proxy import FaultProxy
 from tests.harness.kubernetes import ROOT, ControlPlane, Kubectl, condition, run
+from tests.harness.ports import consecutive_ports, free_ports
 from tests.harness.process import Program
 from tests.harness.waiting import wait_until
 
 CONTAINERD = ROOT / "tests" / "integration" / "containerd.sh"
-
-
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
-# Ports that were handed out and may not be bound yet; gone with this process.
-_RESERVED = []
-
-
-def consecutive_ports(count):
-    """The first of `count` free ports in a row, which no other test run on this machine is given as long as this one lives."""
-    for first in range(20000, 60000, count):
-        reservation = socket.socket(socket.AF_UNIX)
-        sockets = []
-        try:
-            reservation.bind(f"\0slicelet-ports-{first}")
-            for port in range(first, first + count):
-                one = socket.socket()
-                sockets.append(one)
-                one.bind(("127.0.0.1", port))
-            _RESERVED.append(reservation)
-            return first
-        except OSError:
-            reservation.close()
-            continue
-        finally:
-            for one in sockets:
-                one.close()
-    raise AssertionError("no free ports")
 
 
 def container_status(kubectl, pod, container):

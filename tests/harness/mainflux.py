@@ -16,9 +16,9 @@ import sys
 import urllib.error
 import urllib.request
 
-from tests.harness.edge import free_ports
 from tests.harness.kubernetes import ROOT
-from tests.harness.postgres import USER, make_database, server_command
+from tests.harness.ports import free_ports
+from tests.harness.postgres import USER, accepts_logins, make_database, server_command
 from tests.harness.process import Program
 from tests.harness.waiting import wait_until
 
@@ -54,10 +54,11 @@ class Mainflux:
         self._start_dependencies()
         for name in ("postgres", "redis", "nats", "broker"):
             wait_until(f"{name} listens", lambda name=name: self._listens(name), timeout=PATIENCE)
+        wait_until("postgres accepts logins", lambda: accepts_logins(self.ports["postgres"]), timeout=PATIENCE)
         for name in ("auth", "users", "things", "mqtt"):
             self.add(name, [f"{built}/{name}"], self._environment())
         for name in ("auth", "users", "things"):
-            wait_until(f"{name} answers", lambda name=name: self.request(name, "GET", "/version")[0] == 200, timeout=PATIENCE)
+            wait_until(f"{name} answers", lambda name=name: self._answers(name), timeout=PATIENCE)
         wait_until("the MQTT adapter listens", lambda: self._listens("mqtt"), timeout=PATIENCE)
         # The services find one another by themselves, and until then a good login is refused.
         wait_until("the administrator can log in", self.login, timeout=PATIENCE)
@@ -100,8 +101,12 @@ class Mainflux:
         for program in reversed(list(self.programs.values())):
             program.kill()
 
+    def _answers(self, name):
+        self.programs[name].require_running()
+        return self.request(name, "GET", "/version")[0] == 200
+
     def _listens(self, name):
-        assert self.programs[name].running(), self.programs[name].tail()
+        self.programs[name].require_running()
         with socket.socket() as one:
             return one.connect_ex(("127.0.0.1", self.ports[name])) == 0
 

@@ -29,3 +29,8 @@ def make_database(directory, password, databases):
 def server_command(directory, port):
     """To be run in / and as `USER`."""
     return [str(PROGRAMS / "postgres"), "-D", str(directory), "-p", str(port), "-c", "unix_socket_directories=", "-c", "fsync=off"]
+
+
+def accepts_logins(port):
+    """It listens a while before it does."""
+    return subprocess.run([PROGRAMS / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)], check=False).returncode == 0

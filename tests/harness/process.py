@@ -6,6 +6,10 @@ import signal
 import subprocess
 
 
+class Ended(Exception):
+    """A program has ended by itself: what is waited for will not come (`wait_until` lets this one through)."""
+
+
 class Program:
     def __init__(self, name, command, log_directory, environment=None):
         self.name = name
@@ -24,6 +28,10 @@ class Program:
 
     def running(self):
         return self.process is not None and self.process.poll() is None
+
+    def require_running(self):
+        if not self.running():
+            raise Ended(f"{self.name} has ended with {self.process and self.process.returncode}: {self.tail()}")
 
     def kill(self):
         """SIGKILL, as by the kernel or a power cut."""

@@ -1,11 +1,9 @@
 #pragma once
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,27 +13,11 @@
 #include <string>
 #include <thread>
 
+#include "common/base/testing/loopback_port.h"
+
 extern char** environ;
 
 namespace slicelet {
-
-inline sockaddr_in LoopbackAddress(int port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<std::uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  return address;
-}
-/// Nobody listens on it at this moment.
-inline int FreeLoopbackPort() {
-  const int one = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address = LoopbackAddress(0);
-  socklen_t size = sizeof(address);
-  const bool bound = bind(one, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
-                     getsockname(one, reinterpret_cast<sockaddr*>(&address), &size) == 0;
-  close(one);
-  return bound ? ntohs(address.sin_port) : 0;
-}
 
 /// A real mosquitto on a free port of the loopback, in a directory of its own. Forgets everything when it is
 /// restarted, unless its configuration says otherwise.
@@ -75,7 +57,8 @@ class MosquittoProcess {
     const char* path = access("/usr/sbin/mosquitto", X_OK) == 0 ? "/usr/sbin/mosquitto" : "mosquitto";
     if (posix_spawnp(&pid_, path, &actions, nullptr, const_cast<char**>(arguments), environ) != 0) pid_ = -1;
     posix_spawn_file_actions_destroy(&actions);
-    for (int i = 0; i < 500 && !Accepts(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    for (int i = 0; i < 500 && !LoopbackPortAccepts(port_); ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   void Kill() { End(SIGKILL); }
   /// It takes what the kernel's buffers hold, and neither reads nor answers.
@@ -89,13 +72,6 @@ class MosquittoProcess {
     kill(pid_, signal);
     waitpid(pid_, nullptr, 0);
     pid_ = -1;
-  }
-  [[nodiscard]] bool Accepts() const {
-    const int one = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const sockaddr_in address = LoopbackAddress(port_);
-    const bool connected = connect(one, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
-    close(one);
-    return connected;
   }
 
   std::string directory_;

@@ -6,9 +6,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <thread>
 
 #include "provider/attach/iot_server.h"
 
@@ -60,8 +63,23 @@ class RealMainflux {
   [[nodiscard]] ServerLogin Login() const {
     return {.user = about_["email"], .password = about_["password"]};
   }
-  /// SIGKILL to "auth", "things" ...
-  void Kill(const std::string& service) const { kill(about_["pids"][service].get<pid_t>(), SIGKILL); }
+  /// SIGKILL to "auth", "things" ... Returns when that process has closed all it had.
+  void Kill(const std::string& service) const {
+    const auto pid = about_["pids"][service].get<pid_t>();
+    kill(pid, SIGKILL);
+    // Its parent is the harness, which may not have waited for it yet; a first thread ends before the others.
+    const std::string process = "/proc/" + std::to_string(pid);
+    const auto lives = [&process] {
+      std::error_code gone;
+      const std::filesystem::directory_iterator threads(process + "/task", gone);
+      if (gone) return false;
+      std::ifstream stat(process + "/stat");
+      std::string line;
+      return std::distance(begin(threads), end(threads)) > 1 ||
+             (std::getline(stat, line) && line.find(") Z ") == std::string::npos);
+    };
+    while (lives()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
 
  private:
   [[nodiscard]] std::string Url(const std::string& service) const {
