@@ -71,7 +71,7 @@ finish() {
     say ""
     say "${bold}What failed${plain}"
     grep FAILED "$step_table" | sed 's/^/  /' || true
-    find "$results" -name '*.xml' -print0 | xargs -0 -r /usr/bin/python3 scripts/lib/count_results.py --failures
+    failed_cases "$results"
     say "Logs of every step: build/logs/. One tier alone: scripts/test.sh --tier TIER"
   fi
   say "$passed passed, $failed failed, $skipped skipped"
@@ -88,7 +88,7 @@ pytest_suite() {
   local name=$1
   shift
   SLICELET_LONG=$long SLICELET_SUITE=$name SLICELET_BIN=$root/build/release /usr/bin/python3 -m pytest -p no:cacheprovider -ra -v \
-    --durations=25 --junitxml="$suite_results/$name.xml" "$@"
+    --durations=15 --junitxml="$suite_results/$name.xml" "$@"
 }
 
 wants_any() { local tier; for tier in "$@"; do ! wants "$tier" || return 0; done; return 1; }

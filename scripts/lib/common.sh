@@ -77,12 +77,15 @@ run_logged() {
   took=$((SECONDS - started))
   return $status
 }
-# show_end STATUS: what became of it, at the end of a line, and of a failure the end of its log.
+# failed_cases DIR: each with what it said, from the files of results there.
+failed_cases() { find "$1" -name '*.xml' -print0 | xargs -0 -r /usr/bin/python3 "$root/scripts/lib/count_results.py" --failures; }
+# show_end STATUS: what became of it, at the end of a line; of a failure the cases that failed, if it has some, and the end of its log.
 show_end() {
   if [ "$1" -eq 0 ]; then
     printf '%sok%s %d s\n' "$green" "$plain" "$took"
   else
     printf '%sFAILED%s after %d s\n' "$red" "$plain" "$took"
+    [ ! -d "${suite_results:-}" ] || failed_cases "$suite_results" | sed 's/^/    /'
     tail -n 60 "$log" | sed 's/^/    /'
     say "    (the whole log: ${log#"$root"/})"
   fi

@@ -50,6 +50,7 @@ suite() {
   if [ $((passed + failed + skipped)) -eq 0 ] || { [ $status -ne 0 ] && [ "$failed" -eq 0 ]; }; then
     echo failed >>"$verdicts"
   fi
+  suite_results=
 }
 # count_cases DIR: "PASSED FAILED SKIPPED"
 count_cases() { find "$1" -name '*.xml' -print0 | xargs -0 /usr/bin/python3 "$root/scripts/lib/count_results.py"; }
