@@ -35,18 +35,35 @@ function(slicelet_test name)
   if(NOT arg_LABEL)
     set(arg_LABEL unit)
   endif()
-  add_executable(${name} ${arg_SOURCES})
+  # Who only installs need not build tests.
+  add_executable(${name} EXCLUDE_FROM_ALL ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE slicelet_compile_options ${arg_DEPS} GTest::gmock GTest::gtest GTest::gtest_main)
   target_compile_options(${name} PRIVATE ${SLICELET_TEST_OPTIONS})
   slicelet_use_precompiled(${name} tests)
-  # slicelet_unit_tests and slicelet_integration_tests build one tier without the other.
+  # slicelet_unit_tests and slicelet_integration_tests build one tier without the other, slicelet_tests all.
   if(NOT TARGET slicelet_${arg_LABEL}_tests)
     add_custom_target(slicelet_${arg_LABEL}_tests)
+    add_dependencies(slicelet_tests slicelet_${arg_LABEL}_tests)
   endif()
   add_dependencies(slicelet_${arg_LABEL}_tests ${name})
   # One ctest entry per program: starting a process per case costs more than the cases.
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL} TIMEOUT 900)
+endfunction()
+
+# slicelet_tests_need(DIRECTORY): slicelet_tests builds every program made there and below.
+function(slicelet_tests_need directory)
+  get_property(targets DIRECTORY ${directory} PROPERTY BUILDSYSTEM_TARGETS)
+  foreach(target ${targets})
+    get_target_property(type ${target} TYPE)
+    if(type STREQUAL "EXECUTABLE")
+      add_dependencies(slicelet_tests ${target})
+    endif()
+  endforeach()
+  get_property(rooms DIRECTORY ${directory} PROPERTY SUBDIRECTORIES)
+  foreach(room ${rooms})
+    slicelet_tests_need(${room})
+  endforeach()
 endfunction()
 
 # slicelet_proto(NAME PROTOS slicelet/v1/a.proto ... [GRPC] [DEPS other_proto]): messages, and services with GRPC.

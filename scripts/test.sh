@@ -33,8 +33,9 @@ unit         unit tests
 sim          2,000 simulated schedules, and every planted bug       --long: 100,000 schedules
 integration  adapters against real parts (TLS, SQLite, containerd, API server)
 e2e          all programs on a real control plane and real containerd; the exporter against a real Mainflux, and Mainflux as
-             an IotServer with three of its containers killed; schemathesis against the admin API
-                                                                    --long: each of that server's containers is killed
+             an IotServer with three of its containers killed; schemathesis against the admin API for 45 s
+                                                                    --long: each of that server's containers is killed;
+                                                                    schemathesis for ten minutes
 faults       kill -9, link faults, restores                         --long: all pairs of kills
 mqtt         over an MQTT link: the first path, logs in pieces, the EdgeX gateway, and a broker that dies, forgets and lies
              (test_pods, test_mqtt, test_gateway, test_broker)          --long: all of e2e and faults but test_chart,
@@ -102,7 +103,7 @@ count_steps 1 integration e2e sanitizers
 count_steps 1 unit
 count_steps 2 sim
 count_steps 1 integration
-count_steps 1 e2e
+count_steps 2 e2e
 count_steps 1 faults
 count_steps 1 mqtt
 count_steps 5 sanitizers
@@ -120,13 +121,18 @@ lane_of_servers() {
 }
 lane_of_programs() {
   if wants_any unit sim integration e2e faults mqtt; then
-    prepare "build release" "cold about 9 min" build release all
+    prepare "build release" "cold about 9 min" build release all slicelet_tests
   fi
 }
 
-# What waits for real time, in three lanes; the fourth one has the rest of the processors.
+# What waits for real time, in four lanes; the fifth one has the rest of the processors.
+# Tests with worlds of their own: samples, servers, documents.
+of_samples=(tests/e2e/test_{admin_rest,attach,chart,demo,documents,fiware,fiware_stand_ins,mainflux,server,stand_ins,story}.py)
 lane_of_one_host() {
-  ! wants e2e || suite "end to end" "7 min" pytest_suite e2e tests/e2e
+  ! wants e2e || suite "end to end" "7 min" pytest_suite e2e tests/e2e "${of_samples[@]/#/--ignore=}"
+}
+lane_of_samples() {
+  ! wants e2e || suite "samples and servers, end to end" "7 min" pytest_suite samples "${of_samples[@]}"
 }
 lane_of_faults() {
   ! wants faults || suite "faults" "5 min" pytest_suite faults tests/faults
@@ -173,5 +179,5 @@ install_go  # for PATH in this shell
 ! wants format || check "format" "seconds" scripts/lib/check_format.sh
 run_lanes lane_of_servers lane_of_programs
 [ ! -e "$unprepared" ] || finish
-run_lanes lane_of_one_host lane_of_faults lane_of_adapters lane_of_computing
+run_lanes lane_of_one_host lane_of_samples lane_of_faults lane_of_adapters lane_of_computing
 finish

@@ -82,11 +82,11 @@ def schemathesis():
     return program
 
 
-def conforms(client, authority, directory):
-    """Runs schemathesis against the API; (exit code, what it printed)."""
+def conforms(client, authority, directory, seconds):
+    """Runs schemathesis against the API for so long at most; (exit code, what it printed)."""
     code, out, error = run([
         schemathesis(), "--config-file", SETTINGS, "run", f"{client.url}/openapi.json", "--header",
-        f"Authorization: Bearer {client.token}", "--tls-verify", authority, "--no-color"],
-        check=False, timeout=600, environment={"HYPOTHESIS_STORAGE_DIRECTORY": str(directory / "hypothesis")},
+        f"Authorization: Bearer {client.token}", "--tls-verify", authority, "--no-color", "--max-time", seconds],
+        check=False, timeout=seconds + 300, environment={"HYPOTHESIS_STORAGE_DIRECTORY": str(directory / "hypothesis")},
         directory=directory)  # where it keeps what it has found
     return code, out + error
