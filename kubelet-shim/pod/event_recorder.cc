@@ -10,7 +10,13 @@ namespace slicelet::shim {
 
 EventRecorder::EventRecorder(Loop& loop, Clock& clock, Random& random, std::shared_ptr<kube::KubeApi> api,
                              std::string host)
-    : loop_(loop), clock_(clock), random_(random), api_(std::move(api)), host_(std::move(host)) {}
+    : loop_(loop),
+      clock_(clock),
+      random_(random),
+      api_(std::move(api)),
+      host_(std::move(host)),
+      backoff_({.base = std::chrono::seconds(1), .cap = std::chrono::seconds(30)}, random),
+      retry_(loop) {}
 
 bool EventRecorder::Spend(const std::string& object) {
   const MonotonicTime now = loop_.Now();
@@ -52,24 +58,32 @@ void EventRecorder::Record(const EventSubject& subject, bool warning, const std:
     }
   }
   ++entry.count;
-  if (entry.writing) {
-    entry.again = true;
-  } else {
-    Write(key);
-  }
+  entry.last = FormatTime(clock_.Now());
+  Enqueue(key, entry);
 }
 
-void EventRecorder::Write(const Key& key) {
+void EventRecorder::Enqueue(const Key& key, Entry& entry) {
+  if (!std::exchange(entry.queued, true)) queue_.push_back(key);
+  WriteNext();
+}
+
+void EventRecorder::WriteNext() {
+  if (writing_ || retry_.armed()) return;
+  while (!queue_.empty() && entries_.count(queue_.front()) == 0) queue_.pop_front();
+  if (queue_.empty()) return;
+  const Key key = queue_.front();
+  queue_.pop_front();
   Entry& entry = entries_.at(key);
-  entry.writing = true;
-  entry.again = false;
+  entry.queued = false;
+  writing_ = true;
   if (!entry.created) {
-    entry.name = entry.subject.name + "." + random_.Hex(8);
+    // The same name when it is tried again: an answer that was lost does not make two of it.
+    if (entry.name.empty()) entry.name = entry.subject.name + "." + random_.Hex(8);
     Create(key, entry);
     return;
   }
   const std::string ns = entry.subject.ns.empty() ? "default" : entry.subject.ns;
-  const kube::Json patch = {{"count", entry.count}, {"lastTimestamp", FormatTime(clock_.Now())}};
+  const kube::Json patch = {{"count", entry.count}, {"lastTimestamp", entry.last}};
   api_->Patch({kube::kEvents, ns, entry.name, ""}, kube::PatchType::kMerge, patch,
               lifetime_.Guard([this, key](const absl::StatusOr<kube::Json>& result) {
                 OnWritten(key, result.status());
@@ -94,7 +108,7 @@ void EventRecorder::Create(const Key& key, const Entry& entry) {
                             {"reportingComponent", "slicelet-shim"},
                             {"reportingInstance", host_},
                             {"firstTimestamp", entry.first},
-                            {"lastTimestamp", FormatTime(clock_.Now())},
+                            {"lastTimestamp", entry.last},
                             {"count", entry.count}};
   api_->Create({kube::kEvents, ns, "", ""}, event,
                lifetime_.Guard([this, key](const absl::StatusOr<kube::Json>& result) {
@@ -102,26 +116,35 @@ void EventRecorder::Create(const Key& key, const Entry& entry) {
                }));
 }
 
-void EventRecorder::OnWritten(const Key& key, const absl::Status& status) {
+void EventRecorder::OnWritten(const Key& key, absl::Status status) {
+  writing_ = false;
   const auto it = entries_.find(key);
-  if (it == entries_.end()) return;
+  if (it == entries_.end()) return WriteNext();
   Entry& entry = it->second;
-  entry.writing = false;
+  const bool away =
+      absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) || absl::IsResourceExhausted(status);
+  if (away && ++entry.attempts < kMaxAttempts) {
+    if (!std::exchange(entry.queued, true)) queue_.push_front(key);
+    retry_.Set(backoff_.Next(), [this] { WriteNext(); });
+    return;
+  }
+  backoff_.Reset();
+  entry.attempts = 0;
   if (absl::IsNotFound(status) && entry.created) {
     // The API server forgets Events after an hour: begin a new one.
     entry.created = false;
+    entry.name.clear();
     entry.count = 1;
-    entry.first = FormatTime(clock_.Now());
-    Write(key);
-    return;
+    entry.first = entry.last;
+    return Enqueue(key, entry);
   }
-  if (status.ok()) {
+  if (status.ok() || (absl::IsAlreadyExists(status) && !entry.created)) {
     entry.created = true;
   } else {
     LogDebug("event not written",
              {{"pod", entry.subject.name}, {"reason", std::get<3>(key)}, {"error", Describe(status)}});
   }
-  if (entry.again) Write(key);
+  WriteNext();
 }
 
 }  // namespace slicelet::shim

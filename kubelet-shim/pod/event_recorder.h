@@ -6,6 +6,7 @@
 #include <string>
 #include <tuple>
 
+#include "common/base/backoff.h"
 #include "common/base/random.h"
 #include "common/loop/loop.h"
 #include "kube/kube_api.h"
@@ -22,10 +23,13 @@ struct EventSubject {
   std::string field_path{};
 };
 
-/// Writes Kubernetes Events with one credential. Best effort: a lost Event is logged, never retried.
+/// Writes Kubernetes Events with one credential, one after the other: what a pod's status needs of the API
+/// server and of this process goes before. An API server that is away or overloaded is asked again, at most
+/// `kMaxAttempts` times for an Event (both as client-go's recorder does); one that it refuses is logged and
+/// lost.
 ///
 /// A repeat (same object, type, reason and message) becomes a higher count on the same Event, and repeats
-/// that arrive while a write is under way become one write. Each object has a budget, as the kubelet's spam
+/// that arrive before it is written become one write. Each object has a budget, as the kubelet's spam
 /// filter has: a burst of 25, then one every 5 minutes; what exceeds it is dropped and counted.
 class EventRecorder {
  public:
@@ -33,6 +37,7 @@ class EventRecorder {
   static constexpr Duration kRefill = std::chrono::minutes(5);
   static constexpr std::size_t kMaxRemembered = 2'048;
   static constexpr std::size_t kMaxMessage = 1'024;
+  static constexpr int kMaxAttempts = 12;
 
   /// `host` is the node's name.
   EventRecorder(Loop& loop, Clock& clock, Random& random, std::shared_ptr<kube::KubeApi> api,
@@ -50,10 +55,11 @@ class EventRecorder {
     EventSubject subject;
     std::string name;
     std::string first;
+    std::string last;
     std::int64_t count = 0;
     bool created = false;
-    bool writing = false;
-    bool again = false;
+    bool queued = false;
+    int attempts = 0;
   };
   struct Budget {
     double tokens = kBurst;
@@ -61,9 +67,10 @@ class EventRecorder {
   };
 
   bool Spend(const std::string& object);
-  void Write(const Key& key);
+  void Enqueue(const Key& key, Entry& entry);
+  void WriteNext();
   void Create(const Key& key, const Entry& entry);
-  void OnWritten(const Key& key, const absl::Status& status);
+  void OnWritten(const Key& key, absl::Status status);
 
   Loop& loop_;
   Clock& clock_;
@@ -72,6 +79,11 @@ class EventRecorder {
   const std::string host_;
   std::map<Key, Entry> entries_;
   std::deque<Key> order_;
+  /// What waits to be written; the entry of the first one may be forgotten meanwhile.
+  std::deque<Key> queue_;
+  bool writing_ = false;
+  Backoff backoff_;
+  Timer retry_;
   std::map<std::string, Budget> budgets_;
   std::uint64_t dropped_ = 0;
   Lifetime lifetime_;

@@ -2,14 +2,33 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "common/base/testing/fake_clock.h"
 #include "common/loop/testing/sim_loop.h"
+#include "kube/testing/forwarding_kube_api.h"
 #include "kube/testing/memory_kube_api.h"
 
 namespace slicelet::shim {
 namespace {
+
+/// Notes when an Event is asked for while another is under way, and can lose the answers to what it has made.
+class WatchedApi : public kube::ForwardingKubeApi {
+ public:
+  using ForwardingKubeApi::ForwardingKubeApi;
+  void Create(const kube::ObjectRef& ref, const kube::Json& object, Callback<kube::Json> done) override {
+    most = std::max(most, ++under_way);
+    ForwardingKubeApi::Create(ref, object, [this, done = std::move(done)](absl::StatusOr<kube::Json> result) {
+      --under_way;
+      if (lost_answers > 0 && lost_answers-- > 0) result = absl::UnavailableError("connection reset");
+      done(std::move(result));
+    });
+  }
+  int under_way = 0;
+  int most = 0;
+  int lost_answers = 0;
+};
 
 class EventRecorderTest : public testing::Test {
  protected:
@@ -22,7 +41,8 @@ class EventRecorderTest : public testing::Test {
   FakeClock clock_{loop_};
   SeededRandom random_{1};
   kube::MemoryApiServer server_{loop_, clock_, random_};
-  EventRecorder recorder_{loop_, clock_, random_, server_.ApiAs("system:node:edge-1"), "edge-1"};
+  std::shared_ptr<WatchedApi> api_ = std::make_shared<WatchedApi>(server_.ApiAs("system:node:edge-1"));
+  EventRecorder recorder_{loop_, clock_, random_, api_, "edge-1"};
   const EventSubject pod_{.ns = "default", .name = "web", .uid = "u-1", .field_path = "spec.containers{app}"};
 };
 
@@ -55,6 +75,42 @@ TEST_F(EventRecorderTest, AForgottenEventBeginsAnew) {
   ASSERT_EQ(events.size(), 1u);
   EXPECT_NE((*events[0])["metadata"]["name"], name);
   EXPECT_EQ((*events[0])["count"], 1);
+}
+
+TEST_F(EventRecorderTest, OneIsWrittenAfterTheOther) {
+  for (int i = 0; i < 10; ++i) recorder_.Record(pod_, false, "Pulled", "image " + std::to_string(i));
+  EXPECT_EQ(Events().size(), 10u);
+  EXPECT_EQ(api_->most, 1);
+}
+
+TEST_F(EventRecorderTest, AnApiServerThatIsAwayGetsThemLaterInTheirOrder) {
+  server_.SetDown(true);
+  recorder_.Record(pod_, false, "Pulled", "image present");
+  recorder_.Record(pod_, false, "Started", "container app");
+  loop_.Advance(std::chrono::seconds(20));
+  server_.SetDown(false);
+  EXPECT_TRUE(Events().empty());
+  loop_.Advance(std::chrono::minutes(1));
+  EXPECT_EQ(Events().size(), 2u);
+  // Not for ever: what nobody takes for a long time is given up, and what comes after it is not held up.
+  server_.SetDown(true);
+  recorder_.Record(pod_, true, "BackOff", "restarting");
+  loop_.Advance(std::chrono::minutes(10));
+  server_.SetDown(false);
+  recorder_.Record(pod_, true, "BackOff", "pulling");
+  loop_.Advance(std::chrono::minutes(1));
+  EXPECT_EQ(Events().size(), 3u);
+}
+
+TEST_F(EventRecorderTest, AnAnswerThatIsLostMakesNoSecondEvent) {
+  api_->lost_answers = 2;
+  recorder_.Record(pod_, false, "Pulled", "image present");
+  loop_.Advance(std::chrono::minutes(1));
+  EXPECT_EQ(Events().size(), 1u);
+  recorder_.Record(pod_, false, "Pulled", "image present");
+  const auto events = Events();
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ((*events[0])["count"], 2);
 }
 
 TEST_F(EventRecorderTest, AFloodIsCutPerObject) {
