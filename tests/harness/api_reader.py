@@ -42,6 +42,13 @@ class ApiReader:
             return answer
         return [{"apiVersion": answer["apiVersion"], "kind": item_kind, **item} for item in answer["items"]]
 
+    def refusal(self, kind, namespace, made):
+        """(status, message) of the answer to making this object, of which nothing stays: unknown fields are refused too."""
+        path, _, _ = self._kind(kind)
+        prefix, _, plural = path.rpartition("/")
+        status, answer = self._request(f"{prefix}/namespaces/{namespace}/{plural}?dryRun=All&fieldValidation=Strict", made=made)
+        return status, answer.get("message", "")
+
     def _kind(self, name):
         """(path of all objects, namespaced, kind) of a resource by any of its names."""
         if name not in self._kinds:
@@ -67,8 +74,10 @@ class ApiReader:
                         self._kinds.setdefault(one, found)
                         self._kinds.setdefault(f"{one}.{group_name}", found)
 
-    def _request(self, path, accept="application/json"):
-        """(status, JSON). A connection that the server closed meanwhile is made anew."""
+    def _request(self, path, accept="application/json", made=None):
+        """(status, JSON) of a GET, or of the POST of what is `made`. A connection that the server closed meanwhile is made anew."""
+        method = "GET" if made is None else "POST"
+        body = None if made is None else json.dumps(made)
         for kept in (True, False):
             connection = getattr(self._local, "connection", None) if kept else None
             if kept and connection is None:
@@ -77,12 +86,12 @@ class ApiReader:
                 if connection is None:
                     connection = http.client.HTTPSConnection(self._server, timeout=_TIMEOUT, context=self._context)
                     self._local.connection = connection
-                connection.request("GET", path, headers={"Accept": accept})
+                connection.request(method, path, body, {"Accept": accept, "Content-Type": "application/json"})
                 answer = connection.getresponse()
                 return answer.status, json.loads(answer.read())
             except (OSError, http.client.HTTPException, ValueError) as error:
                 connection.close()
                 self._local.connection = None
                 if not kept:
-                    raise RuntimeError(f"GET https://{self._server}{path}: {error!r}") from error
+                    raise RuntimeError(f"{method} https://{self._server}{path}: {error!r}") from error
         raise AssertionError("not reached")
