@@ -1,7 +1,7 @@
 #include "provider/link/host_links.h"
 
+#include <map>
 #include <utility>
-#include <vector>
 
 #include "common/log/log.h"
 
@@ -49,6 +49,7 @@ HostLinks::Pipe::Handler HostLinks::OnAccept(std::unique_ptr<Pipe> pipe, const s
   const Key key = pipe.get();
   Connection& connection = connections_[key];
   connection.pipe = std::move(pipe);
+  connection.arrival = ++arrivals_;
   connection.peer = HostId(peer);
   connection.timeout = std::make_unique<Timer>(loop_);
   connection.timeout->Set(kBirthTimeout,
@@ -89,12 +90,14 @@ void HostLinks::OnBirth(Key key, v1::HostMessage message) {
 }
 
 void HostLinks::Readmit() {
-  std::vector<std::pair<Key, v1::HostMessage>> waiting;
+  // First come, first served: of two connections of one host the newer is the one that lives.
+  std::map<std::uint64_t, std::pair<Key, v1::HostMessage>> waiting;
   for (auto& [key, connection] : connections_) {
-    if (connection.waiting) waiting.emplace_back(key, *std::exchange(connection.waiting, std::nullopt));
+    if (!connection.waiting) continue;
+    waiting[connection.arrival] = {key, *std::exchange(connection.waiting, std::nullopt)};
   }
-  for (auto& [key, message] : waiting) {
-    if (connections_.count(key) != 0) OnBirth(key, std::move(message));
+  for (auto& [arrival, entry] : waiting) {
+    if (connections_.count(entry.first) != 0) OnBirth(entry.first, std::move(entry.second));
   }
 }
 

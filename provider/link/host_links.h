@@ -41,6 +41,7 @@ class HostLinks {
   using Key = const Pipe*;
   struct Connection {
     std::shared_ptr<Pipe> pipe;
+    std::uint64_t arrival = 0;
     HostId peer;
     std::optional<v1::HostMessage> waiting;
     std::unique_ptr<Timer> timeout;
@@ -58,6 +59,7 @@ class HostLinks {
   HostAcceptor& acceptor_;
   LinkListener& listener_;
   std::map<Key, Connection> connections_;
+  std::uint64_t arrivals_ = 0;
   std::map<HostId, std::unique_ptr<HostSession>> sessions_;
   Lifetime lifetime_;
 };

@@ -47,7 +47,10 @@ class HostLinksTest : public testing::Test, public LinkListener {
 
   absl::Status Admit(const HostId&) override { return admit_; }
   bool OnBirth(const HostId&, const v1::Birth&, std::uint64_t) override { return false; }
-  void OnWelcomed(const HostId&, const v1::Birth&) override { ++births_; }
+  void OnWelcomed(const HostId& host, const v1::Birth&) override {
+    ++births_;
+    welcomed_.push_back(host.value());
+  }
   void OnAccepted(const HostId&, const v1::Accepted&) override {}
   void OnRejected(const HostId&, const v1::Rejected&) override {}
   void OnStatus(const HostId&, const v1::StatusReport& report) override {
@@ -96,6 +99,7 @@ class HostLinksTest : public testing::Test, public LinkListener {
   LocalLink<v1::HostMessage, v1::HubMessage> link_;
   NotingAcceptor acceptor_;
   absl::Status admit_;
+  std::vector<std::string> welcomed_;
   HostLinks links_;
   std::unique_ptr<Connector<v1::HostMessage, v1::HubMessage>> connector_;
   std::unique_ptr<MessagePipe<v1::HostMessage, v1::HubMessage>> pipe_;
@@ -148,6 +152,26 @@ TEST_F(HostLinksTest, AHostThatMayNotConnectIsClosedAndOneNotYetKnownWaits) {
   Birth(42);
   EXPECT_TRUE(closed_);
   EXPECT_EQ(births_, 1);
+}
+
+TEST_F(HostLinksTest, ThoseWhoWaitAreServedInTheOrderInWhichTheyCame) {
+  admit_ = absl::UnavailableError("not listed yet");
+  std::vector<std::string> came;
+  std::vector<decltype(connector_)> connectors;
+  std::vector<decltype(pipe_)> pipes;
+  for (int host = 30; host > 0; --host) {
+    came.push_back("gw-" + std::to_string(host * 7 % 31));
+    links_.Add(HostId(came.back()), 40);
+    connector_.reset();
+    Dial(came.back());
+    Birth(41, came.back());
+    connectors.push_back(std::move(connector_));
+    pipes.push_back(std::move(pipe_));
+  }
+  admit_ = absl::OkStatus();
+  links_.Readmit();
+  loop_.RunReady();
+  EXPECT_EQ(welcomed_, came);
 }
 
 TEST_F(HostLinksTest, WhoMayNotConnectAnyMoreIsForgottenOnTheWay) {
