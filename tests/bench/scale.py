@@ -6,6 +6,7 @@ The hosts are hollow: the agent's own code over real TLS and gRPC, with a script
 import os
 import pathlib
 import re
+import resource
 import shutil
 import sys
 import tempfile
@@ -26,6 +27,10 @@ class HollowFleet(BenchEdge):
     """A hub whose hosts run in one process."""
 
     def up_fleet(self, count):
+        # Each program has a file or more open for every host: a shell's 1,024 are too few for many.
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        self.patience = max(900, 2 * count)
         self.plane.up()
         kubectl = self.kubectl("")
         kubectl("apply", "-f", pathlib.Path(__file__).parents[2] / "charts" / "slicelet-hub" / "crds")
@@ -39,7 +44,7 @@ class HollowFleet(BenchEdge):
         self.tune({"provider": {}, "shim": {}})
         self.names = [f"hollow-{index:04d}" for index in range(count)]
         objects = [self.slicectl("host", "add", name, "--dir", self.hub_directory, configured=False) for name in self.names]
-        kubectl("apply", "-f", "-", stdin="---\n".join(objects))
+        kubectl("apply", "-f", "-", stdin="---\n".join(objects), timeout=self.patience)
         commands = self.commands()
         for name in ("provider", "shim"):
             self.programs[name] = Program(name, commands[name], self.logs).start()
@@ -52,7 +57,7 @@ class HollowFleet(BenchEdge):
             linked = [n for n in ready if (c := condition(n, "slicelet.io/LinkReady")) and c["status"] == "True"]
             return len(linked) == count
 
-        wait_until(f"{count} nodes Ready", all_ready, timeout=900, interval=1)
+        wait_until(f"{count} nodes Ready", all_ready, timeout=self.patience, interval=max(1, count / 250))
 
     def down(self):
         if hasattr(self, "fleet"):
@@ -138,7 +143,7 @@ def measure_scale(report, options, world):
     for index, name in enumerate(names):
         watched.create(name, world.names[index % options.nodes], args=["wait"])
     report.add("pods_created", "s", [time.monotonic() - begin])
-    seen = watched.until(running, set(names), timeout=900)
+    seen = watched.until(running, set(names), timeout=world.patience)
     report.add("pods_running", "s", [max(seen.values()) - begin])
     for name, pid in pids.items():
         report.add(f"{name}_cpu_per_pod", "ms", [(cpu_seconds([pid]) - before[name]) * 1000 / options.pods])
@@ -148,6 +153,6 @@ def measure_scale(report, options, world):
 
     begin = time.monotonic()
     kubectl.apply(daemon_set("everywhere"))
-    seen = watched.until_count(running, "everywhere-", options.nodes, timeout=900)
+    seen = watched.until_count(running, "everywhere-", options.nodes, timeout=world.patience)
     report.add("apply_to_all_running", "s", [max(seen.values()) - begin])
     report.add("load_average", "", [os.getloadavg()[0]])
