@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::size_t kShownHosts = 5;
 constexpr std::size_t kShownReasons = 5;
+constexpr char kWaitsForPlace[] = "WaitsForPlace";
 
 bool IsTerminal(v1::Phase phase) { return phase == v1::PHASE_SUCCEEDED || phase == v1::PHASE_FAILED; }
 
@@ -272,6 +273,7 @@ class Aggregation {
   /// Why an instance is not as it should be; empty when it is.
   [[nodiscard]] static std::string Trouble(const FleetInstance& instance) {
     if (!instance.superseded.empty()) return "Superseded";
+    if (!instance.waits.empty()) return kWaitsForPlace;
     if (instance.status == nullptr) return "";
     if (Refused(instance)) return instance.status->refused().reason();
     const v1::ContainerState* worst = nullptr;
@@ -325,9 +327,11 @@ class Aggregation {
     placed.set_type("slicelet.io/Placed");
     placed.set_status(true);
     placed.set_reason("Placed");
-    if (std::any_of(instances_.begin(), instances_.end(), Counts)) return;
-    placed.set_status(false);
+    const bool somewhere =
+        std::any_of(instances_.begin(), instances_.end(),
+                    [](const FleetInstance& instance) { return Counts(instance) && instance.waits.empty(); });
     if (instances_.empty()) {
+      placed.set_status(false);
       placed.set_reason("NoHostMatches");
       placed.set_message(
           "no host of node " + node_ + " matches the target condition \"" + terms_.condition.text() + "\"" +
@@ -337,13 +341,21 @@ class Aggregation {
     std::map<std::string, std::vector<std::string>> reasons;
     std::map<std::string, std::string> examples;
     for (const FleetInstance& instance : instances_) {
-      const std::string reason =
-          instance.superseded.empty() ? instance.status->refused().reason() : "Superseded";
+      const bool waits = instance.superseded.empty() && !instance.waits.empty();
+      // Elsewhere it runs: condition slicelet.io/Fleet says where it does not.
+      if (somewhere && !waits) continue;
+      const std::string reason = !instance.superseded.empty() ? "Superseded"
+                                 : waits                      ? kWaitsForPlace
+                                                              : instance.status->refused().reason();
       reasons[reason].push_back(instance.host.value());
-      examples.emplace(
-          reason, instance.superseded.empty() ? instance.status->refused().message() : instance.superseded);
+      examples.emplace(reason, !instance.superseded.empty() ? instance.superseded
+                               : waits                      ? instance.waits
+                                                            : instance.status->refused().message());
     }
-    placed.set_reason(reasons.size() == 1 ? reasons.begin()->first : "NoHostTakesIt");
+    if (!somewhere) {
+      placed.set_status(false);
+      placed.set_reason(reasons.size() == 1 ? reasons.begin()->first : "NoHostTakesIt");
+    }
     std::string message;
     for (const auto& [reason, hosts] : reasons) {
       message += (message.empty() ? "" : "; ") + std::to_string(hosts.size()) + "/" +

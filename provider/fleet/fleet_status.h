@@ -19,6 +19,8 @@ struct FleetInstance {
   std::string superseded;
   /// As the host reported it last; null before.
   const v1::WorkloadStatus* status = nullptr;
+  /// Why the host is not given it yet; empty: it is, or soon will be.
+  std::string waits;
 };
 
 /// The status of a fleet node's pod, made of what its hosts report.
@@ -26,7 +28,8 @@ struct FleetStatus {
   v1::WorkloadStatus status;
   /// slicelet.io/Fleet: true when enough hosts are ready; counts, and the worst states with their hosts.
   v1::Condition fleet;
-  /// slicelet.io/Placed: false when no host runs it or is about to.
+  /// slicelet.io/Placed: false when no host runs it or is about to. Also when true it says where it waits for
+  /// something that may never come.
   v1::Condition placed;
 };
 

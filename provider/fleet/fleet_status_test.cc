@@ -242,6 +242,24 @@ TEST_F(FleetStatusTest, ASupersededHostIsNotWaitedForButTold) {
             "targeted 2, applied 1, ready 1, failed 0, unreachable 0; 1/2 hosts: Superseded (b)");
 }
 
+TEST_F(FleetStatusTest, WhatMayWaitForGoodIsTold) {
+  Host("a", Running());
+  Host("b").waits = "waits for host port 80/TCP";
+  Host("c").superseded = "pod ns/x has host port 80/TCP";
+  Run();
+  EXPECT_TRUE(result_.placed.status());
+  EXPECT_EQ(result_.placed.message(), "1/3 hosts: WaitsForPlace (b): waits for host port 80/TCP");
+  Again();
+  Host("b").waits = "waits for host port 80/TCP";
+  Run();
+  EXPECT_FALSE(result_.placed.status());
+  EXPECT_EQ(result_.placed.reason(), "WaitsForPlace");
+  EXPECT_EQ(result_.placed.message(), "1/1 hosts: WaitsForPlace (b): waits for host port 80/TCP");
+  EXPECT_EQ(result_.fleet.message(),
+            "targeted 1, applied 0, ready 0, failed 0, unreachable 0; 1/1 hosts: WaitsForPlace (b)");
+  EXPECT_EQ(result_.status.phase(), v1::PHASE_RUNNING) << "as before";
+}
+
 TEST_F(FleetStatusTest, AnInitContainerIsShownDoneOnlyWhereItMayBegin) {
   workload_.add_init_containers()->set_name("init");
   auto ran = Running();

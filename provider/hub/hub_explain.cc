@@ -74,6 +74,9 @@ absl::StatusOr<v1::ExplainPodReply> Hub::Impl::ExplainPod(const v1::ExplainPodRe
       Fill(one->second, entry);
     else
       entry.set_reason(NotOnNode(id, *node));
+    const auto instance = pod->instances.find(id);
+    if (instance != pod->instances.end() && !instance->second.waits.empty())
+      entry.set_reason(instance->second.waits);
   }
   return reply;
 }

@@ -471,8 +471,28 @@ TEST_F(FleetTest, APodWhosePortsWereLostWithTheStoreMayHaveAnyPort) {
   EXPECT_EQ(Has("held"), "1");
   EXPECT_EQ(Has("other"), "23");
   EXPECT_EQ(Has("portless"), "123");
+  Say(FleetApply("nowhere", Condition("deviceId = 'gw-1'"), HostPort(7'070)));
+  Wait();
+  // It may wait for good: who and what for is told, and that only where it waits.
+  ASSERT_NE(ConditionOf("nowhere", "Placed"), nullptr);
+  EXPECT_FALSE(ConditionOf("nowhere", "Placed")->status());
+  EXPECT_EQ(ConditionOf("nowhere", "Placed")->reason(), "WaitsForPlace");
+  EXPECT_THAT(ConditionOf("nowhere", "Placed")->message(),
+              AllOf(HasSubstr("1/1 hosts: WaitsForPlace (gw-1): waits for host port 7070/TCP, which pod "
+                              "ns/pod-held may have"),
+                    HasSubstr("'slicectl orphans'")));
+  ASSERT_NE(ConditionOf("other", "Placed"), nullptr);
+  EXPECT_TRUE(ConditionOf("other", "Placed")->status());
+  EXPECT_THAT(ConditionOf("other", "Placed")->message(), HasSubstr("1/3 hosts: WaitsForPlace (gw-1)"));
+  EXPECT_THAT(Fleet("other"), HasSubstr("1/3 hosts: WaitsForPlace (gw-1)"));
+  EXPECT_EQ(ConditionOf("portless", "Placed")->message(), "");
+
   ApplyFleet("held", Condition("deviceId = 'gw-1'"), HostPort(8'080));
   EXPECT_EQ(Has("other"), "123") << "by now its ports are known";
+  Wait();
+  EXPECT_TRUE(ConditionOf("nowhere", "Placed")->status());
+  EXPECT_EQ(ConditionOf("other", "Placed")->message(), "");
+  EXPECT_THAT(Fleet("other"), Not(HasSubstr("WaitsForPlace")));
 }
 
 TEST_F(FleetTest, AStopThatTheHostHasLongDoneIsOver) {

@@ -313,12 +313,18 @@ bool Hub::Impl::DraftFleet(HostState& host, const NodeState& node, const Deploym
       it = pod->instances.emplace(host.id, Instance()).first;
       it->second.stop = GraceOf(*pod);
     }
-    const Instance& instance = it->second;
+    Instance& instance = it->second;
     const bool leaves = instance.stop || pod->stop;
     const bool wanted = instance.targeted && instance.superseded.empty() && !leaves;
     if (instance.gone || (host.amnesiac && (pod->finished || instance.finished))) continue;
+    const std::optional<std::string> wait =
+        held == nullptr && wanted && !frozen ? WaitsForPlace(host, *pod) : std::nullopt;
+    if (wait.value_or("") != instance.waits) {
+      instance.waits = wait.value_or("");
+      SummarizeLater(pod->uid);
+    }
     std::optional<v1::Deployment> next;
-    if (held != nullptr || (wanted && !frozen && !WaitsForPlace(host, *pod)))
+    if (held != nullptr || (wanted && !frozen && !wait))
       next = builder.Build(*pod, Here(*pod, instance), held, draft.blobs);
     if (!next && host.amnesiac) {
       if (leaves) {

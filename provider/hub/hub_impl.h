@@ -248,7 +248,8 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   void WatchAutonomy();
   void DropInstance(Pod& pod, const HostId& host, HubStore::Batch& batch);
   void SavePlacement(const Pod& pod);
-  [[nodiscard]] bool WaitsForPlace(const HostState& host, const Pod& pod);
+  /// What the pod waits for on that host, nullopt: nothing; empty: somebody who is leaving.
+  [[nodiscard]] std::optional<std::string> WaitsForPlace(const HostState& host, const Pod& pod);
   void OnInstanceStatus(HostState& host, Pod& pod, const v1::WorkloadStatus& status);
   void OnInstanceGone(HostState& host, Pod& pod, Instance& instance, const v1::WorkloadStatus& last);
   void SettleFleetStop(Pod& pod);

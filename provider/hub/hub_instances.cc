@@ -28,6 +28,15 @@ v1::Condition MakeCondition(const std::string& type, bool status, const std::str
   return condition;
 }
 
+std::string MayHavePortsOf(const Pod& pod, const Pod& holder) {
+  std::string ports;
+  for (const auto& [protocol, port] : pod.claim.ports)
+    ports += (ports.empty() ? "" : ", ") + std::to_string(port) + "/" + protocol;
+  return "waits for host port " + ports + ", which pod " + holder.ns + "/" + holder.name +
+         " may have: it runs there, and what it takes was lost with the hub's store. It ends when Kubernetes "
+         "shows that pod again, or when 'slicectl orphans' decides about it";
+}
+
 bool IsReady(const Instance& instance) {
   return instance.status &&
          std::any_of(instance.status->conditions().begin(), instance.status->conditions().end(),
@@ -60,25 +69,26 @@ void Hub::Impl::DropHost(const HostId& host, HubStore::Batch& batch) {
 }
 
 // Somebody else has not yet left what the pod needs there.
-bool Hub::Impl::WaitsForPlace(const HostState& host, const Pod& pod) {
+std::optional<std::string> Hub::Impl::WaitsForPlace(const HostState& host, const Pod& pod) {
+  std::optional<std::string> wait;
   for (const Pod* other : book.OnNode(pod.node)) {
     const auto it = other->instances.find(host.id);
     if (other == &pod || it == other->instances.end() || it->second.gone || !host.manifest->Holds(other->uid))
       continue;
     const Instance& instance = it->second;
-    if (instance.winner == pod.uid) return true;
     // What it takes of the host was lost with the hub's store: it may be any port.
     if (!other->workload && !other->claim_known && !instance.finished && !pod.claim.ports.empty())
-      return true;
+      return MayHavePortsOf(pod, *other);
+    if (instance.winner == pod.uid) wait.emplace();
     if (!instance.stop && !other->stop) continue;
-    if (pod.terms && other->terms && !pod.terms->layered && !other->terms->layered) return true;
+    if (pod.terms && other->terms && !pod.terms->layered && !other->terms->layered) wait.emplace();
     const auto& ports = other->claim.ports;
     if (std::any_of(pod.claim.ports.begin(), pod.claim.ports.end(),
                     [&ports](const auto& port) { return ports.count(port) != 0; })) {
-      return true;
+      wait.emplace();
     }
   }
-  return false;
+  return wait;
 }
 
 void Hub::Impl::OnInstanceStatus(HostState& host, Pod& pod, const v1::WorkloadStatus& status) {
@@ -229,6 +239,7 @@ void Hub::Impl::Summarize(Pod& pod) {
     one.applied = host != nullptr && host->manifest->Holds(pod.uid) && !instance.stop &&
                   host->accepted == host->manifest->generation();
     one.superseded = instance.superseded;
+    one.waits = instance.waits;
     // What is being taken away begins anew when it comes back.
     if (instance.status && !instance.stop) one.status = &*instance.status;
   }
@@ -309,7 +320,7 @@ void Hub::Impl::AddFleetEntries(const Pod& pod, v1::PodHostsReply& reply) {
     entry.set_accepted(host != nullptr && host->manifest->Holds(pod.uid) &&
                        host->accepted == host->manifest->generation());
     if (instance.status) *entry.mutable_status() = *instance.status;
-    entry.set_message(instance.superseded);
+    entry.set_message(instance.superseded.empty() ? instance.waits : instance.superseded);
     entry.set_state(pod.stop                       ? "Stopping"
                     : !instance.superseded.empty() ? "Superseded"
                     : !instance.targeted           ? "Withdrawn"

@@ -34,6 +34,9 @@ struct Instance {
   /// Who has it; empty: nobody.
   std::string superseded;
   PodUid winner;
+  /// Why its host is not given it yet, where nobody can tell how long that takes; empty: it is, or soon will
+  /// be.
+  std::string waits;
   /// Set while it is taken from the host although the pod goes on; only gets smaller.
   std::optional<std::int64_t> stop;
   /// The host says that nothing of it is left; dropped when no manifest of the host holds it any more.
