@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "common/base/file_system.h"
+#include "provider/enrol/hub_revocation.h"
 #include "provider/enrol/hub_secret.h"
 
 namespace slicelet::cli {
@@ -28,7 +29,9 @@ absl::Status RunHubInit(std::string directory, provider::HubOptions options) {
   std::printf(
       "  operator.yaml             configuration of slicectl: export SLICELET_CONFIG=%s/operator.yaml\n",
       directory.c_str());
-  std::printf("  ca.key root.key           keep them secret; only 'host add' and key rotation need them\n\n");
+  std::printf(
+      "  ca.key root.key           keep them secret; only 'host add', 'hub revoke' and key rotation need "
+      "them\n\n");
   std::printf("next:\n");
   if (!options.mqtt_endpoint.empty())
     std::printf("  mosquitto -c %s/mosquitto/mosquitto.conf\n", directory.c_str());
@@ -44,6 +47,23 @@ absl::Status RunHubSecret(const std::string& directory, const std::string& name,
   SLICELET_ASSIGN_OR_RETURN(const std::string secret,
                             provider::HubSecret(Absolute(directory), name, ns, *files));
   std::fputs(secret.c_str(), stdout);
+  return absl::OkStatus();
+}
+
+absl::Status RunHubRevoke(const std::string& directory, const std::string& host) {
+  const auto files = MakeSystemFileSystem();
+  SLICELET_ASSIGN_OR_RETURN(const provider::RevokedHost revoked,
+                            provider::RevokeHost(Absolute(directory), host, *files, SystemClock().Now()));
+  std::printf("%s lists what host %s was given: %d certificate%s\n", revoked.list_path.c_str(), host.c_str(),
+              revoked.certificates, revoked.certificates == 1 ? "" : "s");
+  std::printf("next:\n");
+  if (!revoked.missing_line.empty()) {
+    std::printf("  add to the broker's configuration, and restart the broker: %s\n",
+                revoked.missing_line.c_str());
+  }
+  std::printf(
+      "  give the broker the new list and SIGHUP; a restart also ends the host's present connection\n");
+  std::printf("  slicectl host revoke %s     so that the provider refuses it too\n", host.c_str());
   return absl::OkStatus();
 }
 

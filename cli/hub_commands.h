@@ -13,6 +13,9 @@ absl::Status RunHubInit(std::string directory, provider::HubOptions options);
 /// `slicectl hub secret`: the Secret for the chart, on standard output.
 absl::Status RunHubSecret(const std::string& directory, const std::string& name, const std::string& ns);
 
+/// `slicectl hub revoke`: the list of what the hub's broker refuses, and what is to be done with it.
+absl::Status RunHubRevoke(const std::string& directory, const std::string& host);
+
 struct HostAddOptions {
   std::string directory;
   std::string host;

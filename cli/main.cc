@@ -159,6 +159,12 @@ class Program {
     Example(secret,
             "  slicectl hub secret --dir hub --name plant-7-hub --namespace plant-7 | kubectl apply -f -");
     secret->callback([this] { outcome_.Take(RunHubSecret(directory_, secret_name_, host_add_.ns)); });
+    CLI::App* revoke = hub->add_subcommand(
+        "revoke", "Let the hub's MQTT broker refuse a host: writes the list of revoked certificates");
+    revoke->add_option("NAME", host_add_.host, "the host")->required();
+    revoke->add_option("--dir", directory_, "the hub's directory")->required();
+    Example(revoke, "  slicectl hub revoke gw-1 --dir /etc/slicelet/hub");
+    revoke->callback([this] { outcome_.Take(RunHubRevoke(directory_, host_add_.host)); });
   }
 
   void AddHost() {

@@ -23,6 +23,10 @@ std::string MosquittoConfiguration(const MosquittoOptions& options) {
   text += "certfile " + options.directory + "/mqtt-broker.crt\n";
   text += "keyfile " + options.directory + "/mqtt-broker.key\n";
   text +=
+      "# What 'slicectl hub revoke' lists is refused. Read again at SIGHUP, and then without the file "
+      "nothing is.\n";
+  text += "crlfile " + options.directory + "/" + kRevocationListFile + "\n";
+  text +=
       "tls_version tlsv1.2\n"
       "# A certificate of this hub is the only way in, and its CN is the user name.\n"
       "require_certificate true\n"

@@ -172,6 +172,33 @@ TEST_F(MosquittoTest, AStrangerIsRefused) {
   EXPECT_FALSE(other.connected);
 }
 
+TEST_F(MosquittoTest, ARevokedHostIsRefusedAndTheOthersAreNot) {
+  Seen hub_saw;
+  const auto hub = Join(kMqttHubUser, hub_saw);
+  hub->Subscribe(topics_.Hub());
+  const auto lost = broker_.AddressFor(broker_.Issue("gw-1"));
+  const auto is_let_in = [&](const MqttBrokerAddress& address, const std::string& id) {
+    Seen seen;
+    const auto host = Connect(address, id, seen);
+    EXPECT_TRUE(RunUntil([&] { return seen.connected || seen.closed; }));
+    return seen.connected;
+  };
+  EXPECT_TRUE(is_let_in(lost, "gw-1"));
+  broker_.Revoke(lost.certificate);
+  broker_.Reload();
+  for (int tries = 0; tries < 1'000 && is_let_in(lost, "gw-1"); ++tries) {
+  }
+  EXPECT_FALSE(is_let_in(lost, "gw-1"));
+  // Who was there goes on; who comes is judged by its own certificate, also a new one of the same name.
+  Settle(*hub, hub_saw);
+  EXPECT_FALSE(hub_saw.closed.has_value());
+  EXPECT_TRUE(is_let_in(broker_.AddressFor(broker_.Issue("gw-2")), "gw-2"));
+  EXPECT_TRUE(is_let_in(broker_.AddressFor(broker_.Issue("gw-1")), "gw-1"));
+  broker_.Kill();
+  broker_.Start();
+  EXPECT_FALSE(is_let_in(lost, "gw-1"));
+}
+
 TEST_F(MosquittoTest, AKilledBrokerIsNoticedAndForgetsEverything) {
   Seen hub_saw;
   auto hub = Join(kMqttHubUser, hub_saw);

@@ -5,17 +5,21 @@
 
 #include "common/base/encoding.h"
 #include "common/crypto/openssl.h"
+#include "common/tls/x509.h"
 
 namespace slicelet {
 namespace {
 
 using openssl::BioPtr;
+using openssl::CertificatesPtr;
 using openssl::InternalError;
 using openssl::KeyPtr;
-using openssl::MemoryBio;
+using openssl::ReadAllPem;
+using openssl::ReadPem;
+using openssl::SetTime;
 using openssl::TakeBio;
+using openssl::X509Ptr;
 
-using X509Ptr = std::unique_ptr<X509, openssl::Deleter<X509_free>>;
 using RequestPtr = std::unique_ptr<X509_REQ, openssl::Deleter<X509_REQ_free>>;
 using StorePtr = std::unique_ptr<X509_STORE, openssl::Deleter<X509_STORE_free>>;
 using StoreContextPtr = std::unique_ptr<X509_STORE_CTX, openssl::Deleter<X509_STORE_CTX_free>>;
@@ -26,25 +30,6 @@ void FreeExtensions(STACK_OF(X509_EXTENSION) * stack) {
   sk_X509_EXTENSION_pop_free(stack, X509_EXTENSION_free);
 }
 using ExtensionsPtr = std::unique_ptr<STACK_OF(X509_EXTENSION), openssl::Deleter<FreeExtensions>>;
-void FreeCertificates(STACK_OF(X509) * stack) { sk_X509_pop_free(stack, X509_free); }
-using CertificatesPtr = std::unique_ptr<STACK_OF(X509), openssl::Deleter<FreeCertificates>>;
-
-absl::StatusOr<X509Ptr> ReadPem(const std::string& pem) {
-  const BioPtr bio = MemoryBio(pem);
-  X509Ptr certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
-  if (!certificate) return absl::InvalidArgumentError("not a certificate in PEM: " + openssl::LastError());
-  return certificate;
-}
-
-CertificatesPtr ReadAllPem(const std::string& pem) {
-  CertificatesPtr all(sk_X509_new_null());
-  const BioPtr bio = MemoryBio(pem);
-  while (X509* certificate = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)) {
-    sk_X509_push(all.get(), certificate);
-  }
-  ERR_clear_error();  // the end of the text is reported as an error
-  return all;
-}
 
 std::string WritePem(X509* certificate) {
   const BioPtr bio(BIO_new(BIO_s_mem()));
@@ -115,11 +100,6 @@ absl::StatusOr<ExtensionsPtr> Extensions(const CertificateTemplate& contents) {
   const std::string names = AlternativeNames(contents);
   if (!names.empty()) SLICELET_RETURN_IF_ERROR(add(NID_subject_alt_name, names));
   return extensions;
-}
-
-void SetTime(ASN1_TIME* target, WallTime time) {
-  ASN1_TIME_set(
-      target, static_cast<time_t>(std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count()));
 }
 
 absl::StatusOr<WallTime> ToWallTime(const ASN1_TIME* time) {

@@ -248,6 +248,12 @@ absl::StatusOr<NewHost> AddHost(const std::string& directory, const std::string&
     }
     credentials["mqtt"] = {{"endpoint", broker}, {"keys", keys}};
   }
+  // Before anybody can hold it.
+  const std::string record = directory + "/hosts/" + host + ".crt";
+  const auto former = files.Read(record, kMaxFile);
+  if (!former.ok() && !absl::IsNotFound(former.status())) return former.status();
+  SLICELET_RETURN_IF_ERROR(
+      files.WriteAtomically(record, former.value_or("") + identity.certificate_pem, kPublic));
   SLICELET_RETURN_IF_ERROR(files.WriteAtomically(made.credentials_path, credentials.dump(2) + "\n", kSecret));
   made.edge_host_yaml = "apiVersion: slicelet.io/v1alpha1\nkind: EdgeHost\nmetadata:\n  name: " + host +
                         "\n  namespace: " + ns + "\nspec:\n  approved: true\n  tags: {}\n";

@@ -23,7 +23,8 @@ namespace slicelet::provider {
 ///   operator.crt/key  client certificate of slicectl (O=slicelet:operators)
 ///   provider.yaml shim.yaml operator.yaml   configuration of the programs and of slicectl
 ///   manifests/        standalone: Kubernetes manifests, and EdgeHost objects
-///   hosts/NAME.slicelet  what `AddHost` made
+///   hosts/NAME.slicelet  what `AddHost` made; may be removed once it is on the host
+///   hosts/NAME.crt    every certificate that the host was given, newest last: what `RevokeHost` revokes
 ///   mqtt.* envelope.* inbox.* mosquitto/  with an MQTT broker only: see mqtt_files.h
 struct HubOptions {
   /// A DNS label.

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/base/encoding.h"
+#include "common/mqtt/mosquitto_files.h"
 #include "provider/enrol/hub_directory.h"
 
 namespace slicelet::provider {
@@ -25,7 +26,7 @@ std::string InCluster(const std::string& configuration) {
     std::string key;
     std::string value;
     words >> key >> value;
-    if (key == "cafile" || key == "certfile" || key == "keyfile" || key == "acl_file")
+    if (key == "cafile" || key == "certfile" || key == "keyfile" || key == "crlfile" || key == "acl_file")
       line = key + " " + kBrokerDirectory + "/" + value.substr(value.rfind('/') + 1);
     else if (key == "listener")
       line = key + " " + value;
@@ -51,6 +52,9 @@ absl::StatusOr<std::string> HubSecret(const std::string& directory, const std::s
     names.insert(names.end(),
                  {"mqtt.crt", "mqtt.key", "envelope.key", "envelope.cert", "inbox.key", "inbox.cert",
                   "mosquitto/mqtt-broker.crt", "mosquitto/mqtt-broker.key", "mosquitto/mosquitto.acl"});
+    // A hub that was made before there were lists has none until a host is revoked.
+    const std::string list = std::string("mosquitto/") + kRevocationListFile;
+    if (files.Stat(directory + "/" + list).ok()) names.push_back(list);
   }
   nlohmann::json data = nlohmann::json::object();
   for (const std::string& name : names) {

@@ -58,6 +58,8 @@ TEST_F(HubSecretTest, AHubWithABrokerBringsWhatThatNeeds) {
   EXPECT_EQ(content("envelope.cert"), *files_.Read("/other/envelope.cert", 1 << 20));
   EXPECT_THAT(content("mosquitto.conf"), HasSubstr("\nlistener 8884\n"));
   EXPECT_THAT(content("mosquitto.conf"), HasSubstr("\nkeyfile /etc/slicelet/broker/mqtt-broker.key\n"));
+  EXPECT_EQ(content("revoked.crl"), *files_.Read("/other/mosquitto/revoked.crl", 1 << 20));
+  EXPECT_THAT(content("mosquitto.conf"), HasSubstr("\ncrlfile /etc/slicelet/broker/revoked.crl\n"));
   EXPECT_THAT(content("mosquitto.conf"), HasSubstr("\nacl_file /etc/slicelet/broker/mosquitto.acl\n"));
   EXPECT_THAT(content("mosquitto.conf"), Not(HasSubstr("/other")));
 }

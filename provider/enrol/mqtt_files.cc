@@ -5,6 +5,7 @@
 #include "common/crypto/sealing.h"
 #include "common/mqtt/mosquitto_files.h"
 #include "common/mqtt/topics.h"
+#include "common/tls/revocation.h"
 #include "provider/enrol/certificate_names.h"
 
 namespace slicelet::provider {
@@ -36,6 +37,7 @@ absl::StatusOr<std::vector<HubFile>> MakeMqttFiles(const std::string& directory,
   const auto certify = [&](const std::string& public_key, const std::string& purpose) {
     return CertifyKey(root, options.hub, public_key, purpose, 1).SerializeAsString();
   };
+  SLICELET_ASSIGN_OR_RETURN(const std::string revoked, MakeRevocationList(authority, "", "", now));
   const std::string own = directory + "/mosquitto";
   return std::vector<HubFile>{
       {"mqtt.crt", hub_identity.certificate_pem, kPublic},
@@ -47,6 +49,7 @@ absl::StatusOr<std::vector<HubFile>> MakeMqttFiles(const std::string& directory,
       {"mosquitto/ca.crt", authority.certificate_pem, kPublic},
       {"mosquitto/mqtt-broker.crt", broker_identity.certificate_pem, kPublic},
       {"mosquitto/mqtt-broker.key", broker_identity.key_pem, kSecret},
+      {std::string("mosquitto/") + kRevocationListFile, revoked, kPublic},
       {"mosquitto/mosquitto.acl", MosquittoAccessList(options.hub), kPublic},
       {"mosquitto/mosquitto.conf",
        MosquittoConfiguration({.hub = options.hub, .listen = options.listen, .directory = own}), kPublic},

@@ -43,8 +43,8 @@ OPERATIONS = {
     "kubectl delete edgehost NAME -n slicelet": r"deleted",
     "slicectl node decommission NAME": r"gw-1 is decommissioned",
 }
-# Named there without being a whole command; the README's steps run them.
-MENTIONED = {"slicectl hub init", "slicectl host add"}
+# Named there without being a whole command; the README's steps, test_mqtt and test_chart run them.
+MENTIONED = {"slicectl hub init", "slicectl hub revoke", "slicectl hub secret", "slicectl host add"}
 
 
 class Place:

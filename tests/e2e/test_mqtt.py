@@ -2,6 +2,8 @@
 
 import json
 import re
+import signal
+import subprocess
 
 import pytest
 
@@ -49,3 +51,27 @@ def test_what_needs_a_stream_says_that_there_is_none(edge, kubectl):
     url = f"{edge.kubelet_url()}/exec/{kubectl.namespace}/alone/main?command=/bin/workload&output=1"
     assert edge.curl(url, certificate="kubelet-client", method="POST", headers=[
         "Connection: Upgrade", "Upgrade: SPDY/3.1", "X-Stream-Protocol-Version: v4.channel.k8s.io"]) == 503
+
+
+def test_a_stolen_host_is_refused_by_the_broker_too(edge, kubectl, tmp_path):
+    edge.slicectl("host", "add", "stolen", "--dir", edge.hub_directory)
+    credentials = json.loads((edge.hub_directory / "hosts" / "stolen.slicelet").read_text())
+    for name in ("ca", "certificate", "key"):
+        (tmp_path / name).write_text(credentials[name])
+
+    def is_let_in():
+        return subprocess.run(
+            ["mosquitto_pub", "-V", "5", "-h", "127.0.0.1", "-p", str(edge.broker_port), "-q", "1", "-i", "stolen",
+             "--cafile", tmp_path / "ca", "--cert", tmp_path / "certificate", "--key", tmp_path / "key",
+             "-t", f"slicelet/v1/{credentials['hub']}/h/stolen/up", "-m", "x"], capture_output=True, timeout=60).returncode == 0
+    assert is_let_in()
+    printed = edge.slicectl("hub", "revoke", "stolen", "--dir", edge.hub_directory)
+    assert "revoked.crl lists what host stolen was given: 1 certificate\n" in printed
+    edge.programs["broker"].process.send_signal(signal.SIGHUP)
+    wait_until("the broker refuses it", lambda: not is_let_in(), timeout=60)
+    # The others do not notice, nor when they come anew.
+    for restarted in ("broker", "agent"):
+        edge.programs[restarted].restart()
+    kubectl.apply(pod("afterwards", args=["wait"]))
+    wait_until("running", lambda: is_ready(kubectl.get("pod", "afterwards")), timeout=120)
+    assert not is_let_in()

@@ -160,13 +160,23 @@ class Release:
             files = {name: text.encode() for name, text in data.items()}
         elif "secret" in volume:
             data = self.kubectl.get("secret", volume["secret"]["secretName"])["data"]
-            files = {item["path"]: base64.b64decode(data[item["key"]]) for item in volume["secret"]["items"]}
+            files = self._chosen(data, volume["secret"]["items"])
+        elif "projected" in volume:
+            files = {}
+            for source in (source["secret"] for source in volume["projected"]["sources"]):
+                data = self.kubectl.get("secret", source["name"])["data"]
+                items = source["items"]
+                files.update(self._chosen(data, [one for one in items if one["key"] in data] if source.get("optional") else items))
         else:
             assert "emptyDir" in volume, volume
             files = {}
         for name, content in files.items():
             self._file(directory / name, content, group)
         return directory
+
+    @staticmethod
+    def _chosen(data, items):
+        return {item["path"]: base64.b64decode(data[item["key"]]) for item in items}
 
     def _account(self, part, name, group):
         directory = self._directory(part, "account", group)

@@ -8,6 +8,7 @@
 #include "common/mqtt/testing/mosquitto_process.h"
 #include "common/mqtt/topics.h"
 #include "common/tls/pki.h"
+#include "common/tls/revocation.h"
 
 namespace slicelet {
 
@@ -27,6 +28,7 @@ class Mosquitto : public MosquittoProcess {
     Write("mqtt-broker.crt", broker.certificate_pem);
     Write("mqtt-broker.key", broker.key_pem);
     Write("mosquitto.acl", MosquittoAccessList(hub_));
+    Revoke("");
     Write("mosquitto.conf",
           MosquittoConfiguration(
               {.hub = hub_, .listen = "127.0.0.1:" + std::to_string(port()), .directory = directory()}) +
@@ -46,6 +48,10 @@ class Mosquitto : public MosquittoProcess {
                {.common_name = name, .uris = {"spiffe://" + hub_ + "/host/" + name}, .client = true}, Now(),
                std::chrono::hours(24))
         .value();
+  }
+  /// It refuses these certificates, and no others, from its next start or `Reload` on.
+  void Revoke(const std::string& certificates_pem) const {
+    Write(kRevocationListFile, MakeRevocationList(authority_, "", certificates_pem, Now()).value());
   }
   [[nodiscard]] const CertificateAndKey& authority() const { return authority_; }
 

@@ -63,6 +63,8 @@ class MosquittoProcess {
   void Kill() { End(SIGKILL); }
   /// It takes what the kernel's buffers hold, and neither reads nor answers.
   void Freeze() { kill(pid_, SIGSTOP); }
+  /// It reads its access list and its TLS files again, in its own time.
+  void Reload() { kill(pid_, SIGHUP); }
   /// In good order: what its configuration says it keeps is kept.
   void Stop() { End(SIGTERM); }
 
