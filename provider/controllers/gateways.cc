@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/base/encoding.h"
 #include "kube/object.h"
 #include "provider/controllers/devices.h"
 #include "provider/controllers/exporter.h"
 #include "provider/controllers/gateway_profile.h"
 #include "provider/controllers/pods.h"
+#include "provider/controllers/revisions.h"
 #include "provider/controllers/secrets.h"
 #include "provider/controllers/servers.h"
 #include "provider/controllers/slices.h"
@@ -18,6 +20,7 @@ namespace {
 
 constexpr char kCredentials[] = "Credentials";
 constexpr int kPasswordBytes = 16;
+constexpr int kDigestLength = 16;
 
 class GatewayController final : public Controller {
  public:
@@ -31,34 +34,36 @@ class GatewayController final : public Controller {
     if (OfAnotherHub(world, settings_, ns)) return {};
     Plan plan(gateway, look.failure, look.now);
     const std::vector<const Json*> pods = PodsOf(world, gateway, kGatewayLabel);
-    const Json* settings = Owned(world, gateway, SettingsOf(gateway));
-    const Json* devices = Owned(world, gateway, DevicesOf(gateway));
     plan.Set("target", TargetText(gateway["spec"]));
     plan.Set("devices", DevicesOfGateway(world, gateway).size());
-    if (kube::BeingDeleted(gateway)) return Undo(plan, gateway, look, pods, settings, devices);
+    if (kube::BeingDeleted(gateway)) return Undo(plan, world, gateway, look, pods);
 
     plan.Check(SliceProblem(world, settings_, kube::TextAt(gateway, {"spec", "slice"}), ns));
     plan.Check(TargetProblem(world, settings_, kube::TextAt(gateway, {"spec", "slice"}),
                              gateway["spec"].value("target", Json::object())));
+    const bool suspended = gateway["spec"].value("suspended", false);
+    const Json asked = suspended ? Json() : GatewayPod(gateway, settings_, HasExporter(gateway, pods));
+    const Rollout rollout(gateway, asked, DigestOf(gateway), Owned(world, gateway, RevisionRecordOf(gateway)),
+                          pods, look.now);
+    plan.Check(rollout.problem());
     plan.Hold(kind());
     if (HasProfile(gateway)) {
       MakeSecret(plan, look, kCredentials, kind(), gateway, DatabaseSecretOf(gateway), Labels(gateway),
                  [&]() -> Json { return {{"password", random_.Hex(kPasswordBytes)}}; });
-      MakeConfigMap(plan, "Settings", gateway, SettingsOf(gateway), settings, CommonSettings());
+      MakeConfigMap(plan, world, "Settings", gateway, SettingsOf(gateway), CommonSettings());
     }
-    MakeConfigMap(plan, "Devices", gateway, DevicesOf(gateway), devices, DeviceEntries(world, gateway));
-    const bool suspended = gateway["spec"].value("suspended", false);
-    const Json wanted = suspended ? Json() : WantedPod(gateway, pods);
-    MakePod(plan, kind(), gateway, pods, wanted, look.now);
-    if (!suspended) AwaitPod(plan, pods, RevisionOf(wanted));
+    MakeConfigMap(plan, world, "Devices", gateway, DevicesOf(gateway), DeviceEntries(world, gateway));
+    RunPod(plan, world, gateway, pods, rollout, look.now);
     const bool whole = plan.complete();
+    rollout.Tell(plan);
     if (suspended && whole) {
       plan.Set("pods", Json::array());
       plan.Set("ready", "0/0");
       plan.Settle({"Suspended", "spec.suspended is true"});
     }
     Attachment(plan, world, gateway);
-    return plan.Finish(PhaseOfPods(plan, gateway, pods, suspended && whole),
+    const bool back = whole && rollout.state() == Rollout::State::kRolledBack;
+    return plan.Finish(back ? "Degraded" : PhaseOfPods(plan, gateway, pods, suspended && whole),
                        {"Ready", "all services are ready"});
   }
 
@@ -100,9 +105,8 @@ class GatewayController final : public Controller {
     return own ? found : nullptr;
   }
 
-  [[nodiscard]] Outcome Undo(Plan& plan, const Json& gateway, const Look& look,
-                             const std::vector<const Json*>& pods, const Json* settings,
-                             const Json* devices) const {
+  [[nodiscard]] Outcome Undo(Plan& plan, const World& world, const Json& gateway, const Look& look,
+                             const std::vector<const Json*>& pods) const {
     Attachment(plan, {}, gateway);
     const Json* records = kube::Find(gateway, {"status", "attachments"});
     const bool detached = records == nullptr || records->empty();
@@ -113,11 +117,14 @@ class GatewayController final : public Controller {
       plan.Release(kind());
       return plan.Finish("Terminating", {});
     }
+    if (const Json* record = Owned(world, gateway, RevisionRecordOf(gateway))) {
+      plan.Unmake("Revision", kube::kConfigMaps, record);
+    }
     plan.Unmake("Pod", kube::kPods, pods.empty() ? nullptr : pods.front());
     // Once nothing is sent any more.
     if (!detached) plan.AwaitUndone("Attachment", false, WhyNotDetached(gateway));
-    plan.Unmake("Devices", kube::kConfigMaps, devices);
-    plan.Unmake("Settings", kube::kConfigMaps, settings);
+    plan.Unmake("Devices", kube::kConfigMaps, Owned(world, gateway, DevicesOf(gateway)));
+    plan.Unmake("Settings", kube::kConfigMaps, Owned(world, gateway, SettingsOf(gateway)));
     if (HasProfile(gateway)) {
       UnmakeSecret(plan, look, kCredentials, gateway, DatabaseSecretOf(gateway));
     }
@@ -125,8 +132,9 @@ class GatewayController final : public Controller {
     return plan.Finish("Terminating", {});
   }
 
-  void MakeConfigMap(Plan& plan, const std::string& step, const Json& gateway, const std::string& name,
-                     const Json* made, const Json& data) const {
+  void MakeConfigMap(Plan& plan, const World& world, const std::string& step, const Json& gateway,
+                     const std::string& name, const Json& data) const {
+    const Json* made = Owned(world, gateway, name);
     const Json* is = made == nullptr ? nullptr : kube::Find(*made, {"data"});
     const bool same = made != nullptr && (is == nullptr ? data.empty() : *is == data);
     plan.Make(step, same, "ConfigMap " + name, [&]() -> Write {
@@ -150,14 +158,38 @@ class GatewayController final : public Controller {
             {kGatewayLabel, kube::NameOf(gateway)}};
   }
 
-  [[nodiscard]] Json WantedPod(const Json& gateway, const std::vector<const Json*>& pods) const {
-    const bool exporter = HasExporter(gateway, pods);
-    Json pod = GatewayPod(gateway, settings_, exporter);
-    if (!exporter) return pod;
-    for (Json& container : pod["spec"]["containers"]) {
-      if (container["name"] == kExporter) container["image"] = ExporterImage(gateway, MaySend(gateway));
+  /// Tells apart what the spec asks for; unlike a revision also images, and never what happens to run.
+  [[nodiscard]] std::string DigestOf(const Json& gateway) const {
+    const Json pod = GatewayPod(gateway, settings_, AttachTargetOf(gateway).has_value());
+    return HexEncode(Sha256(pod.dump()).value()).substr(0, kDigestLength);
+  }
+
+  /// The steps from its pod on.
+  void RunPod(Plan& plan, const World& world, const Json& gateway, const std::vector<const Json*>& pods,
+              const Rollout& rollout, WallTime now) const {
+    Json wanted = rollout.pod();
+    Following following{.hand_over = HandsOver(gateway)};
+    const std::string revision = wanted.is_null() ? "" : RevisionOf(wanted);
+    if (!wanted.is_null()) {
+      // Two exporters would be one client of the server: the former pod's sends until it is gone.
+      const bool alone = std::ranges::all_of(pods, [&](const Json* pod) {
+        return kube::TextAt(*pod, {"metadata", "annotations", kRevisionAnnotation}) == revision;
+      });
+      for (Json& container : wanted["spec"]["containers"]) {
+        if (kube::TextAt(container, {"name"}) != kExporter) continue;
+        container["image"] = ExporterImage(gateway, alone && MaySend(gateway));
+      }
+      following.images[kExporter] = ExporterImage(gateway, MaySend(gateway));
     }
-    return pod;
+    MakePod(plan, kind(), gateway, pods, wanted, now, following);
+    if (!wanted.is_null()) AwaitPod(plan, pods, revision);
+    const Json record = rollout.Record();
+    if (!record.is_null()) {
+      MakeConfigMap(plan, world, "Revision", gateway, RevisionRecordOf(gateway), record);
+    } else if (const Json* recorded = Owned(world, gateway, RevisionRecordOf(gateway))) {
+      plan.Make("Revision", false, "", [&] { return DeleteOf(kube::kConfigMaps, *recorded); });
+    }
+    if (following.hand_over && !wanted.is_null()) EndFormerPods(plan, pods, revision);
   }
 
   /// What keeps the gateway from being attached, before anything is asked of the server.

@@ -18,21 +18,50 @@ bool HasFailed(const Json& pod) {
   return phase == "Failed" || phase == "Succeeded";
 }
 
-/// The images that differ, as a merge of the containers would have them; empty when none does.
-Json ChangedImages(const Json& pod, const Json& wanted) {
+std::map<std::string, std::string> ImagesOf(const Json& pod) {
+  std::map<std::string, std::string> images;
+  if (const Json* containers = kube::Find(pod, {"spec", "containers"})) {
+    for (const Json& one : *containers) images[kube::TextAt(one, {"name"})] = kube::TextAt(one, {"image"});
+  }
+  return images;
+}
+
+/// The containers with these images, as a merge of them would have them; empty when none differs.
+Json ChangedImages(const Json& pod, const std::map<std::string, std::string>& images) {
   const Json* containers = kube::Find(pod, {"spec", "containers"});
   if (containers == nullptr) return Json::array();
   bool differs = false;
   Json changed = *containers;
   for (Json& container : changed) {
-    for (const Json& other : wanted["spec"]["containers"]) {
-      if (kube::TextAt(other, {"name"}) != kube::TextAt(container, {"name"})) continue;
-      if (container["image"] == other["image"]) continue;
-      container["image"] = other["image"];
-      differs = true;
-    }
+    const auto wanted = images.find(kube::TextAt(container, {"name"}));
+    if (wanted == images.end() || kube::TextAt(container, {"image"}) == wanted->second) continue;
+    container["image"] = wanted->second;
+    differs = true;
   }
   return differs ? changed : Json::array();
+}
+
+/// The host has told of every container but the exporter what the pod asks for now.
+bool ImagesRun(const Json& pod) {
+  const Json* statuses = kube::Find(pod, {"status", "containerStatuses"});
+  if (statuses == nullptr) return true;
+  const auto images = ImagesOf(pod);
+  return std::all_of(statuses->begin(), statuses->end(), [&](const Json& status) {
+    const auto wanted = images.find(kube::TextAt(status, {"name"}));
+    return wanted == images.end() || wanted->first == kExporter ||
+           kube::TextAt(status, {"image"}) == wanted->second;
+  });
+}
+
+/// The one of other revisions that runs on while the wanted pod gets ready: the newest that is Ready.
+const Json* FormerPod(const std::vector<const Json*>& pods, const std::string& revision) {
+  const Json* kept = nullptr;
+  const auto begun = [](const Json& pod) { return kube::TextAt(pod, {"metadata", "creationTimestamp"}); };
+  for (const Json* pod : pods) {
+    if (RevisionAnnotationOf(*pod) == revision || kube::BeingDeleted(*pod) || HasFailed(*pod)) continue;
+    if (IsReady(*pod) && (kept == nullptr || begun(*kept) < begun(*pod))) kept = pod;
+  }
+  return kept;
 }
 
 /// Every container but the exporter is ready: whether a server takes the readings is said elsewhere.
@@ -66,16 +95,32 @@ std::string LongReason(const Json& pod) {
     const std::string message = kube::TextAt(*ready, {"message"});
     if (!message.empty()) return message;
   }
+  const Json* ready = ConditionOf(pod, "Ready");
+  if (ready != nullptr && kube::TextAt(*ready, {"status"}) == "True") {
+    return "pod " + kube::NameOf(pod) + " does not run the changed images yet";
+  }
   return "pod " + kube::NameOf(pod) + " has not started on " + kube::TextAt(pod, {"spec", "nodeName"}) +
          " yet";
 }
+
+}  // namespace
 
 std::string WhyNotReady(const Json& pod) {
   constexpr std::size_t kMost = 1'000;
   return LongReason(pod).substr(0, kMost);
 }
 
-}  // namespace
+bool IsReady(const Json& pod) {
+  const Json* condition = ConditionOf(pod, "Ready");
+  const bool ready = condition != nullptr && kube::TextAt(*condition, {"status"}) == "True";
+  return (ready || ServicesAreReady(pod)) && ImagesRun(pod);
+}
+
+bool HasImagesOf(const Json& pod, const Json& wanted) {
+  auto images = ImagesOf(wanted);
+  images.erase(kExporter);
+  return ChangedImages(pod, images).empty();
+}
 
 const Json* ConditionOf(const Json& object, const std::string& type) {
   const Json* conditions = kube::Find(object, {"status", "conditions"});
@@ -95,29 +140,39 @@ std::vector<const Json*> PodsOf(const World& world, const Json& owner, const cha
 }
 
 void MakePod(Plan& plan, const kube::Resource& owner_kind, const Json& owner,
-             const std::vector<const Json*>& pods, Json wanted, WallTime now) {
+             const std::vector<const Json*>& pods, Json wanted, WallTime now, const Following& following) {
   constexpr char kStep[] = "Pod";
+  const bool side_by_side = following.hand_over && !wanted.is_null();
   const std::string revision = wanted.is_null() ? "" : RevisionOf(wanted);
-  const auto fits = [&](const Json* pod) {
-    return !wanted.is_null() && RevisionAnnotationOf(*pod) == revision && !kube::BeingDeleted(*pod);
+  const std::string name = kube::NameOf(owner) + "-" + revision;
+  const Json* former = side_by_side ? FormerPod(pods, revision) : nullptr;
+  const Json* made = nullptr;
+  const auto change = [&](const Json& pod, const Json& containers) {
+    return
+        [&pod, containers] { return MergePatch(kube::kPods, pod, {{"spec", {{"containers", containers}}}}); };
   };
   // What does not fit ends first.
   for (const Json* pod : pods) {
-    if (fits(pod)) continue;
-    if (kube::BeingDeleted(*pod)) {
+    const bool ends = kube::BeingDeleted(*pod);
+    if (!wanted.is_null() && RevisionAnnotationOf(*pod) == revision && !ends) {
+      made = pod;
+    } else if (pod == former) {
+      const Json images = ChangedImages(*pod, following.images);
+      if (!images.empty()) return plan.Make(kStep, false, "", change(*pod, images));
+    } else if (!ends) {
+      return plan.Make(kStep, false, "", [&] { return DeleteOf(kube::kPods, *pod); });
+    } else if (!side_by_side || kube::NameOf(*pod) == name) {
       return plan.Await(kStep, false, "the former pod " + kube::NameOf(*pod) + " ends");
     }
-    return plan.Make(kStep, false, "", [&] { return DeleteOf(kube::kPods, *pod); });
   }
   if (wanted.is_null()) return plan.Make(kStep, true, "suspended", {});
-  if (pods.empty()) {
+  if (made == nullptr) {
     return plan.Make(kStep, false, "", [&] {
       wanted["metadata"]["annotations"][kRevisionAnnotation] = revision;
-      return CreateOwned(kube::kPods, kube::NamespaceOf(owner), kube::NameOf(owner) + "-" + revision, wanted,
-                         owner_kind, owner);
+      return CreateOwned(kube::kPods, kube::NamespaceOf(owner), name, wanted, owner_kind, owner);
     });
   }
-  const Json& pod = *pods.front();
+  const Json& pod = *made;
   if (HasFailed(pod)) {
     const auto created = ParseTime(kube::TextAt(pod, {"metadata", "creationTimestamp"}));
     const Duration age = created.ok() ? now - *created : Duration(kReplaceFailed);
@@ -127,23 +182,22 @@ void MakePod(Plan& plan, const kube::Resource& owner_kind, const Json& owner,
     plan.Again(kReplaceFailed - age);
     return plan.Make(kStep, true, kube::NameOf(pod), {});
   }
-  const Json images = ChangedImages(pod, wanted);
-  plan.Make(kStep, images.empty(), kube::NameOf(pod),
-            [&] { return MergePatch(kube::kPods, pod, {{"spec", {{"containers", images}}}}); });
+  const Json images = ChangedImages(pod, ImagesOf(wanted));
+  plan.Make(kStep, images.empty(), kube::NameOf(pod), change(pod, images));
 }
 
 void AwaitPod(Plan& plan, const std::vector<const Json*>& pods, const std::string& revision) {
   Json list = Json::array();
   int ready = 0;
   int all = 0;
-  bool whole = !pods.empty();
+  bool whole = false;
   std::string why = "there is no pod yet";
   for (const Json* pod : pods) {
-    const Json* condition = ConditionOf(*pod, "Ready");
-    const bool is_ready =
-        (condition != nullptr && kube::TextAt(*condition, {"status"}) == "True") || ServicesAreReady(*pod);
-    whole = whole && is_ready && !kube::BeingDeleted(*pod);
-    if (!is_ready) why = WhyNotReady(*pod);
+    const bool is_ready = IsReady(*pod);
+    if (RevisionAnnotationOf(*pod) == revision) {
+      whole = is_ready && !kube::BeingDeleted(*pod);
+      if (!is_ready) why = WhyNotReady(*pod);
+    }
     if (const Json* statuses = kube::Find(*pod, {"status", "containerStatuses"})) {
       for (const Json& status : *statuses) ready += status.value("ready", false) ? 1 : 0;
     }
@@ -161,8 +215,22 @@ void AwaitPod(Plan& plan, const std::vector<const Json*>& pods, const std::strin
   plan.Set("pods", std::move(list));
   plan.Set("revision", revision);
   plan.Set("ready", std::to_string(ready) + "/" + std::to_string(all));
+  const Json* former = FormerPod(pods, revision);
+  if (former != nullptr) why = "until the next revision is Ready " + kube::NameOf(*former) + " runs: " + why;
   plan.Await("Services", whole,
              whole ? std::to_string(ready) + " of " + std::to_string(all) + " ready" : why);
+}
+
+void EndFormerPods(Plan& plan, const std::vector<const Json*>& pods, const std::string& revision) {
+  constexpr char kStep[] = "HandOver";
+  for (const Json* pod : pods) {
+    if (RevisionAnnotationOf(*pod) == revision) continue;
+    if (kube::BeingDeleted(*pod)) {
+      return plan.Await(kStep, false, "the former pod " + kube::NameOf(*pod) + " ends");
+    }
+    return plan.Make(kStep, false, "", [&] { return DeleteOf(kube::kPods, *pod); });
+  }
+  plan.Await(kStep, true, "no former pod is left");
 }
 
 std::string PhaseOfPods(const Plan& plan, const Json& owner, const std::vector<const Json*>& pods,

@@ -257,6 +257,8 @@ class ControllersTest : public testing::Test {
   bool exporter_publishes_ = true;
   /// Pods that do not become Ready.
   std::set<std::string> broken_pods_;
+  /// Containers of these images do not become Ready.
+  std::set<std::string> broken_images_;
   std::unique_ptr<Engine> engine_;
   /// Since `CrashAfter`.
   int writes_ = 0;
@@ -272,6 +274,10 @@ class ControllersTest : public testing::Test {
       if (IsExporter(containers[i]) && statuses[i]["ready"] != exporter_publishes_) return false;
     }
     return true;
+  }
+
+  [[nodiscard]] bool IsBroken(const Json& container) const {
+    return broken_images_.count(container["image"].get<std::string>()) != 0;
   }
 
   /// As the hub that reads what hosts report.
@@ -303,23 +309,31 @@ class ControllersTest : public testing::Test {
         ASSERT_TRUE(server_.cluster().Delete("test", {kube::kPods, ns, name, ""}, now).ok());
         continue;
       }
-      const bool runs = kube::TextAt(*pod, {"status", "phase"}) == "Running" && ImagesRun(*pod);
+      std::string unready;
+      for (const Json& container : (*pod)["spec"]["containers"]) {
+        if (IsBroken(container)) unready += container["name"].get<std::string>();
+      }
+      const bool runs = Condition(*pod).rfind(unready.empty() ? "True" : "False", 0) == 0 && ImagesRun(*pod);
       if (runs || hosts_away_ || broken_pods_.count(name) != 0) continue;
       Json statuses = Json::array();
       for (const Json& container : (*pod)["spec"]["containers"]) {
-        statuses.push_back({{"name", container["name"]},
-                            {"ready", !IsExporter(container) || exporter_publishes_},
-                            {"restartCount", 0},
-                            {"image", container["image"]},
-                            {"imageID", "sha256:0"},
-                            {"state", {{"running", {{"startedAt", FormatTime(clock_.Now())}}}}}});
+        statuses.push_back(
+            {{"name", container["name"]},
+             {"ready", !IsBroken(container) && (!IsExporter(container) || exporter_publishes_)},
+             {"restartCount", 0},
+             {"image", container["image"]},
+             {"imageID", "sha256:0"},
+             {"state", {{"running", {{"startedAt", FormatTime(clock_.Now())}}}}}});
       }
       Patch(kube::kPods, ns, name,
             {{"status",
               {{"phase", "Running"},
                {"hostIP", "192.0.2.1"},
                {"containerStatuses", statuses},
-               {"conditions", Json::array({Json({{"type", "Ready"}, {"status", "True"}})})}}}},
+               {"conditions",
+                Json::array({Json({{"type", "Ready"},
+                                   {"status", unready.empty() ? "True" : "False"},
+                                   {"message", unready.empty() ? "" : "unready: " + unready}})})}}}},
             "status");
     }
   }
