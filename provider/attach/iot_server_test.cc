@@ -52,11 +52,16 @@ class MagistralaTest : public testing::Test {
     return *std::move(result);
   }
 
+  std::unique_ptr<IotServer> MakeServer() {
+    return MakeIotServer(
+        ServerDialect::kMagistrala, loop_, http_,
+        {.users = "http://m/u", .things = "http://m", .auth = "", .access = "", .domain = "d-1"},
+        {"me", "pw"});
+  }
+
   SimLoop loop_;
   ScriptedHttp http_{loop_};
-  std::unique_ptr<IotServer> server_ = MakeIotServer(
-      ServerDialect::kMagistrala, loop_, http_,
-      {.users = "http://m/u", .things = "http://m", .auth = "", .access = "", .domain = "d-1"}, {"me", "pw"});
+  std::unique_ptr<IotServer> server_ = MakeServer();
   const HttpClient::Answer token_{.status = 201, .location = "", .body = R"({"access_token":"T"})"};
 };
 
@@ -118,9 +123,51 @@ TEST_F(MagistralaTest, ARefusalIsBelievedOnlyAfterAWhile) {
   EXPECT_EQ(log_in(), absl::StatusCode::kUnauthenticated);
 }
 
-TEST_F(MagistralaTest, UsersAreMadeByHand) {
+TEST_F(MagistralaTest, AUserIsRegisteredAndLookedForInItsDomain) {
+  const HttpClient::Answer clients{.status = 200, .location = "", .body = R"({"clients":[]})"};
+  // Made just now, and there already.
+  for (const int made : {201, 409}) {
+    http_.asked.clear();
+    http_.answers = {{.status = made}, token_, clients};
+    EXPECT_TRUE(Ask<absl::Status>([&](auto done) { server_->EnsureUser(done); }).ok()) << made;
+    ASSERT_GE(http_.asked.size(), 2U);
+    EXPECT_EQ(http_.asked.front(),
+              R"(POST http://m/u/users {"credentials":{"identity":"me","secret":"pw",)"
+              R"("username":"slicelet-2744ccd10c7533bd"},"email":"me","first_name":"slicelet",)"
+              R"("last_name":"slicelet-2744ccd10c7533bd","name":"slicelet-2744ccd10c7533bd"})");
+    EXPECT_EQ(http_.asked.back(), "GET http://m/d-1/clients?limit=1 [Authorization: Bearer T]");
+    server_ = MakeServer();
+  }
+}
+
+TEST_F(MagistralaTest, AUserOfNoDomainIsForItsAdministrator) {
+  http_.answers = {{.status = 201}, token_, {.status = 403}};
+  const auto status = Ask<absl::Status>([&](auto done) { server_->EnsureUser(done); });
+  EXPECT_EQ(status.code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_THAT(Message(status), testing::HasSubstr("an administrator of the domain adds it"));
+}
+
+TEST_F(MagistralaTest, WhereNobodyRegistersTheUserMustBeThere) {
+  http_.answers = {{.status = 401}, token_, {.status = 200, .location = "", .body = R"({"clients":[]})"}};
+  EXPECT_TRUE(Ask<absl::Status>([&](auto done) { server_->EnsureUser(done); }).ok());
+  server_ = MakeServer();
+  absl::Status status;
+  for (int i = 0; i < 2; ++i) {
+    http_.answers = {{.status = 403}, {.status = 401}};
+    status = Ask<absl::Status>([&](auto done) { server_->EnsureUser(done); });
+    loop_.Advance(IotServer::kBelief);
+  }
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnauthenticated);
+  EXPECT_THAT(Message(status), testing::HasSubstr("lets nobody register"));
+}
+
+TEST_F(MagistralaTest, ARegistrationThatFailsIsSaid) {
+  http_.answers = {{.status = 400, .location = "", .body = "password too short"}};
   EXPECT_EQ(Ask<absl::Status>([&](auto done) { server_->EnsureUser(done); }).code(),
-            absl::StatusCode::kUnimplemented);
+            absl::StatusCode::kInvalidArgument);
+  http_.answers = {{.status = 503}};
+  EXPECT_EQ(Ask<absl::Status>([&](auto done) { server_->EnsureUser(done); }).code(),
+            absl::StatusCode::kUnavailable);
 }
 
 class ClassicTest : public testing::Test {

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "common/base/encoding.h"
 #include "provider/attach/iot_server.h"
 #include "provider/attach/server_session.h"
 
@@ -11,10 +12,13 @@ namespace {
 using Answer = HttpClient::Answer;
 
 constexpr int kOk = 200;
+constexpr int kUnauthorized = 401;
+constexpr int kForbidden = 403;
 constexpr int kConflict = 409;
 constexpr int kGone = 404;
 /// More things of one name than this are found by the next look.
 constexpr char kPage[] = "&limit=100";
+constexpr std::size_t kNameLength = 16;
 
 /// What the dialects share; they differ in paths and bodies.
 class RestIotServer : public IotServer {
@@ -198,11 +202,24 @@ class MagistralaServer : public RestIotServer {
                        .token_pointer = "/access_token",
                        .prefix = "Bearer ",
                        .token_life = std::chrono::minutes(30),
-                       .auth_version_url = VersionUrl(address)}) {}
+                       .auth_version_url = VersionUrl(address)}),
+        login_(login) {}
 
+  /// Registers the user, which a server may allow to nobody, and sees whether it is in the domain: nobody but
+  /// the domain's administrators can add it.
   void EnsureUser(StatusCallback done) override {
-    done(absl::UnimplementedError(
-        "users of a server with domains are made by its administrator, with the domain"));
+    const std::string url = address().users + "/users";
+    session().SendOpenly(
+        "POST", url, Registration(),
+        [this, url, done = std::move(done)](const absl::StatusOr<Answer>& answer) {
+          if (!answer.ok()) return done(answer.status());
+          const bool closed = answer->status == kUnauthorized || answer->status == kForbidden;
+          if (closed)
+            return AskDomain(url + " lets nobody register: the server's administrator makes users", done);
+          const absl::Status status = StatusOfServer(*answer, "make the user at " + url, kConflict);
+          if (!status.ok()) return done(status);
+          AskDomain("", done);
+        });
   }
   void Connect(const std::string& identity, const std::string& channel, StatusCallback done) override {
     Ask("POST", ChannelsUrl() + "/connect", Connection(identity, channel), kConflict, std::move(done));
@@ -233,11 +250,38 @@ class MagistralaServer : public RestIotServer {
 
  private:
   [[nodiscard]] std::string Base() const { return address().things + "/" + UrlEncode(address().domain); }
+  /// The fields were renamed on the way; each release ignores the others'.
+  [[nodiscard]] Json Registration() const {
+    // A name of its own for every user, of letters that all releases take; one logs in with the address.
+    const std::string name = "slicelet-" + HexEncode(Sha256(login_.user).value()).substr(0, kNameLength);
+    return {{"name", name},
+            {"first_name", "slicelet"},
+            {"last_name", name},
+            {"email", login_.user},
+            {"credentials", {{"identity", login_.user}, {"username", name}, {"secret", login_.password}}}};
+  }
+  /// `closed`: why the user was not made; empty when it is there.
+  void AskDomain(const std::string& closed, StatusCallback done) {
+    const std::string url = IdentitiesUrl() + "?limit=1";
+    session().Send("GET", url, Json(),
+                   [this, url, closed, done = std::move(done)](const absl::StatusOr<Answer>& answer) {
+                     if (absl::IsUnauthenticated(answer.status()) && !closed.empty())
+                       return done(absl::UnauthenticatedError(Message(answer.status()) + "; " + closed));
+                     if (!answer.ok()) return done(answer.status());
+                     if (answer->status != kForbidden) return done(StatusOfServer(*answer, "look at " + url));
+                     done(absl::PermissionDeniedError(
+                         "user " + login_.user + " may not see the clients of domain " + address().domain +
+                         ": an administrator of the domain adds it, with the rights to make clients and "
+                         "channels"));
+                   });
+  }
   static Json Connection(const std::string& identity, const std::string& channel) {
     return {{"client_ids", Json::array({identity})},
             {"channel_ids", Json::array({channel})},
             {"types", Json::array({"publish", "subscribe"})}};
   }
+
+  const ServerLogin login_;
 };
 
 }  // namespace

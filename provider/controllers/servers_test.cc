@@ -96,7 +96,7 @@ TEST_F(ServersTest, TheUserOfAnExternalServerIsMadeWhenItIsAskedFor) {
   EXPECT_EQ(Steps(Server()), "Checks=Done Adopted=Done User=Done");
   EXPECT_EQ(mainflux_.made, 1);
   EXPECT_EQ(Server()["status"]["user"], "me@example.com");
-  EXPECT_THAT(Ready("domains"), HasSubstr("made by its administrator"));
+  EXPECT_THAT(Ready("domains"), HasSubstr("/users/tokens/issue refuses the login"));
 }
 
 TEST_F(ServersTest, WhereItCanNotRunIsSaid) {

@@ -40,7 +40,10 @@ class FakeMainflux : public HttpClient {
     const Json body = ParseJson(request.body).value_or(Json());
     const std::string email = GetString(body, "/email");
     if (ends("/users")) {
-      const bool is_new = users.emplace(email, GetString(body, "/password")).second;
+      // Magistrala's way.
+      std::string password = GetString(body, "/credentials/secret");
+      if (password.empty()) password = GetString(body, "/password");
+      const bool is_new = users.emplace(email, password).second;
       made += is_new ? 1 : 0;
       return Answer{.status = is_new ? 201 : 409};
     }
