@@ -47,6 +47,15 @@ inline std::string LastError() {
   return reason != nullptr ? reason : "error " + std::to_string(code);
 }
 
+/// What OpenSSL complains about within its scope is not left in the thread's queue, where the next connection
+/// would take it for its own.
+struct ErrorsEndHere {
+  ErrorsEndHere() = default;
+  ~ErrorsEndHere() { ERR_clear_error(); }
+  ErrorsEndHere(const ErrorsEndHere&) = delete;
+  ErrorsEndHere& operator=(const ErrorsEndHere&) = delete;
+};
+
 /// For what can only fail when memory or the library is broken.
 inline absl::Status InternalError(const std::string& what) {
   return absl::InternalError(what + ": " + LastError());

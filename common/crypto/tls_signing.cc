@@ -41,6 +41,7 @@ absl::StatusOr<std::unique_ptr<Signer>> MakeTlsSigner(const std::string& private
 }
 
 absl::StatusOr<std::string> CertifiedKey(const std::string& certificate_pem) {
+  const openssl::ErrorsEndHere errors_end_here;
   const openssl::BioPtr bio = openssl::MemoryBio(certificate_pem);
   const CertificatePtr certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
   if (!certificate) return absl::InvalidArgumentError("not a certificate in PEM: " + openssl::LastError());
@@ -51,12 +52,10 @@ absl::StatusOr<std::string> CertifiedKey(const std::string& certificate_pem) {
 
 bool VerifyTlsSignature(std::string_view public_key, SignaturePurpose purpose, std::string_view bytes,
                         std::string_view signature) {
+  const openssl::ErrorsEndHere errors_end_here;
   const unsigned char* der = Bytes(public_key);
   const KeyPtr key(d2i_PUBKEY(nullptr, &der, static_cast<long>(public_key.size())));
-  if (!key || EVP_PKEY_get_base_id(key.get()) != EVP_PKEY_EC) {
-    ERR_clear_error();
-    return false;
-  }
+  if (!key || EVP_PKEY_get_base_id(key.get()) != EVP_PKEY_EC) return false;
   return openssl::VerifyWithKey(key.get(), EVP_sha256(), purpose, bytes, signature);
 }
 

@@ -203,6 +203,7 @@ absl::StatusOr<std::string> MakeCertificateRequest(const std::string& key_pem,
 }
 
 absl::StatusOr<CertificateInfo> ReadCertificate(const std::string& certificate_pem) {
+  const openssl::ErrorsEndHere errors_end_here;
   SLICELET_ASSIGN_OR_RETURN(const X509Ptr certificate, ReadPem(certificate_pem));
   CertificateInfo info;
   const X509_NAME* subject = X509_get_subject_name(certificate.get());
@@ -228,6 +229,7 @@ absl::StatusOr<CertificateInfo> ReadCertificate(const std::string& certificate_p
 }
 
 absl::Status VerifyCertificate(const std::string& certificate_pem, const std::string& ca_pem, WallTime at) {
+  const openssl::ErrorsEndHere errors_end_here;
   const CertificatesPtr chain = ReadAllPem(certificate_pem);
   if (sk_X509_num(chain.get()) == 0) return absl::InvalidArgumentError("not a certificate in PEM");
   const CertificatesPtr authorities = ReadAllPem(ca_pem);

@@ -71,6 +71,7 @@ absl::Status Revoke(X509_CRL* list, X509* certificate, EVP_PKEY* key, WallTime n
 
 absl::StatusOr<std::string> MakeRevocationList(const CertificateAndKey& authority, const std::string& former,
                                                const std::string& revoked_pem, WallTime now) {
+  const openssl::ErrorsEndHere errors_end_here;
   SLICELET_ASSIGN_OR_RETURN(const X509Ptr issuer, openssl::ReadPem(authority.certificate_pem));
   SLICELET_ASSIGN_OR_RETURN(const openssl::KeyPtr key, openssl::ReadPrivateKeyPem(authority.key_pem));
   if (X509_check_private_key(issuer.get(), key.get()) != 1)
@@ -96,6 +97,7 @@ absl::StatusOr<std::string> MakeRevocationList(const CertificateAndKey& authorit
 }
 
 absl::StatusOr<bool> IsRevoked(const std::string& list, const std::string& certificate_pem) {
+  const openssl::ErrorsEndHere errors_end_here;
   SLICELET_ASSIGN_OR_RETURN(const ListPtr read, ReadList(list));
   SLICELET_ASSIGN_OR_RETURN(const X509Ptr certificate, openssl::ReadPem(certificate_pem));
   return Lists(read.get(), certificate.get());
