@@ -11,6 +11,8 @@ namespace slicelet {
 struct LinkPace {
   Duration heartbeat = std::chrono::seconds(60);
   Duration keepalive = std::chrono::seconds(60);
+  /// Nothing travels that nobody asked for.
+  bool low_data = false;
 };
 
 /// Reads `profile`: "standard" (the default), or "low-data" for links that are paid by the byte. What the
@@ -18,7 +20,7 @@ struct LinkPace {
 inline LinkPace ReadLinkProfile(ConfigReader& reader) {
   std::string profile = "standard";
   reader.Optional("profile", &profile);
-  if (profile == "low-data") return {std::chrono::seconds(240), std::chrono::minutes(15)};
+  if (profile == "low-data") return {std::chrono::seconds(240), std::chrono::minutes(15), true};
   if (profile != "standard") reader.Error("profile", "\"" + profile + "\" is neither standard nor low-data");
   return {};
 }

@@ -8,6 +8,7 @@
 #include "common/config/config_reader.h"
 #include "common/config/link_profile.h"
 #include "common/log/log.h"
+#include "common/logs/log_tail_rule.h"
 
 namespace slicelet::agent {
 namespace {
@@ -22,9 +23,19 @@ void ReadLink(ConfigReader& reader, LinkConfig& link) {
   std::string kind = "grpc";
   reader.Optional("kind", &kind);
   reader.Optional("module", &link.module);
-  link.keepalive = ReadLinkProfile(reader).keepalive;
+  const LinkPace pace = ReadLinkProfile(reader);
+  link.keepalive = pace.keepalive;
   reader.Optional("keepalive", &link.keepalive);
   reader.Optional("tunnels", &link.tunnels);
+  std::string log_tail = pace.low_data ? "off" : "";
+  reader.Optional("logTail", &log_tail);
+  if (!log_tail.empty()) {
+    const auto rule = ParseLogTailRule(log_tail);
+    if (rule.ok())
+      link.log_tails = *rule;
+    else
+      reader.Error("logTail", Message(rule.status()));
+  }
   if (kind == "mqtt")
     link.kind = LinkConfig::Kind::kMqtt;
   else if (kind != "grpc")

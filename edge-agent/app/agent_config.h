@@ -1,12 +1,14 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "common/base/status.h"
 #include "common/base/time.h"
 #include "edge-agent/pod/host_policy.h"
+#include "slicelet/v1/link.pb.h"
 
 namespace slicelet::agent {
 
@@ -36,6 +38,9 @@ struct LinkConfig {
   /// MQTT only: dial the provider's own endpoint for logs, exec, attach and port-forward when the hub asks
   /// for it. False where only the broker can be reached.
   bool tunnels = true;
+  /// When the hub may read the ends of containers' logs, to keep them for the time when this host can not be
+  /// reached; nullopt: when it does by itself.
+  std::optional<v1::LogTailRule> log_tails;
 };
 
 /// /etc/slicelet/agent.json: what the host's owner decides. Optional; every field has a safe default.

@@ -48,6 +48,7 @@ TEST_F(AgentConfigTest, TheOwnerChoosesTheLink) {
   auto config = ReadAgentConfig(Write("{}"), false);
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->link.kind, LinkConfig::Kind::kGrpc);
+  EXPECT_FALSE(config->link.log_tails) << "the hub does as it does by itself";
   config = ReadAgentConfig(
       Write(R"({"link": {"kind": "mqtt", "module": "/opt/m.so", "keepalive": "4m", "tunnels": false}})"),
       false);
@@ -59,6 +60,12 @@ TEST_F(AgentConfigTest, TheOwnerChoosesTheLink) {
   config = ReadAgentConfig(Write(R"({"link": {"profile": "low-data"}})"), false);
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->link.keepalive, std::chrono::minutes(15));
+  EXPECT_FALSE(config->link.log_tails.value().at_exit());
+  config = ReadAgentConfig(Write(R"({"link": {"profile": "low-data", "logTail": "12h"}})"), false);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->link.log_tails.value().every_ms(), 43'200'000);
+  config = ReadAgentConfig(Write(R"({"link": {"logTail": "often"}})"), false);
+  EXPECT_THAT(std::string(config.status().message()), HasSubstr("link.logTail: is \"often\", should be off"));
   config =
       ReadAgentConfig(Write(R"({"link": {"kind": "smoke", "module": "m.so", "keepalive": "1s"}})"), false);
   for (const auto* part : {"link.kind", "\"smoke\"", "link.module", "link.keepalive"}) {

@@ -121,6 +121,7 @@ absl::Status Run(const Arguments& arguments) {
 
   HostAgent::Options options = MakeOptions(host, config, *files);
   options.log_ranges = over_mqtt;
+  options.log_tails = config.link.log_tails;
   HostAgent agent(
       std::move(options),
       {.loop = loop,
@@ -141,7 +142,8 @@ absl::Status Run(const Arguments& arguments) {
                            const v1::StreamHead& head, std::shared_ptr<FrameStream> stream,
                            const PodSupervisor& pods) { streams.Serve(head, std::move(stream), pods); },
        .metadata = metadata.get(),
-       .refused = [&mqtt] { return mqtt.hub ? mqtt.hub->faults().Total() : 0; }});
+       .refused = [&mqtt] { return mqtt.hub ? mqtt.hub->faults().Total() : 0; },
+       .read_log_tail = StreamServer::ReadTail});
   started = &agent;
   ServiceManager service(loop);
   Timer stop_limit(loop);

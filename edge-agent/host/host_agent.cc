@@ -63,7 +63,8 @@ struct HostAgent::Impl {
              .tags = options.tags,
              .facts = options.facts,
              .root_public_key = options.root_public_key,
-             .log_ranges = options.log_ranges},
+             .log_ranges = options.log_ranges,
+             .log_tails = options.log_tails},
             {.loop = d.loop,
              .clock = d.clock,
              .random = d.random,
@@ -75,7 +76,8 @@ struct HostAgent::Impl {
              .serve_stream = [this](const v1::StreamHead& head,
                                     std::shared_ptr<FrameStream> stream) { Serve(head, std::move(stream)); },
              .refused = d.refused,
-             .receive_rate = [this] { return traffic.Rate(); }}),
+             .receive_rate = [this] { return traffic.Rate(); },
+             .read_log_tail = TailReader()}),
         look(d.loop) {}
 
   void Serve(const v1::StreamHead& head, std::shared_ptr<FrameStream> stream) {
@@ -83,6 +85,11 @@ struct HostAgent::Impl {
       d.serve_stream(head, std::move(stream), pods);
     else
       stream->Finish(absl::UnimplementedError("this agent serves no streams"));
+  }
+
+  std::function<absl::StatusOr<v1::LogTail>(const v1::LogTailWanted&)> TailReader() {
+    if (!d.read_log_tail) return {};
+    return [this](const v1::LogTailWanted& wanted) { return d.read_log_tail(wanted, pods); };
   }
 
   void Look() {

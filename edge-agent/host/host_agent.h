@@ -38,6 +38,8 @@ class HostAgent {
     std::string root_public_key;
     /// The link has no room for streams: the hub reads logs in pieces.
     bool log_ranges = false;
+    /// When the hub may read the ends of logs; nullopt: when it does by itself.
+    std::optional<v1::LogTailRule> log_tails = std::nullopt;
   };
 
   struct Dependencies {
@@ -59,6 +61,9 @@ class HostAgent {
     MetadataClient* metadata = nullptr;
     /// How many messages the link refused because nobody who may had sent them so. May be empty.
     std::function<std::uint64_t()> refused = {};
+    /// The end of a container's log, for the hub to keep. May be empty.
+    std::function<absl::StatusOr<v1::LogTail>(const v1::LogTailWanted&, const PodSupervisor&)> read_log_tail =
+        {};
   };
 
   HostAgent(Options options, Dependencies dependencies);

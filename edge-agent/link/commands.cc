@@ -51,10 +51,23 @@ void Commands::Run(const v1::Command& command, std::int64_t hub_now,
     case v1::Command::kLogRange:
       read_logs_(id, command.log_range());
       return;
+    case v1::Command::kLogTail:
+      SendTail(id, command.log_tail());
+      return;
     case v1::Command::OPERATION_NOT_SET:
       Refuse(id, absl::UnimplementedError("this agent does not know the command"));
       return;
   }
+}
+
+void Commands::SendTail(const std::string& request_id, const v1::LogTailWanted& wanted) {
+  if (!read_tail_) return Refuse(request_id, absl::UnimplementedError("this agent keeps no logs"));
+  absl::StatusOr<v1::LogTail> tail = read_tail_(wanted);
+  if (!tail.ok()) return Refuse(request_id, tail.status());
+  v1::Reply reply;
+  reply.set_request_id(request_id);
+  *reply.mutable_log_tail() = *std::move(tail);
+  answer_(reply);
 }
 
 void Commands::OpenTunnel(const std::string& request_id, const v1::StreamHead& head) {

@@ -25,23 +25,28 @@ class Commands {
   using Serve = std::function<void(const v1::StreamHead&, std::shared_ptr<FrameStream>)>;
   using Answer = std::function<void(const v1::Reply&)>;
   using ReadLogs = std::function<void(const std::string& request_id, const v1::LogRange&)>;
+  /// Empty where the ends of logs can not be read.
+  using ReadTail = std::function<absl::StatusOr<v1::LogTail>(const v1::LogTailWanted&)>;
 
-  Commands(Dial dial, Serve serve, ReadLogs read_logs, Answer answer)
+  Commands(Dial dial, Serve serve, ReadLogs read_logs, ReadTail read_tail, Answer answer)
       : dial_(std::move(dial)),
         serve_(std::move(serve)),
         read_logs_(std::move(read_logs)),
+        read_tail_(std::move(read_tail)),
         answer_(std::move(answer)) {}
 
   /// `hub_now` is the hub's clock; `held` the manifest the host holds.
   void Run(const v1::Command& command, std::int64_t hub_now, const std::optional<v1::SignedManifest>& held);
 
  private:
+  void SendTail(const std::string& request_id, const v1::LogTailWanted& wanted);
   void OpenTunnel(const std::string& request_id, const v1::StreamHead& head);
   void Refuse(const std::string& request_id, const absl::Status& status);
 
   const Dial dial_;
   const Serve serve_;
   const ReadLogs read_logs_;
+  const ReadTail read_tail_;
   const Answer answer_;
   std::set<std::string> seen_;
   std::deque<std::string> order_;

@@ -23,6 +23,7 @@ using std::chrono::seconds;
 
 constexpr std::uint32_t kProtocol = 1;
 constexpr char kLogRanges[] = "log-ranges";
+constexpr char kLogTails[] = "log-tails";
 constexpr Duration kHealthy = seconds(60);
 constexpr Duration kBirthRetry = seconds(10);
 constexpr int kMaxBirths = 3;
@@ -74,7 +75,7 @@ struct HubSession::Impl {
         commands(
             d.dial_tunnel, d.serve_stream,
             [this](const std::string& request, const v1::LogRange& range) { log_ranges.Ask(request, range); },
-            [this](const v1::Reply& reply) { SendReply(reply); }),
+            d.read_log_tail, [this](const v1::Reply& reply) { SendReply(reply); }),
         backoff({}, d.random),
         birth_timer(d.loop),
         heartbeat_timer(d.loop),
@@ -217,6 +218,8 @@ struct HubSession::Impl {
     birth->set_agent_version(options.agent_version);
     birth->set_protocol(kProtocol);
     if (options.log_ranges) birth->add_features(kLogRanges);
+    if (d.read_log_tail) birth->add_features(kLogTails);
+    if (options.log_tails) *birth->mutable_log_tails() = *options.log_tails;
     *birth->mutable_node() = options.facts;
     for (const auto& [key, value] : options.tags) (*birth->mutable_tags())[key] = value;
     birth->set_sealing_key_id(d.opener.key_id());

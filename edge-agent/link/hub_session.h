@@ -43,6 +43,8 @@ class HubSession {
     std::string root_public_key;
     /// The link has no room for streams: the hub reads logs in pieces.
     bool log_ranges = false;
+    /// When the hub may read the ends of logs; nullopt: when it does by itself.
+    std::optional<v1::LogTailRule> log_tails = std::nullopt;
   };
   struct Dependencies {
     Loop& loop;
@@ -58,6 +60,8 @@ class HubSession {
     std::function<std::uint64_t()> refused;
     /// Bytes per second that the host receives; may be empty.
     std::function<std::optional<std::uint64_t>()> receive_rate = {};
+    /// The end of a container's log; may be empty: then the hub is not told that it can ask for one.
+    std::function<absl::StatusOr<v1::LogTail>(const v1::LogTailWanted&)> read_log_tail = {};
   };
 
   /// The references must outlive this object.

@@ -93,24 +93,31 @@ class HubSessionTest : public testing::Test {
                             .tags = {},
                             .facts = {},
                             .root_public_key = root_->public_key()},
-        HubSession::Dependencies{.loop = loop_,
-                                 .clock = clock_,
-                                 .random = random_,
-                                 .store = store_,
-                                 .hub = *connector_,
-                                 .runner = *runner_,
-                                 .opener = *opener_,
-                                 .dial_tunnel =
-                                     [this] {
-                                       auto [host, hub] = MakeLocalFrameStreams(loop_);
-                                       tunnel_ = std::move(hub);
-                                       return std::move(host);
-                                     },
-                                 .serve_stream =
-                                     [this](const v1::StreamHead& head, std::shared_ptr<FrameStream> stream) {
-                                       served_.push_back(head);
-                                       served_streams_.push_back(std::move(stream));
-                                     }});
+        HubSession::Dependencies{
+            .loop = loop_,
+            .clock = clock_,
+            .random = random_,
+            .store = store_,
+            .hub = *connector_,
+            .runner = *runner_,
+            .opener = *opener_,
+            .dial_tunnel =
+                [this] {
+                  auto [host, hub] = MakeLocalFrameStreams(loop_);
+                  tunnel_ = std::move(hub);
+                  return std::move(host);
+                },
+            .serve_stream =
+                [this](const v1::StreamHead& head, std::shared_ptr<FrameStream> stream) {
+                  served_.push_back(head);
+                  served_streams_.push_back(std::move(stream));
+                },
+            .read_log_tail = [](const v1::LogTailWanted& wanted) -> absl::StatusOr<v1::LogTail> {
+              if (wanted.uid() != "u1") return absl::NotFoundError("no such pod");
+              v1::LogTail tail;
+              tail.set_lines("a line\n");
+              return tail;
+            }});
     session_->Start();
   }
   void Crash() {
@@ -703,6 +710,23 @@ TEST_F(HubSessionTest, ReturnsTheManifestBytesItHolds) {
   Say(message);
   ASSERT_NE(Last(v1::HostMessage::kReply), nullptr);
   EXPECT_EQ(Last(v1::HostMessage::kReply)->reply().manifest().manifest(), store_.manifest()->manifest());
+}
+
+TEST_F(HubSessionTest, SendsTheEndOfALogWhenItIsAsked) {
+  Settle();
+  const auto& features = Last(v1::HostMessage::kBirth)->birth().features();
+  EXPECT_NE(std::find(features.begin(), features.end(), "log-tails"), features.end());
+  v1::HubMessage message;
+  message.mutable_command()->set_request_id("r1");
+  message.mutable_command()->mutable_log_tail()->set_uid("u1");
+  Say(message);
+  ASSERT_NE(Last(v1::HostMessage::kReply), nullptr);
+  EXPECT_EQ(Last(v1::HostMessage::kReply)->reply().request_id(), "r1");
+  EXPECT_EQ(Last(v1::HostMessage::kReply)->reply().log_tail().lines(), "a line\n");
+  message.mutable_command()->set_request_id("r2");
+  message.mutable_command()->mutable_log_tail()->set_uid("u2");
+  Say(message);
+  EXPECT_EQ(Last(v1::HostMessage::kReply)->reply().code(), static_cast<int>(absl::StatusCode::kNotFound));
 }
 
 TEST_F(HubSessionTest, StoresACredentialBeforeItIsUsed) {

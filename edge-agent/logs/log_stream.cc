@@ -3,8 +3,8 @@
 #include <optional>
 #include <utility>
 
+#include "common/logs/log_line.h"
 #include "edge-agent/logs/log_files.h"
-#include "edge-agent/logs/log_line.h"
 
 namespace slicelet::agent {
 namespace {

@@ -1,10 +1,12 @@
 #include "edge-agent/streams/stream_server.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
 #include "common/log/log.h"
 #include "edge-agent/logs/log_stream.h"
+#include "edge-agent/logs/log_tail.h"
 #include "edge-agent/logs/log_watcher.h"
 #include "edge-agent/streams/relay.h"
 #include "edge-agent/streams/upgrade_request.h"
@@ -113,6 +115,24 @@ void StreamServer::Serve(const v1::StreamHead& head, std::shared_ptr<FrameStream
       return ReplyAndFinish(absl::UnimplementedError("this agent does not know such streams"),
                             std::move(stream));
   }
+}
+
+absl::StatusOr<v1::LogTail> StreamServer::ReadTail(const v1::LogTailWanted& wanted,
+                                                   const PodSupervisor& pods) {
+  SLICELET_ASSIGN_OR_RETURN(const auto location, pods.Locate(PodUid(wanted.uid()), wanted.container()));
+  if (const v1::WorkloadStatus* status = pods.FindStatus(PodUid(wanted.uid()))) {
+    for (const auto* list : {&status->init_containers(), &status->containers()}) {
+      for (const v1::ContainerStatus& container : *list) {
+        if (container.name() != wanted.container()) continue;
+        const auto* files =
+            FilesOfInstance(container, wanted.container_id(), location.logs, location.previous_logs);
+        const auto limit = static_cast<std::uint64_t>(std::max<std::int64_t>(0, wanted.limit()));
+        if (files != nullptr) return ReadLogTail(*files, wanted.after(), limit);
+      }
+    }
+  }
+  return absl::NotFoundError("of instance " + wanted.container_id() + " of container \"" +
+                             wanted.container() + "\" no log is left");
 }
 
 }  // namespace slicelet::agent

@@ -7,6 +7,7 @@
 #include "common/stream/frame_stream.h"
 #include "edge-agent/pod/pod_supervisor.h"
 #include "edge-agent/runtime/container_runtime.h"
+#include "slicelet/v1/link.pb.h"
 
 namespace slicelet::agent {
 
@@ -21,6 +22,9 @@ class StreamServer {
 
   /// For HostAgent::Dependencies::serve_stream.
   void Serve(const v1::StreamHead& head, std::shared_ptr<FrameStream> stream, const PodSupervisor& pods);
+
+  /// For HostAgent::Dependencies::read_log_tail. NotFound when the host has nothing of that instance any more.
+  static absl::StatusOr<v1::LogTail> ReadTail(const v1::LogTailWanted& wanted, const PodSupervisor& pods);
 
  private:
   struct Impl;

@@ -8,7 +8,7 @@
 #include "common/base/time.h"
 #include "slicelet/v1/stream.pb.h"
 
-namespace slicelet::agent {
+namespace slicelet {
 
 /// One line of a CRI log file: "RFC3339Nano stdout|stderr P|F text". Views into the line that was parsed.
 struct LogLine {
@@ -43,4 +43,4 @@ class LogFormatter {
   bool in_line_ = false;
 };
 
-}  // namespace slicelet::agent
+}  // namespace slicelet

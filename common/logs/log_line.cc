@@ -1,9 +1,9 @@
-#include "edge-agent/logs/log_line.h"
+#include "common/logs/log_line.h"
 
 #include <algorithm>
 #include <chrono>
 
-namespace slicelet::agent {
+namespace slicelet {
 
 std::optional<LogLine> ParseLogLine(std::string_view line) {
   LogLine parsed;
@@ -59,4 +59,4 @@ void LogFormatter::Add(std::string_view line, std::string& out) {
   in_line_ = parsed->partial;
 }
 
-}  // namespace slicelet::agent
+}  // namespace slicelet
