@@ -23,7 +23,8 @@ class StreamServer {
   /// For HostAgent::Dependencies::serve_stream.
   void Serve(const v1::StreamHead& head, std::shared_ptr<FrameStream> stream, const PodSupervisor& pods);
 
-  /// For HostAgent::Dependencies::read_log_tail. NotFound when the host has nothing of that instance any more.
+  /// For HostAgent::Dependencies::read_log_tail. NotFound when the host has nothing of that instance any
+  /// more.
   static absl::StatusOr<v1::LogTail> ReadTail(const v1::LogTailWanted& wanted, const PodSupervisor& pods);
 
  private:

@@ -92,6 +92,9 @@ absl::StatusOr<ProviderConfig> ReadProviderConfig(const nlohmann::json& json) {
   const LinkPace pace = ReadLinkProfile(reader);
   config.hub.heartbeat = pace.heartbeat;
   config.agents_keepalive = pace.keepalive;
+  // Where bytes are paid for only pods and hosts that ask for it are read.
+  config.hub.log_tails.rule.set_at_exit(!pace.low_data);
+  reader.Optional("logTailBytes", &config.hub.log_tails.limit);
   reader.Optional("heartbeat", &config.hub.heartbeat);
   reader.Optional("statusBatch", &config.hub.status_batch);
   reader.Optional("orphanConfirm", &config.hub.orphan_confirm);

@@ -34,7 +34,7 @@ struct ProviderConfig {
   };
 
   /// hub, namespace, slice, taintKey, hostNodes, fleetNodes (name to target condition), podCidr,
-  /// profile (see LinkPace), heartbeat, statusBatch, orphanConfirm, resumeGrace.
+  /// profile (see LinkPace), logTailBytes, heartbeat, statusBatch, orphanConfirm, resumeGrace.
   Hub::Options hub;
   std::string database;
   std::string manifest_key_file;

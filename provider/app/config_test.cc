@@ -73,6 +73,7 @@ TEST(ReadProviderConfig, MayHaveABroker) {
 TEST(ReadProviderConfig, AProfileSetsWhatIsNotGiven) {
   auto json = Good();
   EXPECT_EQ(ReadProviderConfig(json)->hub.heartbeat, std::chrono::seconds(60));
+  EXPECT_TRUE(ReadProviderConfig(json)->hub.log_tails.rule.at_exit());
   json["profile"] = "low-data";
   json["mqtt"] = {{"broker", "b:1"},
                   {"ca", "ca.crt"},
@@ -84,6 +85,7 @@ TEST(ReadProviderConfig, AProfileSetsWhatIsNotGiven) {
   EXPECT_EQ(ReadProviderConfig(json)->hub.heartbeat, std::chrono::seconds(240));
   EXPECT_EQ(ReadProviderConfig(json)->mqtt->keepalive, std::chrono::minutes(15));
   EXPECT_EQ(ReadProviderConfig(json)->agents_keepalive, std::chrono::minutes(15));
+  EXPECT_FALSE(ReadProviderConfig(json)->hub.log_tails.rule.at_exit()) << "not unless somebody asks for it";
   json["heartbeat"] = "90s";
   EXPECT_EQ(ReadProviderConfig(json)->hub.heartbeat, std::chrono::seconds(90));
   json["profile"] = "thrifty";
@@ -112,6 +114,15 @@ TEST(ReadProviderConfig, MayServeTheAdminApi) {
     wrong["adminRest"][field] = value;
     EXPECT_THAT(ErrorOf(wrong), HasSubstr(why));
   }
+}
+
+TEST(ReadProviderConfig, SaysHowMuchIsKeptOfLogs) {
+  auto json = Good();
+  EXPECT_EQ(ReadProviderConfig(json)->hub.log_tails.limit, 268'435'456U);
+  json["logTailBytes"] = 0;
+  EXPECT_EQ(ReadProviderConfig(json)->hub.log_tails.limit, 0U);
+  json["logTailBytes"] = -1;
+  EXPECT_THAT(ErrorOf(json), HasSubstr("logTailBytes"));
 }
 
 TEST(ReadProviderConfig, NamesWhatIsWrong) {

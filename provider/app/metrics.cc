@@ -34,9 +34,13 @@ void AddHubMetrics(const v1::ListHostsReply& hosts, const v1::ListOrphansReply& 
                label);
     page.Gauge("slicelet_provider_host_generation", "Number of the host's newest manifest.",
                static_cast<double>(host.number()), label);
+    page.Gauge("slicelet_provider_host_log_tail_bytes", "Kept of the logs of the host's containers.",
+               static_cast<double>(host.log_tail_bytes()), label);
     if (!host.accepted()) ++behind;
   }
   page.Gauge("slicelet_provider_hosts_behind", "Hosts that have not accepted their newest manifest.", behind);
+  page.Counter("slicelet_provider_log_tails_dropped_total", "Ends of logs that made room for others.",
+               static_cast<double>(hosts.log_tails_dropped()));
   std::map<std::string, int> orphan_states = {{"Held", 0}, {"Orphaned", 0}};
   for (const auto& orphan : orphans.orphans()) ++orphan_states[orphan.state()];
   for (const auto& [state, count] : orphan_states) {

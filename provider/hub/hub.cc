@@ -55,6 +55,8 @@ Hub::Impl::Impl(Options the_options, Dependencies dependencies)
       log_readings(
           d.loop, d.clock, d.random,
           [this](const HostId& host, v1::Command command) { SendCommand(host, std::move(command)); }),
+      tails(options.log_tails, d.loop, d.clock, d.random, d.store,
+            [this](const HostId& host, v1::Command command) { SendCommand(host, std::move(command)); }),
       registry(d.loop, d.random, d.kube, options.ns,
                [this](const std::set<HostId>& changed) { OnRegistryChanged(changed); }),
       links(LinkOptions(options, incarnation), d.loop, d.clock, d.hosts, *this),
@@ -89,6 +91,14 @@ void Hub::Impl::Load() {
     else if (pod->node.value() == key.second.value())
       PodBook::SetStatus(*pod, record.status());
   }
+  HubStore::Batch batch;
+  tails.shelf().Sweep(
+      [this](const PodUid& uid, const HostId& host) {
+        const Pod* pod = book.Find(uid);
+        return pod != nullptr && (pod->node.value() == host.value() || pod->instances.count(host) != 0);
+      },
+      batch);
+  Commit(std::move(batch));
 }
 
 void Hub::Impl::Start() {

@@ -14,6 +14,7 @@
 #include "common/stream/frame_stream.h"
 #include "common/stream/message_pipe.h"
 #include "kube/kube_api.h"
+#include "provider/logs/log_tails.h"
 #include "provider/store/hub_store.h"
 #include "slicelet/v1/admin.pb.h"
 #include "slicelet/v1/link.pb.h"
@@ -53,6 +54,8 @@ class Hub {
     Duration orphan_confirm = std::chrono::minutes(10);
     /// How long a broken stream may stay away before its host counts as unreachable.
     Duration resume_grace = std::chrono::seconds(30);
+    /// What is kept of the logs of hosts that can not be reached.
+    LogTails::Options log_tails;
     /// Whether pods that do not say `slicelet.io/api-access` get the automatic service account token; as the
     /// shim's.
     bool api_access_default = false;

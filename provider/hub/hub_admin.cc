@@ -1,8 +1,7 @@
-// What operators ask, and streams.
+// What operators ask.
 #include <utility>
 
 #include "common/log/log.h"
-#include "provider/hub/announced_stream.h"
 #include "provider/hub/hub_impl.h"
 #include "provider/manifest/generation.h"
 
@@ -10,6 +9,7 @@ namespace slicelet::provider {
 
 v1::ListHostsReply Hub::Impl::ListHosts() const {
   v1::ListHostsReply reply;
+  reply.set_log_tails_dropped(tails.shelf().dropped());
   std::set<HostId> ids;
   for (const auto& [id, object] : registry.hosts()) ids.insert(id);
   for (const auto& [id, state] : hosts) ids.insert(id);
@@ -32,6 +32,7 @@ v1::ListHostsReply Hub::Impl::ListHosts() const {
     info.set_epoch(generation.epoch);
     info.set_number(generation.number);
     info.set_accepted(host->accepted == generation);
+    info.set_log_tail_bytes(tails.shelf().BytesOf(id));
     info.set_workloads(static_cast<std::int32_t>(host->manifest->deployments().size()));
   }
   return reply;
@@ -137,10 +138,12 @@ absl::Status Hub::Impl::DecommissionNode(const v1::DecommissionNodeRequest& requ
     batch.orphans[PodUid(record.uid())] = std::nullopt;
   for (const Pod* pod : book.OnNode(host->node)) {
     batch.statuses[{pod->uid, id}] = std::nullopt;
+    tails.Forget(pod->uid, id, batch);
     unsaved_statuses.erase({pod->uid, id});
     book.Forget(PodUid(pod->uid));
   }
   DropHost(id, batch);
+  tails.Forget(id);
   Commit(std::move(batch));
   CloseStreams(id, absl::UnavailableError("node " + request.node() + " was decommissioned"));
   decommissioned.insert(id);
@@ -150,86 +153,6 @@ absl::Status Hub::Impl::DecommissionNode(const v1::DecommissionNodeRequest& requ
   nodes.erase(NodeName(request.node()));
   hosts.erase(id);
   return absl::OkStatus();
-}
-
-void Hub::Impl::OnStream(const v1::StreamHead& head, std::shared_ptr<FrameStream> stream) {
-  const std::string name = head.namespace_() + "/" + head.pod();
-  const Pod* pod = head.uid().empty() ? book.FindByName(NodeName(head.node()), head.namespace_(), head.pod())
-                                      : book.Find(PodUid(head.uid()));
-  if (pod == nullptr) return StreamJoiner::Refuse(stream, absl::NotFoundError("no host has pod " + name));
-  if (head.has_logs() && head.host().empty() && pod->terms && pod->terms->all_logs)
-    return LogsOfAll(*pod, head, std::move(stream));
-  const absl::StatusOr<HostId> chosen = HostForStream(*pod, head.host());
-  if (!chosen.ok()) return StreamJoiner::Refuse(stream, chosen.status());
-  const HostId& host = *chosen;
-  HostSession* session = links.Find(host);
-  if (session == nullptr || !session->connected()) {
-    return StreamJoiner::Refuse(stream, absl::UnavailableError("host " + host.value() + " is not connected"));
-  }
-  if (head.has_logs() && head.host().empty() && pod->instances.size() > 1) {
-    stream = Announce(std::move(stream), "slicelet: these are the logs of host " + host.value() +
-                                             ", one of " + std::to_string(pod->instances.size()) +
-                                             " that have this pod; slicectl logs --host shows another\n");
-  }
-  AskForStream(host, *pod, head, std::move(stream));
-}
-
-void Hub::Impl::AskForStream(const HostId& host, const Pod& pod, const v1::StreamHead& head,
-                             std::shared_ptr<FrameStream> stream) {
-  v1::StreamHead asked = head;
-  asked.set_uid(pod.uid.value());
-  if (head.has_logs() && FindHost(host)->log_ranges) return log_readings.Open(host, asked, std::move(stream));
-  std::optional<v1::Command> command = streams.Wait(host, asked, std::move(stream));
-  if (command) SendCommand(host, *std::move(command));
-}
-
-void Hub::Impl::SendCommand(const HostId& host, v1::Command command) {
-  HostSession* session = links.Find(host);
-  if (session == nullptr) return;
-  v1::HubMessage message;
-  *message.mutable_command() = std::move(command);
-  session->Send(std::move(message));
-}
-
-void Hub::Impl::LogsOfAll(const Pod& pod, const v1::StreamHead& head, std::shared_ptr<FrameStream> stream) {
-  if (merged_logs.size() >= kMaxMergedLogs) {
-    return StreamJoiner::Refuse(
-        stream, absl::ResourceExhaustedError("the hub follows too many hosts' logs, try again later"));
-  }
-  std::vector<HostLog> logs;
-  std::vector<std::string> notes;
-  for (const auto& [id, instance] : pod.instances) {
-    const HostState* host = FindHost(id);
-    if (host == nullptr || !host->manifest->Holds(pod.uid)) continue;
-    if (!links.Find(id)->connected()) {
-      notes.push_back(id.value() + " | slicelet: the host is not connected");
-    } else if (logs.size() >= kMaxLogHosts) {
-      notes.push_back(id.value() + " | slicelet: not shown, only " + std::to_string(kMaxLogHosts) +
-                      " hosts are at one time; use slicectl logs --host " + id.value());
-    } else {
-      auto [ours, theirs] = MakeLocalFrameStreams(d.loop);
-      logs.emplace_back(id, std::move(ours));
-      AskForStream(id, pod, head, std::move(theirs));
-    }
-  }
-  if (logs.empty()) {
-    const std::string name = "pod " + pod.ns + "/" + pod.name;
-    return StreamJoiner::Refuse(
-        stream, notes.empty() ? absl::NotFoundError(name + " is on no host yet")
-                              : absl::UnavailableError("no host that has " + name + " is connected"));
-  }
-  const std::uint64_t number = ++last_merged_logs;
-  merged_logs[number] =
-      MergeLogs(std::move(stream), std::move(logs), std::move(notes), lifetime.Guard([this, number] {
-        // It is calling us.
-        d.loop.Post([held = std::move(merged_logs[number])] {});
-        merged_logs.erase(number);
-      }));
-}
-
-void Hub::Impl::CloseStreams(const HostId& host, const absl::Status& status) {
-  streams.Close(host, status);
-  log_readings.Close(host, status);
 }
 
 }  // namespace slicelet::provider

@@ -115,6 +115,7 @@ bool Hub::Impl::OnBirth(const HostId& id, const v1::Birth& birth, std::uint64_t 
 void Hub::Impl::OnWelcomed(const HostId& id, const v1::Birth& birth) {
   HostState& host = *FindHost(id);
   host.away.reset();
+  tails.OnConnected(id, birth);
   if (host.awaiting_proof) {
     host.proof.Set(kAskForProof, [this, &host] { ClaimUnproved(host, "it does not show it"); });
   } else if (host.manifest->has_manifest() && host.accepted < host.manifest->generation() &&
@@ -405,6 +406,7 @@ void Hub::Impl::OnRejected(const HostId& id, const v1::Rejected& rejected) {
 void Hub::Impl::OnReply(const HostId& id, const v1::Reply& reply) {
   if (reply.has_manifest()) return OnProof(*FindHost(id), reply.manifest());
   if (reply.has_log()) return log_readings.OnReply(id, reply);
+  tails.OnReply(id, reply);
   if (reply.code() == 0) return;
   streams.OnFailure(id, reply.request_id(),
                     absl::Status(static_cast<absl::StatusCode>(reply.code()), reply.message()));
@@ -435,6 +437,7 @@ void Hub::Impl::OnReachChanged(const HostId& id) {
   if (host == nullptr) return;
   const HostSession& session = *links.Find(id);
   if (session.last_seen() != 0) host->manifest->record().set_last_seen(session.last_seen());
+  if (!session.connected()) tails.OnDisconnected(id);
   // Connected is reported with what the Birth says, and a break that may be over soon not at all.
   if (session.reach() != Reach::kUnreachable) return;
   if (!host->away) host->away = d.loop.Now();

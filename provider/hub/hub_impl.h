@@ -16,6 +16,7 @@
 #include "provider/hub/merged_logs.h"
 #include "provider/hub/stream_joiner.h"
 #include "provider/link/host_links.h"
+#include "provider/logs/log_tails.h"
 #include "provider/manifest/blob_shelf.h"
 #include "provider/manifest/content_sealer.h"
 #include "provider/manifest/host_manifest.h"
@@ -294,6 +295,8 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   [[nodiscard]] v1::ListOrphansReply ListOrphans() const;
   absl::StatusOr<v1::DecideOrphansReply> DecideOrphans(const v1::DecideOrphansRequest& request);
   absl::Status DecommissionNode(const v1::DecommissionNodeRequest& request);
+
+  // hub_streams.cc
   void OnStream(const v1::StreamHead& head, std::shared_ptr<FrameStream> stream);
   void CloseStreams(const HostId& host, const absl::Status& status);
   /// Dropped when the host is not connected.
@@ -301,6 +304,20 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   void AskForStream(const HostId& host, const Pod& pod, const v1::StreamHead& head,
                     std::shared_ptr<FrameStream> stream);
   void LogsOfAll(const Pod& pod, const v1::StreamHead& head, std::shared_ptr<FrameStream> stream);
+
+  /// What the host said last of the pod; nullptr: nothing yet.
+  [[nodiscard]] const v1::WorkloadStatus* StatusOn(const HostId& host, const Pod& pod) const;
+  /// The pod's status, or what it says of its logs, may have changed: on one of its hosts, on all.
+  void LookAtLogs(const HostId& host, const Pod& pod);
+  void LookAtLogs(const Pod& pod);
+  /// What is kept of a log, as it is shown while the host is away; nullopt where nothing is.
+  [[nodiscard]] std::optional<std::string> TailFor(const HostId& host, const v1::StreamHead& head);
+  [[nodiscard]] absl::StatusOr<std::string> ShowTail(const HostId& host, const v1::StreamHead& head);
+  void AnswerFromTail(const HostId& host, const Pod& pod, const v1::StreamHead& head,
+                      const absl::Status& away, std::shared_ptr<FrameStream> stream);
+  /// Of a fleet's pod, no host of which is connected: the one whose log was read last, else `otherwise`.
+  [[nodiscard]] absl::StatusOr<HostId> HostWithTail(const Pod& pod, const v1::StreamHead& head,
+                                                    absl::StatusOr<HostId> otherwise) const;
 
   const Options options;
   const Dependencies d;
@@ -312,6 +329,7 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   PodBook book;
   StreamJoiner streams;
   LogReadings log_readings;
+  LogTails tails;
   /// Readers of many hosts' logs.
   std::map<std::uint64_t, std::shared_ptr<void>> merged_logs;
   std::uint64_t last_merged_logs = 0;

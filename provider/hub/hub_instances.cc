@@ -52,6 +52,7 @@ void Hub::Impl::DropInstance(Pod& pod, const HostId& host, HubStore::Batch& batc
   if (it == pod.instances.end()) return;
   unsaved_statuses.erase({pod.uid, host});
   if (it->second.status) batch.statuses[{pod.uid, host}] = std::nullopt;
+  tails.Forget(pod.uid, host, batch);
   pod.instances.erase(it);
 }
 
@@ -109,6 +110,7 @@ void Hub::Impl::OnInstanceStatus(HostState& host, Pod& pod, const v1::WorkloadSt
     SummarizeLater(pod.uid);
   }
   if (instance.finished != finished) RetargetLater(pod, host.id);
+  LookAtLogs(host.id, pod);
   // Good news of hundreds of hosts would drown the bad.
   for (const v1::WorkloadEvent& event : status.events()) {
     if (!event.warning() || !pod.shown) continue;

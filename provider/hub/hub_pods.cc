@@ -99,6 +99,7 @@ void Hub::Impl::OnWorkloadStatus(HostState& host, const v1::WorkloadStatus& stat
   const bool changed = PodBook::SetStatus(*pod, status);
   if (changed) SaveStatusLater(pod->uid, host.id);
   if (pod->finished != finished) RetargetLater(host.id);
+  LookAtLogs(host.id, *pod);
   if (changed || status.events_size() > 0) SendReport(*pod, &status);
 }
 
@@ -222,6 +223,7 @@ void Hub::Impl::ForgetPod(const PodUid& uid) {
   const HostId host(pod->node.value());
   unsaved_statuses.erase({uid, host});
   if (pod->status && !pod->terms) batch.statuses[{uid, host}] = std::nullopt;
+  tails.Forget(uid, host, batch);
   if (placements.erase(uid) != 0) batch.placements[uid] = std::nullopt;
   unsummarized.erase(uid);
   Commit(std::move(batch));

@@ -107,6 +107,7 @@ void Hub::Impl::OnPodApply(const v1::PodApply& apply) {
   if (node->fleet()) ShowRefusal(pod);
   if (first || (applied->changed && pod.refusal)) SendReport(pod, nullptr);
   TellIgnoredFields(pod);
+  LookAtLogs(pod);
   if (!applied->changed) return;
   LogInfo("pod applied", {{"node", node->name},
                           {"pod", pod.ns + "/" + pod.name},

@@ -11,6 +11,7 @@
 #include "common/base/time.h"
 #include "provider/fleet/fleet_terms.h"
 #include "provider/fleet/targeting.h"
+#include "slicelet/v1/link.pb.h"
 #include "slicelet/v1/manifest.pb.h"
 #include "slicelet/v1/provider.pb.h"
 #include "slicelet/v1/workload.pb.h"
@@ -24,6 +25,9 @@ struct PlacedWorkload {
   v1::Role role = v1::ROLE_APP;
   std::int32_t priority = 0;
   Duration autonomy{0};
+  /// When the ends of its logs are read to be kept; nullopt: as its host says. It is not the host's business
+  /// and needs no new digest.
+  std::optional<v1::LogTailRule> log_tails;
   std::vector<ContentId> contents;
 };
 

@@ -166,6 +166,7 @@ absl::StatusOr<PodBook::Applied> PodBook::Apply(const v1::PodApply& apply, bool 
     workload->role = translation->role;
     workload->priority = translation->priority;
     workload->autonomy = translation->autonomy;
+    workload->log_tails = translation->log_tails;
     workload->contents = std::move(translation->contents);
     terms = std::move(translation->fleet);
     pod.ignored_routes = std::move(translation->connector.ignored_routes);

@@ -3,6 +3,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -12,11 +13,19 @@
 
 namespace slicelet::provider {
 
-/// What a provider must not forget. Small values are loaded once and live in memory; blobs stay on disk. A
-/// batch is durable as a whole or not at all.
+/// What a provider must not forget. Small values are loaded once and live in memory; blobs and the lines of
+/// logs stay on disk. A batch is durable as a whole or not at all.
 class HubStore {
  public:
   using StatusKey = std::pair<PodUid, HostId>;
+  /// Whose container, on which host, its name.
+  using LogTailKey = std::tuple<PodUid, HostId, std::string>;
+
+  struct LogTail {
+    v1::LogTailRecord record;
+    /// Those of its instances, one after the other.
+    std::string lines;
+  };
 
   struct Loaded {
     v1::HubSettings settings;
@@ -25,6 +34,7 @@ class HubStore {
     std::map<PodUid, v1::OrphanRecord> orphans;
     std::map<StatusKey, v1::StatusRecord> statuses;
     std::map<PodUid, v1::PlacementRecord> placements;
+    std::map<LogTailKey, v1::LogTailRecord> log_tails;
     std::vector<Digest> blobs;
   };
 
@@ -35,11 +45,12 @@ class HubStore {
     std::map<PodUid, std::optional<v1::OrphanRecord>> orphans;
     std::map<StatusKey, std::optional<v1::StatusRecord>> statuses;
     std::map<PodUid, std::optional<v1::PlacementRecord>> placements;
+    std::map<LogTailKey, std::optional<LogTail>> log_tails;
     std::map<Digest, std::optional<std::string>> blobs;
 
     [[nodiscard]] bool empty() const {
       return !settings && hosts.empty() && nodes.empty() && orphans.empty() && statuses.empty() &&
-             placements.empty() && blobs.empty();
+             placements.empty() && log_tails.empty() && blobs.empty();
     }
   };
 
@@ -51,6 +62,8 @@ class HubStore {
   /// disk is full.
   virtual void Commit(Batch batch, StatusCallback done) = 0;
   virtual absl::StatusOr<std::string> ReadBlob(const Digest& digest) = 0;
+  /// As it is durable. NotFound when there is none.
+  virtual absl::StatusOr<LogTail> ReadLogTail(const LogTailKey& key) = 0;
 };
 
 }  // namespace slicelet::provider

@@ -4,12 +4,15 @@
 
 #include "common/base/testing/temporary_directory.h"
 #include "common/loop/asio_loop.h"
+#include "common/loop/testing/run_until.h"
 #include "common/loop/testing/sim_loop.h"
 #include "provider/store/sqlite_hub_store.h"
 #include "provider/store/testing/memory_hub_store.h"
 
 namespace slicelet::provider {
 namespace {
+
+const HubStore::LogTailKey kTail{PodUid("u1"), HostId("gw-1"), "main"};
 
 HubStore::Batch Example() {
   HubStore::Batch batch;
@@ -19,6 +22,9 @@ HubStore::Batch Example() {
   batch.orphans[PodUid("u1")].emplace().set_held(true);
   batch.statuses[{PodUid("u1"), HostId("gw-1")}].emplace().set_host("gw-1");
   batch.placements[PodUid("u1")].emplace().add_hosts("gw-1");
+  HubStore::LogTail& tail = batch.log_tails[kTail].emplace();
+  tail.record.add_instances()->set_bytes(6);
+  tail.lines = "line\n\n";
   batch.blobs[Digest("d1")] = "content";
   batch.blobs[Digest("d2")] = "";
   return batch;
@@ -33,6 +39,10 @@ void ExpectExample(HubStore& store) {
   EXPECT_EQ(loaded.placements.at(PodUid("u1")).hosts(0), "gw-1");
   EXPECT_EQ(loaded.statuses.size(), 1U);
   EXPECT_EQ(loaded.blobs, (std::vector<Digest>{Digest("d1"), Digest("d2")}));
+  EXPECT_EQ(loaded.log_tails.at(kTail).instances(0).bytes(), 6U);
+  EXPECT_EQ(store.ReadLogTail(kTail)->lines, "line\n\n");
+  EXPECT_EQ(store.ReadLogTail(kTail)->record.instances(0).bytes(), 6U);
+  EXPECT_TRUE(absl::IsNotFound(store.ReadLogTail({PodUid("u1"), HostId("gw-1"), "other"}).status()));
   EXPECT_EQ(*store.ReadBlob(Digest("d1")), "content");
   EXPECT_EQ(*store.ReadBlob(Digest("d2")), "");
   EXPECT_EQ(store.ReadBlob(Digest("d3")).status().code(), absl::StatusCode::kNotFound);
@@ -46,11 +56,12 @@ class SqliteHubStoreTest : public testing::Test {
     return store.ok() ? std::move(*store) : nullptr;
   }
   void Commit(HubStore& store, HubStore::Batch batch) {
-    store.Commit(std::move(batch), [this](const absl::Status& status) {
+    bool done = false;
+    store.Commit(std::move(batch), [&done](const absl::Status& status) {
       EXPECT_TRUE(status.ok()) << status;
-      loop_.Stop();
+      done = true;
     });
-    loop_.Run();
+    EXPECT_TRUE(RunLoopUntil(loop_, [&done] { return done; }));
   }
 
   AsioLoop loop_;
@@ -67,6 +78,20 @@ TEST_F(SqliteHubStoreTest, EverythingIsThereAfterReopening) {
   const auto store = Open();
   EXPECT_FALSE(store->created());
   ExpectExample(*store);
+}
+
+TEST_F(SqliteHubStoreTest, ALogIsReplacedAndRemoved) {
+  const auto store = Open();
+  Commit(*store, Example());
+  HubStore::Batch newer;
+  newer.log_tails[kTail].emplace().lines = "other\n";
+  Commit(*store, std::move(newer));
+  EXPECT_EQ(store->ReadLogTail(kTail)->lines, "other\n");
+  EXPECT_EQ(store->ReadLogTail(kTail)->record.instances_size(), 0);
+  HubStore::Batch none;
+  none.log_tails[kTail] = std::nullopt;
+  Commit(*store, std::move(none));
+  EXPECT_TRUE(absl::IsNotFound(store->ReadLogTail(kTail).status()));
 }
 
 TEST(MemoryHubStore, LosesWhatWasNotDurableAndKeepsTheRest) {

@@ -22,6 +22,10 @@ const std::vector<std::string>& Migrations() {
   )",
                                                       R"(
     CREATE TABLE placements (uid TEXT PRIMARY KEY, record BLOB NOT NULL) STRICT
+  )",
+                                                      R"(
+    CREATE TABLE log_tails (uid TEXT, host TEXT, container TEXT, record BLOB NOT NULL, lines BLOB NOT NULL,
+                            PRIMARY KEY (uid, host, container)) STRICT
   )"};
   return migrations;
 }
@@ -59,6 +63,14 @@ absl::Status Load(Database& database, HubStore::Loaded& loaded) {
     if (!row) break;
     auto& record = loaded.statuses[{PodUid(statuses.Bytes(0)), HostId(statuses.Bytes(1))}];
     SLICELET_RETURN_IF_ERROR(Parse(statuses, 2, "statuses", record));
+  }
+  SLICELET_ASSIGN_OR_RETURN(Statement tails,
+                            database.Prepare("SELECT uid, host, container, record FROM log_tails"));
+  while (true) {
+    SLICELET_ASSIGN_OR_RETURN(const bool row, tails.Step());
+    if (!row) break;
+    auto& record = loaded.log_tails[{PodUid(tails.Bytes(0)), HostId(tails.Bytes(1)), tails.Bytes(2)}];
+    SLICELET_RETURN_IF_ERROR(Parse(tails, 3, "log_tails", record));
   }
   SLICELET_ASSIGN_OR_RETURN(Statement blobs, database.Prepare("SELECT digest FROM blobs"));
   while (true) {
@@ -101,6 +113,25 @@ absl::Status WriteStatuses(Database& database, const HubStore::Batch& batch) {
   return absl::OkStatus();
 }
 
+Statement& BindKey(Statement& statement, const HubStore::LogTailKey& key) {
+  const auto& [uid, host, container] = key;
+  return statement.BindText(1, uid.value()).BindText(2, host.value()).BindText(3, container);
+}
+
+absl::Status WriteLogTails(Database& database, const HubStore::Batch& batch) {
+  if (batch.log_tails.empty()) return absl::OkStatus();
+  SLICELET_ASSIGN_OR_RETURN(Statement put,
+                            database.Prepare("INSERT OR REPLACE INTO log_tails VALUES (?, ?, ?, ?, ?)"));
+  SLICELET_ASSIGN_OR_RETURN(
+      Statement drop, database.Prepare("DELETE FROM log_tails WHERE uid = ? AND host = ? AND container = ?"));
+  for (const auto& [key, tail] : batch.log_tails) {
+    Statement& statement = BindKey(tail ? put : drop, key);
+    if (tail) statement.BindBlob(4, tail->record.SerializeAsString()).BindBlob(5, tail->lines);
+    SLICELET_RETURN_IF_ERROR(statement.Run());
+  }
+  return absl::OkStatus();
+}
+
 absl::Status WriteBlobs(Database& database, const HubStore::Batch& batch) {
   if (batch.blobs.empty()) return absl::OkStatus();
   SLICELET_ASSIGN_OR_RETURN(Statement put, database.Prepare("INSERT OR REPLACE INTO blobs VALUES (?, ?)"));
@@ -125,18 +156,20 @@ absl::Status WriteBatch(Database& database, const HubStore::Batch& batch) {
   SLICELET_RETURN_IF_ERROR(WriteTable(database, "orphans", "uid", batch.orphans));
   SLICELET_RETURN_IF_ERROR(WriteTable(database, "placements", "uid", batch.placements));
   SLICELET_RETURN_IF_ERROR(WriteStatuses(database, batch));
+  SLICELET_RETURN_IF_ERROR(WriteLogTails(database, batch));
   return WriteBlobs(database, batch);
 }
 
 class SqliteHubStore : public HubStore {
  public:
-  SqliteHubStore(sqlite::Opened opened, std::unique_ptr<Database> reader, Statement read_blob, Loaded loaded,
-                 Loop& loop)
+  SqliteHubStore(sqlite::Opened opened, std::unique_ptr<Database> reader, Statement read_blob,
+                 Statement read_tail, Loaded loaded, Loop& loop)
       : lock_(std::move(opened.lock)),
         created_(opened.created),
         loaded_(std::move(loaded)),
         reader_(std::move(reader)),
         read_blob_(std::move(read_blob)),
+        read_tail_(std::move(read_tail)),
         writer_(std::move(opened.database), loop, "hub-store") {}
 
   [[nodiscard]] const Loaded& loaded() const override { return loaded_; }
@@ -158,6 +191,19 @@ class SqliteHubStore : public HubStore {
     return data;
   }
 
+  absl::StatusOr<LogTail> ReadLogTail(const LogTailKey& key) override {
+    const absl::StatusOr<bool> row = BindKey(read_tail_, key).Step();
+    absl::StatusOr<LogTail> tail = absl::NotFoundError("no log of this container");
+    if (!row.ok()) tail = row.status();
+    if (row.ok() && *row) {
+      tail = LogTail{.record = {}, .lines = read_tail_.Bytes(1)};
+      const absl::Status parsed = Parse(read_tail_, 0, "log_tails", tail->record);
+      if (!parsed.ok()) tail = parsed;
+    }
+    read_tail_.Reset();
+    return tail;
+  }
+
  private:
   // In this order: the lock is given back last.
   std::shared_ptr<void> lock_;
@@ -165,6 +211,7 @@ class SqliteHubStore : public HubStore {
   const Loaded loaded_;
   std::unique_ptr<Database> reader_;
   Statement read_blob_;
+  Statement read_tail_;
   sqlite::BatchWriter writer_;
 };
 
@@ -179,8 +226,11 @@ absl::StatusOr<std::unique_ptr<HubStore>> MakeSqliteHubStore(const std::string& 
   SLICELET_ASSIGN_OR_RETURN(std::unique_ptr<Database> reader,
                             Database::Open(path, Database::Mode::kReadOnly));
   SLICELET_ASSIGN_OR_RETURN(Statement read_blob, reader->Prepare("SELECT data FROM blobs WHERE digest = ?"));
+  SLICELET_ASSIGN_OR_RETURN(
+      Statement read_tail,
+      reader->Prepare("SELECT record, lines FROM log_tails WHERE uid = ? AND host = ? AND container = ?"));
   return std::make_unique<SqliteHubStore>(std::move(opened), std::move(reader), std::move(read_blob),
-                                          std::move(loaded), loop);
+                                          std::move(read_tail), std::move(loaded), loop);
 }
 
 }  // namespace slicelet::provider

@@ -13,7 +13,8 @@ namespace slicelet::provider {
 /// then true, and what was in it is learnt again from the hosts. `loop` must outlive the store.
 ///
 /// Tables, all STRICT, each row one serialized message of hub_store.proto: settings(id, record) · hosts(host,
-/// record) · nodes(node, record) · orphans(uid, record) · statuses(uid, host, record) · blobs(digest, data).
+/// record) · nodes(node, record) · orphans(uid, record) · statuses(uid, host, record) · blobs(digest, data) ·
+/// log_tails(uid, host, container, record, lines).
 absl::StatusOr<std::unique_ptr<HubStore>> MakeSqliteHubStore(const std::string& path, Loop& loop);
 
 }  // namespace slicelet::provider

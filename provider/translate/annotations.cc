@@ -1,6 +1,7 @@
 #include <charconv>
 #include <limits>
 
+#include "common/logs/log_tail_rule.h"
 #include "provider/translate/parts.h"
 
 namespace slicelet::provider {
@@ -42,6 +43,14 @@ void ReadApiAccess(FieldReader& annotations, bool& api_access) {
   }
 }
 
+void ReadLogTail(FieldReader& annotations, Translation& out) {
+  const auto rule = ParseLogTailRule(annotations.String("slicelet.io/log-tail"));
+  if (rule.ok())
+    out.log_tails = *rule;
+  else
+    annotations.Refuse("slicelet.io/log-tail", Message(rule.status()), kInvalidAnnotation);
+}
+
 void ReadRole(FieldReader labels, Translation& out) {
   const std::string role = labels.String("slicelet.io/role", "app");
   if (role == "gateway")
@@ -79,6 +88,7 @@ void TranslateAnnotations(FieldReader& metadata, const TranslateOptions& options
   if (annotations.Has("slicelet.io/priority")) ReadPriority(annotations, out);
   if (annotations.Has("slicelet.io/autonomy")) ReadAutonomy(annotations, out);
   if (annotations.Has("slicelet.io/api-access")) ReadApiAccess(annotations, api_access);
+  if (annotations.Has("slicelet.io/log-tail")) ReadLogTail(annotations, out);
   annotations.Accept(kHostPodIp);
   // They need the containers: start_order.cc and roles.cc.
   annotations.Accept(kDependsOn);

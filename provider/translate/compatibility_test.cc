@@ -80,6 +80,8 @@ std::vector<Case> MetadataCases() {
        Metadata(R"({"annotations": {"slicelet.io/priority": "-7"}})"), "priority: -7"},
       {"metadata.annotations[slicelet.io/autonomy]",
        Metadata(R"({"annotations": {"slicelet.io/autonomy": "1h30m"}})"), "autonomy: 5400000000000"},
+      {"metadata.annotations[slicelet.io/log-tail]",
+       Metadata(R"({"annotations": {"slicelet.io/log-tail": "10m"}})"), "at_exit: true every_ms: 600000"},
       {"metadata.annotations[slicelet.io/api-access]",
        [] {
          Json pod = Volume(R"({"name": "kube-api-access-x1z2y",
@@ -428,7 +430,8 @@ std::vector<v1::ContainerEnvironment> Resolved() {
 std::string Text(const Translation& translation) {
   return translation.workload.ShortDebugString() + " " + translation.gateway.ShortDebugString() +
          " role: " + v1::Role_Name(translation.role) + " priority: " + std::to_string(translation.priority) +
-         " autonomy: " + std::to_string(translation.autonomy.count());
+         " autonomy: " + std::to_string(translation.autonomy.count()) +
+         " log_tails: " + (translation.log_tails ? translation.log_tails->ShortDebugString() : "");
 }
 
 TEST(Compatibility, EveryRowOfTheDocumentHoldsAndEveryCaseHasARow) {

@@ -10,6 +10,7 @@
 #include "common/base/time.h"
 #include "provider/fleet/fleet_terms.h"
 #include "provider/translate/connector.h"
+#include "slicelet/v1/link.pb.h"
 #include "slicelet/v1/manifest.pb.h"
 #include "slicelet/v1/provider.pb.h"
 #include "slicelet/v1/workload.pb.h"
@@ -26,6 +27,8 @@ struct Translation {
   std::int32_t priority = 0;
   /// 0 is forever.
   Duration autonomy{0};
+  /// When the ends of its containers' logs are read to be kept; nullopt: as its host says.
+  std::optional<v1::LogTailRule> log_tails;
   /// Everything the workload refers to, sorted: "configmap/NAME", "secret/NAME".
   std::vector<ContentId> contents;
   /// Names of the Credentials it needs ("VOLUME/PATH").

@@ -272,6 +272,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "metadata.annotations[slicelet.io/priority]", "3000000000"},
         BadCase{"/metadata/annotations", R"({"slicelet.io/autonomy": "a while"})",
                 "metadata.annotations[slicelet.io/autonomy]", "a while"},
+        BadCase{"/metadata/annotations", R"({"slicelet.io/log-tail": "10s"})",
+                "metadata.annotations[slicelet.io/log-tail]", "a duration of 1m to 7d"},
         BadCase{"/metadata/annotations", R"({"slicelet.io/api-access": "yes"})",
                 "metadata.annotations[slicelet.io/api-access]", "yes"}));
 

@@ -43,8 +43,8 @@ OPERATIONS = {
     "kubectl delete edgehost NAME -n slicelet": r"deleted",
     "slicectl node decommission NAME": r"gw-1 is decommissioned",
 }
-# Named there without being a whole command; the README's steps, test_mqtt and test_chart run them.
-MENTIONED = {"slicectl hub init", "slicectl hub revoke", "slicectl hub secret", "slicectl host add"}
+# Named there without being a whole command; the README's steps, test_mqtt, test_chart and test_link run them.
+MENTIONED = {"slicectl hub init", "slicectl hub revoke", "slicectl hub secret", "slicectl host add", "kubectl logs", "kubectl logs -p"}
 
 
 class Place:

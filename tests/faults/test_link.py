@@ -40,6 +40,41 @@ def test_a_change_made_while_the_link_is_away_arrives_after_it_returns(edge, kub
     assert {c["id"] for c in edge.running_containers(kubectl.namespace, "kept-")} == kept, "no restart"
 
 
+def test_logs_of_a_host_that_is_away_are_what_the_hub_has_kept(edge, kubectl):
+    kubectl.apply(pod("ended", args=["print", "first words", "print", "last words", "exit", "3"], restart="Never"),
+                  pod("runs", args=["print", "alive", "wait"], annotations={"slicelet.io/log-tail": "1m"}),
+                  pod("secret", args=["print", "hush", "exit", "3"], restart="Never",
+                      annotations={"slicelet.io/log-tail": "off"}))
+    wait_until("secret has ended", lambda: (kubectl.get("pod", "secret") or {})["status"]["phase"] == "Failed")
+    uids = {name: kubectl.get("pod", name)["metadata"]["uid"] for name in ("ended", "runs", "secret")}
+    for name, words in (("ended", "last words"), ("runs", "alive")):
+        wait_until(f"{name} is kept", lambda n=name, w=words: w in edge.kept_logs().get((uids[n], "main"), ""))
+
+    edge.link.cut()
+    away = "slicelet: host gw-1 is not reachable; this end of the log was read at 20"
+    # Whether or not it is noticed yet.
+    first, *lines = kubectl("logs", "ended", timeout=60).splitlines()
+    assert first.startswith(away) and first.endswith(" ago") and lines == ["first words", "last words"]
+    wait_until("the node says its link is away", lambda: condition(
+        kubectl.get("node", edge.node), "slicelet.io/LinkReady")["status"] == "False", timeout=120)
+    assert kubectl("logs", "ended", "--tail=1").splitlines()[1:] == ["last words"]
+    first, *lines = kubectl("logs", "runs", "-f").splitlines()
+    assert first.startswith(away) and lines == ["alive"], "nothing is followed"
+    # kubectl has words of its own for a 503.
+    with pytest.raises(RuntimeError, match="ServiceUnavailable"):
+        kubectl("logs", "secret")
+    edge.kill("provider")
+    edge.start("provider")
+    wait_until("the hub is back", lambda: "last words" in kubectl("logs", "ended", check=False)[1], timeout=120)
+
+    edge.link.heal()
+    wait_until("the host itself answers", lambda: kubectl("logs", "ended", check=False)[1].splitlines() ==
+               ["first words", "last words"], timeout=120)
+    kubectl("delete", "pod", "ended", "--wait=false")
+    wait_until("it goes with its pod", lambda: (uids["ended"], "main") not in edge.kept_logs(), timeout=60)
+    assert (uids["secret"], "main") not in edge.kept_logs()
+
+
 def test_a_link_with_600_ms_of_delay_still_works(edge, kubectl):
     edge.link.delay(0.6)
     kubectl.apply(pod("far", args=["print", "far away", "wait"]))

@@ -1,10 +1,12 @@
 """A whole slicelet: control plane, hub, one edge host with its own containerd, and a link that can break."""
 
+import contextlib
 import json
 import os
 import pathlib
 import re
 import shutil
+import sqlite3
 import subprocess
 
 import yaml
@@ -216,6 +218,12 @@ class Edge:
     def lose_provider_database(self):
         for path in self.hub_directory.glob("provider.db*"):
             path.unlink()
+
+    def kept_logs(self):
+        """What the provider's database holds of containers' logs: {(pod uid, container): text}."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.hub_directory / 'provider.db'}?mode=ro", uri=True)) as database:
+            rows = database.execute("SELECT uid, container, lines FROM log_tails").fetchall()
+        return {(uid, container): lines.decode() for uid, container, lines in rows}
 
     def truncate_agent_database(self):
         database = self.agent_directory / "state" / "agent.db"

@@ -125,7 +125,16 @@ struct HostMachine::Process {
                    [](const v1::StreamHead&, const std::shared_ptr<FrameStream>& stream,
                       const agent::PodSupervisor&) {
                      stream->Finish(absl::UnimplementedError("the simulation has no streams"));
-                   }}) {}
+                   },
+               .read_log_tail = [](const v1::LogTailWanted& wanted,
+                                   const agent::PodSupervisor&) -> absl::StatusOr<v1::LogTail> {
+                 // Each instance says its name, once.
+                 v1::LogTail tail;
+                 tail.set_continues(wanted.after() != 0);
+                 if (!tail.continues())
+                   tail.set_lines("2026-01-01T00:00:00.5Z stdout F " + wanted.container_id() + "\n");
+                 return tail;
+               }}) {}
 
   SeededRandom random;
   WatchedRuntime runtime;

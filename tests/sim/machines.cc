@@ -90,6 +90,7 @@ void ProviderMachine::Start() {
   options.hub_id = kHubId;
   options.tag_key = std::string(32, 't');
   options.key_certificates = {around_.certificate};
+  options.log_tails.rule.set_at_exit(true);
   if (around_.kind.fleet) options.fleet_nodes = {{kFleet, "*"}};
   around_.story.Tell("provider starts");
   process_ = std::make_unique<Process>(*this, std::move(options));

@@ -147,7 +147,33 @@ std::vector<std::string> World::Differences(bool strict) {
     }
     CompareHost(*host, strict, out);
   }
+  CompareLogs(strict, out);
   return out;
+}
+
+void World::CompareLogs(bool strict, std::vector<std::string>& out) {
+  const std::set<std::string> excused = Undecided(strict);
+  const auto kept = provider_->store().CopyState().log_tails;
+  for (const auto& [key, tail] : kept) {
+    const auto& [uid, host, container] = key;
+    const std::string who =
+        "the provider's log of " + container + " of " + uid.value() + " on " + host.value();
+    const Truth::Pod* pod = truth().Find(uid.value());
+    if (pod != nullptr && !pod->in_api && !excused.contains(pod->uid))
+      out.push_back(who + " is still kept, and the pod is gone");
+    std::string told;
+    for (const auto& instance : tail.record.instances())
+      told += "2026-01-01T00:00:00.5Z stdout F " + instance.container_id() + "\n";
+    if (tail.lines != told) out.push_back(who + " is \"" + tail.lines + "\", not \"" + told + "\"");
+  }
+}
+
+std::set<std::string> World::Undecided(bool strict) {
+  std::set<std::string> uids;
+  if (strict) return uids;
+  const v1::ListOrphansReply orphans = provider_->hub()->ListOrphans();
+  for (const auto& orphan : orphans.orphans()) uids.insert(orphan.uid());
+  return uids;
 }
 
 void World::ComparePod(const Json& object, std::vector<std::string>& out) {
@@ -237,11 +263,7 @@ void World::CompareOn(HostMachine& host, const Truth::Pod& pod, std::vector<std:
 }
 
 void World::CompareHost(HostMachine& host, bool strict, std::vector<std::string>& out) {
-  std::set<std::string> excused;
-  if (!strict) {
-    const v1::ListOrphansReply orphans = provider_->hub()->ListOrphans();
-    for (const auto& orphan : orphans.orphans()) excused.insert(orphan.uid());
-  }
+  const std::set<std::string> excused = Undecided(strict);
   for (const auto& [id, state] : host.runtime().sandboxes()) {
     const Truth::Pod* pod = truth().Find(state.sandbox.uid);
     if (pod == nullptr || pod->in_api || excused.contains(pod->uid)) continue;

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -113,6 +114,9 @@ class World {
   void CompareOn(HostMachine& host, const Truth::Pod& pod, std::vector<std::string>& out);
   void CompareFleet(const Truth::Pod& pod, const kube::Json& object, std::vector<std::string>& out);
   void CompareHost(HostMachine& host, bool strict, std::vector<std::string>& out);
+  void CompareLogs(bool strict, std::vector<std::string>& out);
+  /// Pods whose removal waits for an operator; none when that counts as a difference.
+  std::set<std::string> Undecided(bool strict);
   void WaitUntilQuiet(bool strict);
   void DecideOrphans();
   void TellAboutPod(HostMachine& host, const Truth::Pod& pod);

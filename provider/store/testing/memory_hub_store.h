@@ -20,6 +20,7 @@ class MemoryHubStore : public HubStore {
   struct State {
     Loaded loaded;
     std::map<Digest, std::string> blobs;
+    std::map<LogTailKey, LogTail> log_tails;
     bool created = true;
   };
 
@@ -45,6 +46,12 @@ class MemoryHubStore : public HubStore {
     return it->second;
   }
 
+  absl::StatusOr<LogTail> ReadLogTail(const LogTailKey& key) override {
+    const auto it = disk_.log_tails.find(key);
+    if (it == disk_.log_tails.end()) return absl::NotFoundError("no log of this container");
+    return it->second;
+  }
+
   /// Called at every point of every commit; may call `Crash`.
   void OnPoint(std::function<void(Point)> hook) { hook_ = std::move(hook); }
   /// While full, commits fail with ResourceExhausted.
@@ -65,6 +72,8 @@ class MemoryHubStore : public HubStore {
     opened_ = disk_.loaded;
     opened_.blobs.clear();
     for (const auto& [digest, data] : disk_.blobs) opened_.blobs.push_back(digest);
+    opened_.log_tails.clear();
+    for (const auto& [key, tail] : disk_.log_tails) opened_.log_tails[key] = tail.record;
     opened_as_created_ = disk_.created;
     disk_.created = false;
   }
@@ -127,6 +136,7 @@ class MemoryHubStore : public HubStore {
     WriteInto(disk_.loaded.statuses, batch.statuses);
     WriteInto(disk_.loaded.placements, batch.placements);
     WriteInto(disk_.blobs, batch.blobs);
+    WriteInto(disk_.log_tails, batch.log_tails);
     return absl::OkStatus();
   }
 
