@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "common/base/status.h"
+#include "kube/kube_api.h"
 
 namespace slicelet::kube {
 
@@ -27,15 +29,19 @@ struct KubeConfigText {
   std::string name;
   /// Empty: its current-context.
   std::string context;
+
+  friend bool operator==(const KubeConfigText&, const KubeConfigText&) = default;
 };
 
-/// Asks API servers who they are.
+/// Asks API servers who they are, and opens them.
 class ClusterReader {
  public:
   virtual ~ClusterReader() = default;
   /// `way` nullopt: the program's own cluster. InvalidArgument: the kubeconfig can not be used, and why;
   /// Unauthenticated or PermissionDenied: the server refuses its user; else the server can not be reached.
   virtual void Read(const std::optional<KubeConfigText>& way, Callback<ClusterFacts> done) = 0;
+  /// A client of it, which this object must outlive. Nothing is asked yet; errors as above.
+  virtual absl::StatusOr<std::unique_ptr<KubeApi>> Open(const KubeConfigText& way) = 0;
 };
 
 }  // namespace slicelet::kube

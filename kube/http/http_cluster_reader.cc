@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/json/json.h"
+#include "kube/http/http_kube_api.h"
 #include "kube/http/rest_client.h"
 #include "kube/object.h"
 
@@ -34,6 +35,11 @@ class HttpClusterReader final : public ClusterReader {
     question->done = std::move(done);
     questions_.emplace(id, std::move(question));
     AskVersion(id);
+  }
+
+  absl::StatusOr<std::unique_ptr<KubeApi>> Open(const KubeConfigText& way) override {
+    SLICELET_ASSIGN_OR_RETURN(const KubeConfig config, ParseKubeConfig(way.text, way.name, way.context));
+    return MakeHttpKubeApi(config, loop_, files_);
   }
 
  private:

@@ -44,7 +44,7 @@ ClusterProber::ClusterProber(Loop& loop, Random& random, kube::KubeApi& api, kub
 void ClusterProber::Look(const World& world) {
   std::set<std::string> there;
   for (const auto& [name, cluster] : world.All(kube::kIotClusters)) {
-    if (kube::BeingDeleted(cluster)) continue;
+    // Also of one that is being deleted: it waits for what slices have there.
     const std::string uid = kube::UidOf(cluster);
     const std::string secret = kube::TextAt(cluster, {"spec", "kubeconfigSecret"});
     const std::string context = kube::TextAt(cluster, {"spec", "context"});
@@ -65,6 +65,13 @@ void ClusterProber::Look(const World& world) {
 std::optional<ClusterReport> ClusterProber::Of(const std::string& uid) const {
   const auto it = probes_.find(uid);
   return it == probes_.end() ? std::nullopt : it->second->report;
+}
+
+std::optional<ClusterWay> ClusterProber::WayTo(const std::string& uid) const {
+  const auto it = probes_.find(uid);
+  if (it == probes_.end() || !it->second->report) return std::nullopt;
+  const bool refused = it->second->report->state == ClusterReport::State::kRefused;
+  return refused ? std::nullopt : it->second->way;
 }
 
 ClusterProber::Probe* ClusterProber::Find(const std::string& uid, std::uint64_t id) {
@@ -109,13 +116,14 @@ void ClusterProber::OnSecret(const std::string& uid, Probe& probe, const absl::S
 
 void ClusterProber::AskServer(const std::string& uid, const Probe& probe,
                               const std::optional<kube::KubeConfigText>& way) {
-  reader_.Read(way,
-               lifetime_.Guard([this, uid, id = probe.id](const absl::StatusOr<kube::ClusterFacts>& facts) {
-                 Probe* found = Find(uid, id);
-                 if (found == nullptr) return;
-                 OnFacts(*found, facts);
-                 Again(uid, *found, facts.ok());
-               }));
+  reader_.Read(
+      way, lifetime_.Guard([this, uid, id = probe.id, way](const absl::StatusOr<kube::ClusterFacts>& facts) {
+        Probe* found = Find(uid, id);
+        if (found == nullptr) return;
+        if (facts.ok() && way) found->way = ClusterWay{*way, facts->uid};
+        OnFacts(*found, facts);
+        Again(uid, *found, facts.ok());
+      }));
 }
 
 void ClusterProber::OnFacts(Probe& probe, const absl::StatusOr<kube::ClusterFacts>& facts) {

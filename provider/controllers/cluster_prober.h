@@ -37,6 +37,13 @@ struct ClusterReport {
 /// Of the IotCluster with this uid; nullopt before anything was learnt.
 using ClusterReports = std::function<std::optional<ClusterReport>(const std::string& uid)>;
 
+/// How an API server was reached, and which cluster it is of.
+struct ClusterWay {
+  kube::KubeConfigText kubeconfig;
+  /// As `kube::ClusterFacts::uid`.
+  std::string uid;
+};
+
 /// Asks the API server of each IotCluster who it is, about once a minute. The Secret is read again each time,
 /// so that a changed one is noticed.
 ///
@@ -56,6 +63,9 @@ class ClusterProber {
   /// Asks the clusters that are registered now, and forgets the others.
   void Look(const World& world);
   [[nodiscard]] std::optional<ClusterReport> Of(const std::string& uid) const;
+  /// How this IotCluster was reached last in this life; nullopt before, for the hub's own cluster, and while
+  /// its registration is wrong.
+  [[nodiscard]] std::optional<ClusterWay> WayTo(const std::string& uid) const;
 
  private:
   struct Probe {
@@ -68,6 +78,7 @@ class ClusterProber {
     bool reached = false;
     int misses = 0;
     std::optional<ClusterReport> report;
+    std::optional<ClusterWay> way;
     Timer timer;
     Backoff backoff;
   };

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "kube/object.h"
+#include "provider/controllers/other_clusters.h"
 #include "provider/controllers/pods.h"
 
 namespace slicelet::provider {
@@ -29,7 +30,8 @@ bool Precedes(const Json& one, const Json& other) {
 
 bool UsesCluster(const Json& slice, const std::string& cluster) {
   return kube::TextAt(slice, {"spec", "edge", "cluster"}) == cluster ||
-         kube::TextAt(slice, {"spec", "cloud", "cluster"}) == cluster;
+         kube::TextAt(slice, {"spec", "cloud", "cluster"}) == cluster ||
+         RecordedClusters(slice).count(cluster) != 0;
 }
 
 void Append(std::string& names, const std::string& name) { names += (names.empty() ? "" : ", ") + name; }

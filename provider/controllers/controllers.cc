@@ -6,6 +6,7 @@
 #include "provider/controllers/cluster_prober.h"
 #include "provider/controllers/clusters.h"
 #include "provider/controllers/gateways.h"
+#include "provider/controllers/other_clusters.h"
 #include "provider/controllers/server_users.h"
 #include "provider/controllers/servers.h"
 #include "provider/controllers/slices.h"
@@ -35,32 +36,41 @@ std::unique_ptr<Engine> MakeControllers(const ControllerSettings& settings, Loop
   const auto attachments = std::make_shared<Attachments>(
       settings, HostAttachment::Dependencies{loop, random, api, http},
       [engine](const ObjectName& gateway) { (*engine)->LookAgain(kube::kIotGateways, gateway); },
-      [engine](Json gateway) { (*engine)->Learn(kube::kIotGateways, std::move(gateway)); });
+      [engine](const Json& gateway) { (*engine)->Learn(kube::kIotGateways, gateway); });
   const auto prober = std::make_shared<ClusterProber>(
       loop, random, api, clusters,
       [engine](const ObjectName& cluster) { (*engine)->LookAgain(kube::kIotClusters, cluster); });
   std::vector<std::unique_ptr<Controller>> controllers;
   controllers.push_back(
       MakeClusterController(settings, [prober](const std::string& uid) { return prober->Of(uid); }));
-  controllers.push_back(MakeSliceController(settings));
+  const auto others = std::make_shared<OtherClusters>(
+      settings, loop, random, clusters, [prober](const std::string& uid) { return prober->WayTo(uid); },
+      [engine](const std::string& /*cluster*/) {
+        for (const auto& [name, slice] : (*engine)->world().All(kube::kIotSlices)) {
+          (*engine)->LookAgain(kube::kIotSlices, name);
+        }
+      });
+  controllers.push_back(
+      MakeSliceController(settings, [others](const std::string& cluster) { return others->Of(cluster); }));
   controllers.push_back(MakeGatewayController(
       settings, random, [attachments](const std::string& gateway) { return attachments->Of(gateway); }));
   const auto users = std::make_shared<ServerUsers>(settings, loop, random, api, http);
   controllers.push_back(
       MakeServerController(settings, random, [users](const Json& server) { return users->Of(server); }));
   controllers.push_back(MakeDeviceController(settings, std::move(reports)));
-  auto looked = [settings, attachments, users, prober, changed = std::move(slices_changed),
+  auto looked = [settings, attachments, users, prober, others, changed = std::move(slices_changed),
                  told = std::map<std::string, std::string>()](const World& world) mutable {
     users->Look(world);
     attachments->Look(world);
     prober->Look(world);
+    others->Look(world);
     auto owners = NodesOfSlices(world, settings);
     if (owners == told) return;
     told = std::move(owners);
     changed(told);
   };
   auto made = std::make_unique<Engine>(loop, clock, random, api, std::move(watched), std::move(controllers),
-                                       std::move(looked));
+                                       std::move(looked), others.get());
   *engine = made.get();
   return made;
 }

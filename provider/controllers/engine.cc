@@ -46,14 +46,15 @@ bool SameButForVersion(Json one, Json other) {
 
 Engine::Engine(Loop& loop, const Clock& clock, Random& random, kube::KubeApi& api,
                std::vector<Watched> watched, std::vector<std::unique_ptr<Controller>> controllers,
-               std::function<void(const World&)> looked)
+               std::function<void(const World&)> looked, Elsewhere* elsewhere)
     : loop_(loop),
       clock_(clock),
       random_(random),
       api_(api),
       watched_(std::move(watched)),
       controllers_(std::move(controllers)),
-      looked_(std::move(looked)) {
+      looked_(std::move(looked)),
+      elsewhere_(elsewhere) {
   for (const Watched& one : watched_) {
     kube::Reflector::Options options;
     options.resource = one.kind;
@@ -85,7 +86,7 @@ void Engine::LookAgain(const kube::Resource& kind, const ObjectName& name) {
   loop_.Post(lifetime_.Guard([this] { Drain(); }));
 }
 
-void Engine::Learn(const kube::Resource& kind, Json object) {
+void Engine::Learn(const kube::Resource& kind, const Json& object) {
   if (!world_.Put(kind, object)) return;
   OnChange(kind, object);
   loop_.Post(lifetime_.Guard([this] { Drain(); }));
@@ -166,7 +167,7 @@ void Engine::LookAt(const Key& key) {
                   .carried = &entry->carried};
   const Outcome outcome = controller.At(world_, *object, look);
   if (outcome.write && !entry->waiting) {
-    const Json write = {kube::ObjectPath(outcome.write->ref), outcome.write->body};
+    const Json write = {outcome.write->cluster, kube::ObjectPath(outcome.write->ref), outcome.write->body};
     if (write != entry->last_write) {
       entry->last_write = write;
       return Carry(key, *outcome.write);
@@ -199,24 +200,31 @@ void Engine::Carry(const Key& key, const Write& write) {
                                  {"object", key.name.name},
                                  {"step", write.step},
                                  {"what", kube::ObjectPath(write.ref)}});
+  // A client of another cluster may be let go of meanwhile, and still has to answer.
+  std::shared_ptr<kube::KubeApi> there;
+  if (!write.cluster.empty() && elsewhere_ != nullptr) there = elsewhere_->ApiOf(write.cluster);
   // By way of the loop, so that no answer arrives within the call.
-  auto done = lifetime_.Guard([this, key, write](absl::StatusOr<Json> answer) {
-    loop_.Post(
-        lifetime_.Guard([this, key, write, answer = std::move(answer)] { OnAnswer(key, write, answer); }));
+  auto done = lifetime_.Guard([this, key, write, there](absl::StatusOr<Json> answer) {
+    loop_.Post(lifetime_.Guard(
+        [this, key, write, there, answer = std::move(answer)] { OnAnswer(key, write, answer); }));
   });
+  if (!write.cluster.empty() && there == nullptr) {
+    return done(absl::UnavailableError("IotCluster " + write.cluster + " is not reached"));
+  }
+  kube::KubeApi& api = write.cluster.empty() ? api_ : *there;
   switch (write.verb) {
     case Write::Verb::kCreate:
-      return api_.Create(write.ref, write.body, done);
+      return api.Create(write.ref, write.body, done);
     case Write::Verb::kPatch:
-      return api_.Patch(write.ref, kube::PatchType::kMerge, write.body, done);
+      return api.Patch(write.ref, kube::PatchType::kMerge, write.body, done);
     case Write::Verb::kDelete:
-      return api_.Delete(write.ref, {.uid = write.uid, .grace_seconds = std::nullopt},
-                         [done](const absl::Status& status) mutable {
-                           if (status.ok())
-                             done(Json());
-                           else
-                             done(status);
-                         });
+      return api.Delete(write.ref, {.uid = write.uid, .grace_seconds = std::nullopt},
+                        [done](const absl::Status& status) mutable {
+                          if (status.ok())
+                            done(Json());
+                          else
+                            done(status);
+                        });
   }
 }
 
@@ -257,7 +265,9 @@ void Engine::OnAnswer(const Key& key, const Write& write, const absl::StatusOr<J
   --writes_;
   // What is gone already is as good as deleted.
   const bool gone = write.verb == Write::Verb::kDelete && absl::IsNotFound(answer.status());
-  if (answer.ok() || gone) Absorb(write, answer);
+  const bool carried = answer.ok() || gone;
+  if (carried && write.cluster.empty()) Absorb(write, answer);
+  if (carried && !write.cluster.empty()) elsewhere_->Absorb(write, answer);
   const auto it = entries_.find(key);
   if (it == entries_.end()) return Drain();
   Entry& entry = *it->second;

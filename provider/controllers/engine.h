@@ -17,6 +17,16 @@
 
 namespace slicelet::provider {
 
+/// The API servers of other clusters, as far as controllers write to them.
+class Elsewhere {
+ public:
+  virtual ~Elsewhere() = default;
+  /// Null: it can not be reached. It lives until it has answered.
+  virtual std::shared_ptr<kube::KubeApi> ApiOf(const std::string& cluster) = 0;
+  /// What a write that was carried out has made of it.
+  virtual void Absorb(const Write& write, const absl::StatusOr<Json>& answer) = 0;
+};
+
 /// Runs controllers: keeps the world, looks at every object that a change concerns, and carries out what the
 /// controllers ask for.
 ///
@@ -38,16 +48,18 @@ class Engine {
   /// Writes under way at the same time; the rest wait for their turn.
   static constexpr std::size_t kMaxWrites = 16;
 
-  /// All must outlive it. `looked` is called after every round of looks; may be empty.
+  /// All must outlive it. `looked` is called after every round of looks; may be empty. `elsewhere` may be
+  /// null.
   Engine(Loop& loop, const Clock& clock, Random& random, kube::KubeApi& api, std::vector<Watched> watched,
-         std::vector<std::unique_ptr<Controller>> controllers, std::function<void(const World&)> looked);
+         std::vector<std::unique_ptr<Controller>> controllers, std::function<void(const World&)> looked,
+         Elsewhere* elsewhere = nullptr);
 
   void Start();
   /// Something that the world does not hold concerns this object. May be called at any time.
   void LookAgain(const kube::Resource& kind, const ObjectName& name);
   /// An object as the API server answered to a write that is not the engine's: others need not wait for the
   /// watch. Not from within a look.
-  void Learn(const kube::Resource& kind, Json object);
+  void Learn(const kube::Resource& kind, const Json& object);
   [[nodiscard]] const World& world() const { return world_; }
 
  private:
@@ -96,6 +108,7 @@ class Engine {
   const std::vector<Watched> watched_;
   const std::vector<std::unique_ptr<Controller>> controllers_;
   const std::function<void(const World&)> looked_;
+  Elsewhere* const elsewhere_;
   World world_;
   std::vector<std::unique_ptr<kube::Reflector>> reflectors_;
   std::map<Key, std::unique_ptr<Entry>> entries_;

@@ -101,13 +101,15 @@ void Plan::Guard(const std::optional<Finding>& in_use) {
   if (in_use) Stop(in_use->reason, in_use->message, true);
 }
 
-void Plan::Unmake(const std::string& step, const kube::Resource& kind, const Json* made) {
+void Plan::Unmake(const std::string& step, const kube::Resource& kind, const Json* made,
+                  const std::string& cluster) {
   undoing_ = true;
   if (stopped_) return AddStep(step, made == nullptr ? "Undone" : "Done", "");
   if (made == nullptr) return AddStep(step, "Undone", "");
   if (!kube::BeingDeleted(*made)) {
     write_ = DeleteOf(kind, *made);
     write_->step = step;
+    write_->cluster = cluster;
   }
   if (failure_ != nullptr && failure_->step == step) {
     AddStep(step, "Failed", Message(failure_->status));

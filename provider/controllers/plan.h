@@ -24,6 +24,8 @@ struct Write {
   std::string uid{};
   /// The step that it is made for.
   std::string step{};
+  /// The IotCluster that it goes to; empty: the hub's own cluster.
+  std::string cluster{};
 };
 
 /// The last write for an object that failed.
@@ -76,7 +78,8 @@ class Plan {
 
   /// Deletes `made`, and waits until it is gone (null). Of an object that is being deleted, in reverse order
   /// of `Make`.
-  void Unmake(const std::string& step, const kube::Resource& kind, const Json* made);
+  void Unmake(const std::string& step, const kube::Resource& kind, const Json* made,
+              const std::string& cluster = "");
   /// The same for what can not be read: `remove` deletes it, and `removed` says that this was carried out.
   void UnmakeUnread(const std::string& step, bool removed, const Write& remove);
   /// The same for what somebody else undoes.

@@ -5,13 +5,12 @@
 #include <utility>
 #include <vector>
 
-#include "common/json/quantity.h"
 #include "kube/object.h"
+#include "provider/controllers/slice_parts.h"
+#include "provider/controllers/slice_quota.h"
 
 namespace slicelet::provider {
 namespace {
-
-constexpr char kQuotaName[] = "slicelet-slice";
 
 std::vector<std::string> NamedNodes(const Json& slice) {
   std::vector<std::string> names;
@@ -41,37 +40,10 @@ std::string Joined(const std::vector<std::string>& names) {
   return text;
 }
 
-/// The members of a ResourceQuota's spec.hard, by those of spec.quota.
-Json HardLimits(const Json& quota) {
-  static const std::map<std::string, std::string> keys = {{"pods", "pods"},
-                                                          {"cpu", "requests.cpu"},
-                                                          {"memory", "requests.memory"},
-                                                          {"gateways", "count/iotgateways.slicelet.io"},
-                                                          {"servers", "count/iotservers.slicelet.io"},
-                                                          {"devices", "count/iotdevices.slicelet.io"}};
-  Json hard = Json::object();
-  for (const auto& [member, key] : keys) {
-    const auto it = quota.find(member);
-    if (it != quota.end()) hard[key] = it->is_string() ? *it : Json(it->dump());
-  }
-  return hard;
-}
-
-/// The API server writes quantities in its own way: 1.5Gi becomes 1536Mi.
-bool SameLimits(const Json& one, const Json& other) {
-  if (one.size() != other.size()) return false;
-  for (const auto& [key, value] : one.items()) {
-    const auto it = other.find(key);
-    if (it == other.end()) return false;
-    const auto left = ParseQuantityMilli(value), right = ParseQuantityMilli(*it);
-    if (left.ok() && right.ok() ? *left != *right : value != *it) return false;
-  }
-  return true;
-}
-
 class SliceController final : public Controller {
  public:
-  explicit SliceController(ControllerSettings settings) : settings_(std::move(settings)) {}
+  SliceController(const ControllerSettings& settings, ClusterWorlds worlds)
+      : settings_(settings), parts_(settings, std::move(worlds)) {}
 
   [[nodiscard]] const kube::Resource& kind() const override { return kube::kIotSlices; }
 
@@ -93,21 +65,23 @@ class SliceController final : public Controller {
                                         " IotGateways, " + std::to_string(servers) + " IotServers and " +
                                         std::to_string(devices) + " IotDevices: delete them first"});
       }
+      parts_.Undo(plan, world, slice);
       plan.Unmake("Quota", kube::kResourceQuotas, quota);
       plan.Unmake("Namespace", kube::kNamespaces, made);
       plan.Release(kind());
       return plan.Finish("Terminating", {});
     }
-    plan.Check(ClusterProblem(world, slice, "edge"));
-    plan.Check(ClusterProblem(world, slice, "cloud"));
+    plan.Check(parts_.Problem(world, slice, "edge"));
+    plan.Check(parts_.Problem(world, slice, "cloud"));
     plan.Check(NamespaceProblem(world, slice, ns));
     plan.Hold(kind());
     plan.Make("Namespace", made != nullptr, ns, [&] {
       Json object = {{"metadata", {{"labels", Labels(slice)}}}};
       return Write{.verb = Write::Verb::kCreate, .ref = {kube::kNamespaces, "", ns, ""}, .body = object};
     });
-    MakeQuota(plan, slice, ns, quota);
+    MakeQuota(plan, "Quota", slice, Labels(slice), quota);
     const std::string waits = AwaitNodes(plan, world, slice);
+    parts_.Make(plan, world, slice);
     const std::string phase = plan.complete() ? "Ready" : plan.failed() ? "Error" : "Pending";
     return plan.Finish(phase, {"Ready", waits});
   }
@@ -150,23 +124,6 @@ class SliceController final : public Controller {
     return count;
   }
 
-  [[nodiscard]] std::optional<Finding> ClusterProblem(const World& world, const Json& slice,
-                                                      const char* side) const {
-    const std::string name = kube::TextAt(slice, {"spec", side, "cluster"});
-    if (name.empty()) return std::nullopt;
-    const std::string field = std::string("spec.") + side + ".cluster";
-    const Json* cluster = world.Find(kube::kIotClusters, settings_.ns, name);
-    if (cluster == nullptr) {
-      return Finding{"ClusterNotFound", field + ": there is no IotCluster " + name + " in namespace " +
-                                            settings_.ns + ": register it, or name another"};
-    }
-    if (kube::Find(*cluster, {"spec", "kubeconfigSecret"}) != nullptr) {
-      return Finding{"ClusterElsewhere", field + ": IotCluster " + name + " is not the cluster that hub " +
-                                             settings_.hub_id + " is in; a slice of this hub is in its own"};
-    }
-    return std::nullopt;
-  }
-
   static std::optional<Finding> NamespaceProblem(const World& world, const Json& slice,
                                                  const std::string& ns) {
     for (const Json* other : ByAge(world.All(kube::kIotSlices))) {
@@ -177,29 +134,6 @@ class SliceController final : public Controller {
       }
     }
     return std::nullopt;
-  }
-
-  void MakeQuota(Plan& plan, const Json& slice, const std::string& ns, const Json* quota) const {
-    const Json* wanted = kube::Find(slice, {"spec", "quota"});
-    if (wanted == nullptr) {
-      if (quota == nullptr) return plan.Make("Quota", true, "none", {});
-      return plan.Make("Quota", false, "", [&] { return DeleteOf(kube::kResourceQuotas, *quota); });
-    }
-    const Json hard = HardLimits(*wanted);
-    const Json* is = quota == nullptr ? nullptr : kube::Find(*quota, {"spec", "hard"});
-    plan.Make("Quota", is != nullptr && SameLimits(*is, hard), kQuotaName, [&]() -> Write {
-      if (quota == nullptr) {
-        return {.verb = Write::Verb::kCreate,
-                .ref = {kube::kResourceQuotas, ns, kQuotaName, ""},
-                .body = {{"metadata", {{"labels", Labels(slice)}}}, {"spec", {{"hard", hard}}}}};
-      }
-      Json change = hard;
-      const Json former = is == nullptr ? Json::object() : *is;
-      for (const auto& [key, value] : former.items()) {
-        if (!hard.contains(key)) change[key] = nullptr;
-      }
-      return MergePatch(kube::kResourceQuotas, *quota, {{"spec", {{"hard", change}}}});
-    });
   }
 
   /// Returns what there is to say of a slice that is Ready.
@@ -233,6 +167,7 @@ class SliceController final : public Controller {
   }
 
   const ControllerSettings settings_;
+  const SliceParts parts_;
 };
 
 }  // namespace
@@ -247,6 +182,8 @@ std::map<std::string, std::string> NodesOfSlices(const World& world, const Contr
   std::map<std::string, std::string> named;
   const Json* rest = nullptr;
   for (const Json* slice : slices) {
+    // Its edge is there, and none of this hub's nodes are.
+    if (HasEdgeElsewhere(world, settings, *slice)) continue;
     const std::vector<std::string> nodes = NamedNodes(*slice);
     for (const std::string& node : nodes) named.emplace(node, kube::NameOf(*slice));
     if (nodes.empty() && rest == nullptr) rest = slice;
@@ -291,8 +228,8 @@ std::optional<Finding> SliceProblem(const World& world, const ControllerSettings
   return std::nullopt;
 }
 
-std::unique_ptr<Controller> MakeSliceController(ControllerSettings settings) {
-  return std::make_unique<SliceController>(std::move(settings));
+std::unique_ptr<Controller> MakeSliceController(const ControllerSettings& settings, ClusterWorlds worlds) {
+  return std::make_unique<SliceController>(settings, std::move(worlds));
 }
 
 }  // namespace slicelet::provider

@@ -6,12 +6,14 @@
 #include <string>
 
 #include "provider/controllers/controller.h"
+#include "provider/controllers/other_clusters.h"
 #include "provider/controllers/settings.h"
 
 namespace slicelet::provider {
 
-/// IotSlice: its namespace with a quota, the hub's nodes that belong to it, and no end while it is used.
-std::unique_ptr<Controller> MakeSliceController(ControllerSettings settings);
+/// IotSlice: its namespace with a quota in each of its clusters, the hub's nodes that belong to it, and no
+/// end while it is used.
+std::unique_ptr<Controller> MakeSliceController(const ControllerSettings& settings, ClusterWorlds worlds);
 
 /// The namespace of a slice.
 std::string NamespaceOfSlice(const Json& slice);

@@ -5,6 +5,7 @@
 
 #include "common/loop/loop.h"
 #include "kube/cluster_reader.h"
+#include "kube/testing/memory_kube_api.h"
 
 namespace slicelet::provider {
 
@@ -22,6 +23,13 @@ class FakeClusterReader final : public kube::ClusterReader {
   void Fail(const std::string& kubeconfig, const absl::Status& status) {
     answers_.insert_or_assign(kubeconfig, status);
   }
+  /// What is opened with this kubeconfig.
+  void Serve(const std::string& kubeconfig, kube::MemoryApiServer& server) { servers_[kubeconfig] = &server; }
+  absl::StatusOr<std::unique_ptr<kube::KubeApi>> Open(const kube::KubeConfigText& way) override {
+    const auto it = servers_.find(way.text);
+    if (it == servers_.end()) return absl::InvalidArgumentError(way.name + " is no kubeconfig");
+    return it->second->ApiAs("provider");
+  }
   [[nodiscard]] int questions() const { return questions_; }
   /// Of the last question with a kubeconfig.
   [[nodiscard]] const std::string& context() const { return context_; }
@@ -38,6 +46,7 @@ class FakeClusterReader final : public kube::ClusterReader {
  private:
   Loop& loop_;
   std::map<std::string, absl::StatusOr<kube::ClusterFacts>> answers_;
+  std::map<std::string, kube::MemoryApiServer*> servers_;
   std::string context_;
   int questions_ = 0;
   Lifetime lifetime_;
