@@ -63,9 +63,9 @@ std::string TakenOnce(const Json& spec) {
         if (taken != 0) return "hostPort " + std::to_string(taken) + " of " + name;
       }
       for (const Json* mount : Each(*container, "volumeMounts")) {
-        const std::string path = HostPathOf(spec, kube::TextAt(*mount, {"name"}));
+        std::string path = HostPathOf(spec, kube::TextAt(*mount, {"name"}));
         if (!path.empty() && !IsTrue(*mount, "readOnly")) {
-          return path + " of the host, which " + name + " may write to,";
+          return path.append(" of the host, which ").append(name).append(" may write to,");
         }
       }
     }
