@@ -58,16 +58,40 @@ std::shared_ptr<const Sink>& CustomSink() {
   return *sink;
 }
 
+bool IsControl(unsigned char byte) { return byte < ' ' || byte == 0x7f; }
+
+/// The size of the character that begins at `at`, in UTF-8 as RFC 3629 has it. 0: there is none, or it is one
+/// of the control characters beyond ASCII, which a terminal obeys too.
+std::size_t CharacterAt(const std::string& text, std::size_t at) {
+  const auto byte = [&](std::size_t i) {
+    return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0U;
+  };
+  const auto follows = [&](std::size_t i) { return byte(i) >= 0x80 && byte(i) <= 0xbf; };
+  const unsigned first = byte(0);
+  if (first < 0x80) return IsControl(static_cast<unsigned char>(first)) ? 0 : 1;
+  if (first < 0xc2 || first > 0xf4 || !follows(1)) return 0;
+  if (first < 0xe0) return first == 0xc2 && byte(1) < 0xa0 ? 0 : 2;
+  if (first < 0xf0) {
+    // Neither what two bytes can say, nor half of a UTF-16 pair.
+    if ((first == 0xe0 && byte(1) < 0xa0) || (first == 0xed && byte(1) > 0x9f)) return 0;
+    return follows(2) ? 3 : 0;
+  }
+  if ((first == 0xf0 && byte(1) < 0x90) || (first == 0xf4 && byte(1) > 0x8f)) return 0;
+  return follows(2) && follows(3) ? 4 : 0;
+}
+
 bool NeedsQuotes(const std::string& value) {
-  if (value.empty()) return true;
-  for (const char c : value) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte <= ' ' || byte == 0x7f || c == '"' || c == '=' || c == '\\') return true;
+  if (value.empty() || value.find_first_of(" \"=\\") != std::string::npos) return true;
+  for (std::size_t at = 0; at < value.size();) {
+    const std::size_t size = CharacterAt(value, at);
+    if (size == 0) return true;
+    at += size;
   }
   return false;
 }
 
-/// Quotes where a reader of key=value could be misled; control characters never reach the terminal.
+/// Quotes where a reader of key=value could be misled; control characters never reach the terminal, and what
+/// is no text does not make a line binary.
 void AppendValue(std::string* line, const std::string& value) {
   const bool cut = value.size() > kMaxValue;
   const std::string shown = cut ? value.substr(0, kMaxValue) + "..." : value;
@@ -77,8 +101,9 @@ void AppendValue(std::string* line, const std::string& value) {
   }
   static constexpr char kDigits[] = "0123456789abcdef";
   *line += '"';
-  for (const char c : shown) {
-    const auto byte = static_cast<unsigned char>(c);
+  for (std::size_t at = 0; at < shown.size();) {
+    const char c = shown[at];
+    const std::size_t size = CharacterAt(shown, at);
     if (c == '"' || c == '\\') {
       *line += '\\';
       *line += c;
@@ -86,13 +111,15 @@ void AppendValue(std::string* line, const std::string& value) {
       *line += "\\n";
     } else if (c == '\t') {
       *line += "\\t";
-    } else if (byte < ' ' || byte == 0x7f) {
+    } else if (size == 0) {
+      const auto byte = static_cast<unsigned char>(c);
       *line += "\\x";
       *line += kDigits[byte >> 4];
       *line += kDigits[byte & 0xf];
     } else {
-      *line += c;
+      line->append(shown, at, size);
     }
+    at += size == 0 ? 1 : size;
   }
   *line += '"';
 }

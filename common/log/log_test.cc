@@ -42,6 +42,26 @@ TEST_F(LogTest, ControlCharactersDoNotReachTheTerminal) {
   EXPECT_THAT(lines_, ElementsAre(R"(bad input name="a\nb\x1b[31m")"));
 }
 
+TEST_F(LogTest, WhatIsNoTextIsWrittenAsBytes) {
+  const auto shown = [&](const std::string& value) {
+    lines_.clear();
+    LogInfo("fact", {{"k", value}});
+    return lines_.at(0);
+  };
+  EXPECT_EQ(shown("M\xc3\xbcnchen\xe2\x82\xac\xf0\x9f\x9a\x80"),
+            "fact k=M\xc3\xbcnchen\xe2\x82\xac\xf0\x9f\x9a\x80");
+  // Alone, cut short, too long for what it says, half of a pair, beyond Unicode; and a control character.
+  EXPECT_EQ(shown("a\xff"), R"(fact k="a\xff")");
+  EXPECT_EQ(shown("a\xe2\x82"), R"(fact k="a\xe2\x82")");
+  EXPECT_EQ(shown("\xc0\xaf\xe0\x80\xaf"), R"(fact k="\xc0\xaf\xe0\x80\xaf")");
+  EXPECT_EQ(shown("\xed\xa0\x80"), R"(fact k="\xed\xa0\x80")");
+  EXPECT_EQ(shown("\xf4\x90\x80\x80"), R"(fact k="\xf4\x90\x80\x80")");
+  EXPECT_EQ(shown("\xc2\x9b"
+                  "31m\xc3\xa9"),
+            "fact k=\"\\xc2\\x9b"
+            "31m\xc3\xa9\"");
+}
+
 TEST_F(LogTest, CutsValuesThatAreDocuments) {
   LogInfo("received", {{"body", std::string(10'000, 'x')}});
 
