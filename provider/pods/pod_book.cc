@@ -67,10 +67,21 @@ Pod* PodBook::FindByName(const NodeName& node, const std::string& ns, const std:
 
 std::vector<Pod*> PodBook::OnNode(const NodeName& node) {
   std::vector<Pod*> found;
-  for (auto& [uid, pod] : pods_) {
-    if (pod.node == node) found.push_back(&pod);
-  }
+  const auto there = on_node_.find(node);
+  if (there == on_node_.end()) return found;
+  found.reserve(there->second.size());
+  for (const auto& [uid, pod] : there->second) found.push_back(pod);
   return found;
+}
+
+void PodBook::Put(Pod& pod, const NodeName& node) {
+  if (pod.node != node) {
+    const auto former = on_node_.find(pod.node);
+    if (former != on_node_.end() && former->second.erase(pod.uid) != 0 && former->second.empty())
+      on_node_.erase(former);
+    pod.node = node;
+  }
+  on_node_[node][pod.uid] = &pod;
 }
 
 HostClaim ClaimOf(const v1::Workload& workload) {
@@ -96,7 +107,7 @@ Pod& PodBook::Learn(const NodeName& node, const v1::Deployment& deployment, cons
   Pod& pod = it->second;
   if (inserted) {
     pod.uid = it->first;
-    pod.node = node;
+    Put(pod, node);
     pod.ns = deployment.namespace_();
     pod.name = deployment.name();
     pod.pod_generation = deployment.pod_generation();
@@ -125,7 +136,7 @@ absl::StatusOr<PodBook::Applied> PodBook::Apply(const v1::PodApply& apply, bool 
   const auto [it, inserted] = pods_.try_emplace(uid);
   Pod& pod = it->second;
   pod.uid = uid;
-  pod.node = NodeName(apply.node());
+  Put(pod, NodeName(apply.node()));
   pod.ns = kube::NamespaceOf(object);
   pod.name = kube::NameOf(object);
   pod.grace_seconds =
@@ -283,7 +294,12 @@ bool PodBook::SetStatus(Instance& instance, const v1::WorkloadStatus& status) {
 
 void PodBook::Forget(const PodUid& uid) {
   addresses_.Release(uid);
-  pods_.erase(uid);
+  const auto pod = pods_.find(uid);
+  if (pod == pods_.end()) return;
+  const auto there = on_node_.find(pod->second.node);
+  there->second.erase(uid);
+  if (there->second.empty()) on_node_.erase(there);
+  pods_.erase(pod);
 }
 
 void PodBook::ForgetShown() {

@@ -30,6 +30,7 @@ class PodBook {
   [[nodiscard]] const Pod* Find(const PodUid& uid) const;
   /// The newest pod of this name that is not being removed, else any.
   [[nodiscard]] Pod* FindByName(const NodeName& node, const std::string& ns, const std::string& name);
+  /// By uid. Costs what there is on this node, not what the hub has.
   [[nodiscard]] std::vector<Pod*> OnNode(const NodeName& node);
   [[nodiscard]] const std::map<PodUid, Pod>& pods() const { return pods_; }
 
@@ -71,10 +72,13 @@ class PodBook {
                                                              const std::set<ContentId>& references) const;
   [[nodiscard]] std::set<NodeName> NodesReferringTo(const std::string& ns, const ContentId& content) const;
 
+  void Put(Pod& pod, const NodeName& node);
+
   TranslateOptions translate_;
   AddressPool addresses_;
   Referents referents_;
   std::map<PodUid, Pod> pods_;
+  std::map<NodeName, std::map<PodUid, Pod*>> on_node_;
 };
 
 }  // namespace slicelet::provider
