@@ -42,6 +42,8 @@ using TlsStream = asio::ssl::stream<tcp::socket>;
 /// Channels of v4.channel.k8s.io.
 enum Channel : char { kStdin = 0, kStdout = 1, kStderr = 2, kError = 3, kResize = 4 };
 
+constexpr std::uint64_t kMaxTokenBytes = std::uint64_t{64} * 1024;
+
 struct Server {
   std::string host, port;
 };
@@ -54,7 +56,18 @@ absl::StatusOr<Server> Split(const std::string& address) {
   return Server{host, address.substr(colon + 1)};
 }
 
-absl::Status FromHttp(unsigned status, const std::string& body) {
+/// Whom the client talks to, in errors.
+struct Peer {
+  std::string name;
+  /// What to look at when it can not be reached, or does not know who we are.
+  std::string unreachable, unknown;
+};
+
+Peer Shim() {
+  return {"the shim", "Is slicelet-shim running?", "the operator certificate is not of this hub"};
+}
+
+absl::Status FromHttp(unsigned status, const std::string& body, const Peer& peer) {
   std::string text = body;
   while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
   if (const auto json = ParseJson(text); json.ok() && json->is_object())
@@ -65,7 +78,7 @@ absl::Status FromHttp(unsigned status, const std::string& body) {
     case 422:
       return absl::FailedPreconditionError(text);
     case 401:
-      return absl::UnauthenticatedError(text + ": the operator certificate is not of this hub");
+      return absl::UnauthenticatedError(text + ": " + peer.unknown);
     case 403:
       return absl::PermissionDeniedError(text);
     case 404:
@@ -270,9 +283,12 @@ class ExecSession {
 }  // namespace
 
 struct HttpsClient::Impl {
-  explicit Impl(Options the_options) : options(the_options) {}
+  Impl(Options the_options, Peer the_peer) : options(the_options), peer(std::move(the_peer)) {}
 
   const Options options;
+  const Peer peer;
+  /// Sent with every request; may be empty.
+  std::string authorization;
   asio::io_context context{1};
   asio::ssl::context tls{asio::ssl::context::tls_client};
 
@@ -307,20 +323,25 @@ struct HttpsClient::Impl {
     }
     if (!error) error = socket.set_option(tcp::no_delay(true), error);
     if (error) {
-      return absl::UnavailableError("cannot reach the shim at " + where + ": " +
-                                    What(error, options.connect) + ". Is slicelet-shim running?");
+      return absl::UnavailableError("cannot reach " + peer.name + " at " + where + ": " +
+                                    What(error, options.connect) + ". " + peer.unreachable);
     }
+    boost::system::error_code no_address;
+    asio::ip::make_address(server.host, no_address);
+    // What stands before several servers goes by it; an address is no name.
+    if (no_address && SSL_set_tlsext_host_name(stream.native_handle(), server.host.c_str()) != 1)
+      return absl::InternalError("\"" + server.host + "\" is no name of a server");
     stream.set_verify_callback(asio::ssl::host_name_verification(server.host));
     error = Within(options.connect, socket, [&](auto done) {
       stream.async_handshake(asio::ssl::stream_base::client, std::move(done));
     });
     if (error == asio::error::timed_out) {
-      return absl::UnavailableError("the shim at " + where +
-                                    " does not answer: " + What(error, options.connect) +
-                                    ". Is it slicelet-shim that listens there?");
+      return absl::UnavailableError(peer.name + " at " + where + " does not answer: " +
+                                    What(error, options.connect) + ". Is it what listens there?");
     }
     if (error) {
-      return absl::UnauthenticatedError("TLS with the shim at " + where + " failed: " + error.message());
+      return absl::UnauthenticatedError("TLS with " + peer.name + " at " + where +
+                                        " failed: " + error.message());
     }
     return absl::OkStatus();
   }
@@ -333,6 +354,7 @@ struct HttpsClient::Impl {
     request.set(http::field::host, server.host);
     request.set(http::field::user_agent, "slicectl");
     request.set(http::field::connection, "close");
+    if (!authorization.empty()) request.set(http::field::authorization, authorization);
     error = Within(options.answer, stream.next_layer(),
                    [&](auto done) { http::async_write(stream, request, std::move(done)); });
     // Logs have no limit. boost::none would refuse every body with a length: Beast of Boost 1.74 compares
@@ -342,7 +364,7 @@ struct HttpsClient::Impl {
       error = Within(options.answer, stream.next_layer(),
                      [&](auto done) { http::async_read_header(stream, buffer, parser, std::move(done)); });
     }
-    if (error) return absl::UnavailableError("the shim did not answer: " + What(error, options.answer));
+    if (error) return absl::UnavailableError(peer.name + " did not answer: " + What(error, options.answer));
     return absl::OkStatus();
   }
 };
@@ -352,7 +374,7 @@ HttpsClient::~HttpsClient() = default;
 
 absl::StatusOr<std::unique_ptr<HttpsClient>> HttpsClient::Make(const OperatorConfig& config,
                                                                Options options) {
-  auto impl = std::make_unique<Impl>(options);
+  auto impl = std::make_unique<Impl>(options, Shim());
   boost::system::error_code error;
   impl->tls.set_verify_mode(asio::ssl::verify_peer);
   if (impl->tls.load_verify_file(config.ca_path, error)) {
@@ -365,6 +387,31 @@ absl::StatusOr<std::unique_ptr<HttpsClient>> HttpsClient::Make(const OperatorCon
   if (impl->tls.use_private_key_file(config.key_path, asio::ssl::context::pem, error)) {
     return absl::NotFoundError("cannot read the key " + config.key_path + ": " + error.message());
   }
+  return std::unique_ptr<HttpsClient>(new HttpsClient(std::move(impl)));
+}
+
+absl::StatusOr<std::unique_ptr<HttpsClient>> HttpsClient::Make(const kube::KubeConfig& config,
+                                                               FileSystem& files) {
+  auto impl = std::make_unique<Impl>(Options(), Peer{"the API server", "The kubeconfig names it.",
+                                                     "the kubeconfig's credential is not accepted"});
+  boost::system::error_code error;
+  impl->tls.set_verify_mode(config.insecure_skip_tls_verify ? asio::ssl::verify_none
+                                                            : asio::ssl::verify_peer);
+  if (!config.ca_pem.empty() && impl->tls.add_certificate_authority(asio::buffer(config.ca_pem), error))
+    return absl::FailedPreconditionError("the kubeconfig's certificate authority: " + error.message());
+  if (config.certificate != nullptr) {
+    const auto pem = config.certificate->Get();
+    if (!impl->tls.use_certificate_chain(asio::buffer(pem.certificate), error))
+      impl->tls.use_private_key(asio::buffer(pem.key), asio::ssl::context::pem, error);
+    if (error)
+      return absl::FailedPreconditionError("the kubeconfig's client certificate: " + error.message());
+  }
+  std::string token = config.token;
+  if (!config.token_file.empty()) {
+    SLICELET_ASSIGN_OR_RETURN(token, files.Read(config.token_file, kMaxTokenBytes));
+    while (!token.empty() && token.back() == '\n') token.pop_back();
+  }
+  if (!token.empty()) impl->authorization = "Bearer " + token;
   return std::unique_ptr<HttpsClient>(new HttpsClient(std::move(impl)));
 }
 
@@ -398,11 +445,12 @@ absl::Status HttpsClient::Stream(const std::string& server, const std::string& t
       refusal.append(data);
     }
     if (error && IsEnd(error) && !parser.is_done()) {
-      return absl::UnavailableError("the shim ended the answer before it was complete");
+      return absl::UnavailableError(impl_->peer.name + " ended the answer before it was complete");
     }
-    if (error) return absl::UnavailableError("reading from the shim failed: " + error.message());
+    if (error)
+      return absl::UnavailableError("reading from " + impl_->peer.name + " failed: " + error.message());
   }
-  return status == 200 ? absl::OkStatus() : FromHttp(status, refusal);
+  return status == 200 ? absl::OkStatus() : FromHttp(status, refusal, impl_->peer);
 }
 
 absl::StatusOr<int> HttpsClient::Exec(const std::string& server, const std::string& target,
@@ -410,8 +458,9 @@ absl::StatusOr<int> HttpsClient::Exec(const std::string& server, const std::stri
   SLICELET_ASSIGN_OR_RETURN(const Server where, Split(server));
   websocket::stream<TlsStream> socket(impl_->context, impl_->tls);
   SLICELET_RETURN_IF_ERROR(impl_->Connect(socket.next_layer(), where));
-  socket.set_option(websocket::stream_base::decorator([](websocket::request_type& request) {
+  socket.set_option(websocket::stream_base::decorator([this](websocket::request_type& request) {
     request.set(http::field::user_agent, "slicectl");
+    if (!impl_->authorization.empty()) request.set(http::field::authorization, impl_->authorization);
     request.set(http::field::sec_websocket_protocol, "v4.channel.k8s.io");
   }));
   socket.read_message_max(0);
@@ -420,9 +469,11 @@ absl::StatusOr<int> HttpsClient::Exec(const std::string& server, const std::stri
   error = impl_->Within(impl_->options.answer, socket.next_layer().next_layer(), [&](auto done) {
     socket.async_handshake(answer, where.host, target, std::move(done));
   });
-  if (error == websocket::error::upgrade_declined) return FromHttp(answer.result_int(), answer.body());
+  if (error == websocket::error::upgrade_declined)
+    return FromHttp(answer.result_int(), answer.body(), impl_->peer);
   if (error) {
-    return absl::UnavailableError("the shim did not open the session: " + What(error, impl_->options.answer));
+    return absl::UnavailableError(impl_->peer.name +
+                                  " did not open the session: " + What(error, impl_->options.answer));
   }
 
   std::unique_ptr<RawTerminal> terminal;

@@ -8,11 +8,14 @@
 #include <vector>
 
 #include "cli/operator_config.h"
+#include "common/base/file_system.h"
 #include "common/base/status.h"
+#include "kube/http/kube_config.h"
 
 namespace slicelet::cli {
 
-/// Talks to the shim's HTTPS API as the hub's operator. Blocking: slicectl does one thing at a time.
+/// Talks to the shim's HTTPS API as the hub's operator, or to a cluster's API server as whom a kubeconfig
+/// says, where what is asked for comes as a stream. Blocking: slicectl does one thing at a time.
 class HttpsClient {
  public:
   struct Options {
@@ -26,6 +29,8 @@ class HttpsClient {
   static absl::StatusOr<std::unique_ptr<HttpsClient>> Make(const OperatorConfig& config) {
     return Make(config, Options{});
   }
+  /// `files` is read for a token that the configuration names.
+  static absl::StatusOr<std::unique_ptr<HttpsClient>> Make(const kube::KubeConfig& config, FileSystem& files);
   ~HttpsClient();
 
   /// The body of a 200. Other answers become NotFound, Unauthenticated, InvalidArgument ... with the server's

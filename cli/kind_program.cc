@@ -124,6 +124,12 @@ bool KindProgram::cluster_found() const {
   return HasCluster(kube_, *files, Variable);
 }
 
+absl::StatusOr<kube::KubeConfig> KindProgram::ClusterConfig() const {
+  const auto files = MakeSystemFileSystem();
+  SLICELET_ASSIGN_OR_RETURN(const KubeAccess access, FindCluster(kube_, *files, Variable));
+  return access.config;
+}
+
 absl::Status KindProgram::List(const std::string& noun, const KindOptions& options) {
   return Run([&](KindCommands& commands) { return commands.List(*FindKind(noun), options); });
 }

@@ -41,6 +41,8 @@ class KindProgram {
   [[nodiscard]] bool cluster_named() const;
   /// There is a kubeconfig to find.
   [[nodiscard]] bool cluster_found() const;
+  /// Of the cluster that is named, or else found.
+  [[nodiscard]] absl::StatusOr<kube::KubeConfig> ClusterConfig() const;
   absl::Status List(const std::string& noun, const KindOptions& options);
   /// The names of a noun's objects, as options given so far choose them; empty on any failure: for
   /// completion.

@@ -93,6 +93,17 @@ class Program {
     });
   }
 
+  /// The cluster that somebody names; else the hub's own directory, if there is a hub; else a cluster that is
+  /// found.
+  absl::StatusOr<PodSource> FindPods() {
+    if (kinds_.cluster_named() || (!IsHubConfigured(config_path_) && kinds_.cluster_found())) {
+      SLICELET_ASSIGN_OR_RETURN(kube::KubeConfig config, kinds_.ClusterConfig());
+      return config;
+    }
+    SLICELET_ASSIGN_OR_RETURN(OperatorConfig config, LoadOperatorConfig(config_path_));
+    return config;
+  }
+
   static void Example(CLI::App* command, const std::string& text) { command->footer("Examples:\n" + text); }
 
   /// A command that only groups others.
@@ -206,10 +217,10 @@ class Program {
   }
 
   void AddLogs() {
-    CLI::App* logs = app_.add_subcommand("logs", "Logs of a container of a standalone hub");
+    CLI::App* logs = app_.add_subcommand("logs", "Logs of a container, also of one host of many");
     logs->add_option("POD", logs_.pod, "the pod")->required();
     logs->add_option("-c,--container", logs_.container, "default: the first one");
-    logs->add_option("-n,--namespace", logs_.ns, "namespace")->capture_default_str();
+    logs->add_option("-n,--namespace", logs_.ns, "namespace (default: the kubeconfig's, default)");
     logs->add_flag("-f,--follow", logs_.follow, "go on as lines appear");
     logs->add_flag("-p,--previous", logs_.previous, "of the former instance");
     logs->add_flag("--timestamps", logs_.timestamps, "begin each line with its time");
@@ -218,24 +229,27 @@ class Program {
         ->check(CLI::PositiveNumber);
     logs->add_option("--since", logs_.since, "only newer than a duration such as 10m");
     logs->add_option("--host", logs_.host, "of a fleet node's pod: the logs of this host");
-    Example(logs, "  slicectl logs -f hello\n  slicectl logs hello -p --tail 20");
-    OnHub(logs, [this](const OperatorConfig& config) { return RunLogs(config, logs_); });
+    Example(logs, "  slicectl logs -f hello\n  slicectl logs web -n shop --host gw-3 --tail 20");
+    logs->callback([this] {
+      const auto source = FindPods();
+      outcome_.Take(source.ok() ? RunLogs(*source, logs_) : source.status());
+    });
   }
 
   void AddExec() {
-    CLI::App* exec = app_.add_subcommand("exec", "Run a command in a container of a standalone hub");
+    CLI::App* exec = app_.add_subcommand("exec", "Run a command in a container");
     exec->add_option("POD", exec_.pod, "the pod")->required();
     exec->add_option("-c,--container", exec_.container, "default: the first one");
-    exec->add_option("-n,--namespace", exec_.ns, "namespace")->capture_default_str();
+    exec->add_option("-n,--namespace", exec_.ns, "namespace (default: the kubeconfig's, default)");
     exec->add_flag("-i,--stdin", exec_.stdin_open, "pass standard input on");
     exec->add_flag("-t,--tty", exec_.tty, "on a terminal");
-    exec->add_option("--host", exec_.host, "of a fleet node's pod: run it on this host");
+    exec->add_option("--host", exec_.host, "of a fleet node's pod of a standalone hub: run it on this host");
     exec->add_option("COMMAND", exec_.command, "the command and its arguments, after --")->required();
     Example(exec, "  slicectl exec hello -- /bin/workload environ\n  slicectl exec -it hello -- sh");
     exec->callback([this] {
-      const auto config = LoadOperatorConfig(config_path_);
-      if (!config.ok()) return outcome_.Take(config.status());
-      const auto code = RunExec(*config, exec_);
+      const auto source = FindPods();
+      if (!source.ok()) return outcome_.Take(source.status());
+      const auto code = RunExec(*source, exec_);
       outcome_.Take(code.status());
       if (code.ok()) outcome_.exit_code = *code;
     });

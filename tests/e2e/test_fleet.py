@@ -137,6 +137,15 @@ def test_logs_and_exec_reach_one_host_that_is_ready(edge, kubectl):
     assert "these are the logs of host gw-1, one of 2" in logs and "hello" in logs
     assert "PATH=" in kubectl("exec", "both", "--", "/bin/workload", "environ")
 
+    def ctl(verb, *arguments):
+        return run([edge.binary("slicectl"), "--kubeconfig", edge.plane.kubeconfig, verb, "both", "-n", kubectl.namespace,
+                    *arguments])[1]
+    # As with kubectl, on the first one that is ready.
+    ctl("exec", "--", "/bin/workload", "write", "/proc/1/fd/1", "only here")
+    wait_until("it is in that host's log", lambda: "only here" in ctl("logs", "--host", "gw-1"))
+    assert ctl("logs", "--host", "gw-2").splitlines() == ["hello"]
+    assert "one of 2" in ctl("logs")
+
 
 def test_logs_of_all_hosts_are_interleaved(edge, kubectl):
     kubectl.apply(targeted("every", "deviceId IN ['gw-1', 'gw-2']", args=["print", "hello", "http", "8080"],

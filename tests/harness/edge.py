@@ -65,7 +65,7 @@ class Edge:
                                "--mqtt-listen", f"127.0.0.1:{self.broker_port}"] if over_mqtt else []
         self.slicectl("hub", "init", "--dir", self.hub_directory, "--name", self.hub,
                       "--agent-endpoint", endpoint, "--agent-listen", f"127.0.0.1:{agents_port}", *self.broker_options,
-                      "--shim-address", "127.0.0.1", "--shim-port", consecutive_ports(10), "--shim-ports", 10,
+                      "--shim-address", self.shim_address(), "--shim-port", consecutive_ports(10), "--shim-ports", 10,
                       "--kubeconfig", "REPLACED", configured=False)
         self.own_credentials(kubectl)
         self.tune({"provider": {"orphanConfirm": "3s", "heartbeat": "2s", "resumeGrace": "3s"},
@@ -135,6 +135,10 @@ class Edge:
     @property
     def broker_configuration(self):
         return self.hub_directory / "mosquitto" / "mosquitto.conf"
+
+    def shim_address(self):
+        """Where the API server reaches the nodes."""
+        return "127.0.0.1"
 
     def own_credentials(self, kubectl):
         """Each program gets the service account that an installation would give it, not the administrator's."""

@@ -24,6 +24,10 @@ class FleetEdge(Edge):
         self.other_containerd = self.directory / "d"
         self.other_directory.mkdir(parents=True, exist_ok=True)
 
+    def shim_address(self):
+        # The API server's proxy of nodes goes to no loopback address.
+        return run(["hostname", "-I"])[1].split()[0]
+
     def tune(self, settings_of):
         provider = {**settings_of.get("provider", {}), "hostNodes": False, "fleetNodes": self.conditions}
         super().tune({**settings_of, "provider": provider})
