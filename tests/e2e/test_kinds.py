@@ -79,6 +79,31 @@ def test_a_slice_with_a_gateway_and_a_device_comes_about_and_goes(edge, hub):
         "slicelet.io/slice"] == "default", timeout=60)
 
 
+def test_a_gateway_is_handed_over_to_its_next_revision(edge, hub):
+    run([CONTAINERD, "gateway", edge.containerd_directory], timeout=600)
+    hub.apply(kind("e2e-north", "IotSlice", {"edge": {"nodes": ["gw-1"]}}))
+    wait_until("the slice is Ready", lambda: ready(hub, "iotslice", "e2e-north") == "", timeout=60)
+    north = edge.kubectl("e2e-north")
+    update = {"strategy": "hand-over", "rollbackAfter": "10m"}
+    north.apply(gateway(update=update))
+    wait_until("the gateway is Ready", lambda: ready(north, "iotgateway", "press") == "", timeout=240)
+    former, = north.get("pods")
+    north.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "pull"}, "type": "kubernetes.io/dockerconfigjson",
+                 "stringData": {".dockerconfigjson": '{"auths": {}}'}})
+    north.apply(gateway(update=update, imagePullSecrets=["pull"]))
+
+    def taken_over():
+        uids = [one["metadata"]["uid"] for one in north.get("pods")]
+        # Whatever is Ready, there is a pod: the former one goes last.
+        assert uids
+        return len(uids) == 1 and uids != [former["metadata"]["uid"]] and ready(north, "iotgateway", "press") == ""
+
+    wait_until("the next revision has taken over", taken_over, timeout=240)
+    status = north.get("iotgateway", "press")["status"]
+    assert status["update"]["state"] == "Ready" and {"HandOver": "Done"}.items() <= {s["name"]: s["state"] for s in status["steps"]}.items()
+    north("delete", "iotgateway", "press", "--timeout=120s")
+
+
 def test_what_cannot_be_is_said(edge, hub, kubectl):
     hub.apply(kind("e2e-north", "IotSlice", {"namespace": kubectl.namespace}))
     wait_until("a namespace is not taken over", lambda: "already exists" in (ready(hub, "iotslice", "e2e-north") or ""), timeout=60)
