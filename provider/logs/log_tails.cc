@@ -118,7 +118,8 @@ void LogTails::Go(const HostId& id) {
 
 void LogTails::Begin(const HostId& id, Host& host, const Task& task) {
   ++readings_;
-  Reading& reading = host.reading.emplace();
+  host.reading = Reading();
+  Reading& reading = *host.reading;
   reading.number = ++last_reading_;
   reading.task = task;
   reading.read.container_id = task.container_id;
@@ -209,6 +210,7 @@ bool LogTails::Keep(const HostId& id, Reading& reading) {
   HubStore::Batch batch;
   shelf_.Put(key, *std::move(tail), batch);
   std::vector<HubStore::LogTailKey> keys;
+  keys.reserve(batch.log_tails.size());
   for (const auto& [written, content] : batch.log_tails) keys.push_back(written);
   store_.Commit(std::move(batch), lifetime_.Guard([this, id, keys = std::move(keys),
                                                    number = reading.number](const absl::Status& status) {
