@@ -94,8 +94,10 @@ absl::Status DeploymentBuilder::AddContents(const Pod& pod, const v1::Deployment
       continue;
     }
     if (held != nullptr && lost.count(Digest(held->digest())) != 0) held = nullptr;
+    const bool divided = pod.workload->per_host.count(id) != 0;
+    const std::string& content = divided ? referents.ForHost(pod.ns, id, host.host) : referent->content;
     SLICELET_ASSIGN_OR_RETURN(*deployment.add_blobs(),
-                              sealer.Sealed(host, pod.uid, id, referent->content, held, blobs));
+                              sealer.Sealed(host, pod.uid, id, content, held, blobs));
   }
   return absl::OkStatus();
 }

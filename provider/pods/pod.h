@@ -29,6 +29,8 @@ struct PlacedWorkload {
   /// and needs no new digest.
   std::optional<v1::LogTailRule> log_tails;
   std::vector<ContentId> contents;
+  /// Secrets among them of which each host gets its own part only.
+  std::set<ContentId> per_host;
 };
 
 /// A fleet node's pod on one of its hosts.

@@ -21,7 +21,7 @@ bool IsTerminal(v1::Phase phase) { return phase == v1::PHASE_SUCCEEDED || phase 
 bool SameWorkload(const std::optional<PlacedWorkload>& a, const std::optional<PlacedWorkload>& b) {
   if (a.has_value() != b.has_value()) return false;
   return !a || (a->digest == b->digest && a->role == b->role && a->priority == b->priority &&
-                a->autonomy == b->autonomy && a->contents == b->contents);
+                a->autonomy == b->autonomy && a->contents == b->contents && a->per_host == b->per_host);
 }
 
 /// Takes `status` unless it says the same as `held`, as of another moment.
@@ -179,6 +179,7 @@ absl::StatusOr<PodBook::Applied> PodBook::Apply(const v1::PodApply& apply, bool 
     workload->autonomy = translation->autonomy;
     workload->log_tails = translation->log_tails;
     workload->contents = std::move(translation->contents);
+    workload->per_host = std::move(translation->per_host);
     terms = std::move(translation->fleet);
     pod.ignored_routes = std::move(translation->connector.ignored_routes);
     if (!translation->connector.docker_config.empty()) {

@@ -25,6 +25,10 @@ class Referents {
   /// What pods already hold of it they keep, as in Kubernetes.
   bool Delete(const v1::ReferentDelete& referent);
   [[nodiscard]] const Referent* Find(const std::string& ns, const ContentId& content) const;
+  /// What `host` gets of one that is divided among hosts: the keys "HOST.KEY" of its own name, as "KEY";
+  /// nothing of what is another host's or nobody's. A serialized FileSet, empty for a host without any.
+  [[nodiscard]] const std::string& ForHost(const std::string& ns, const ContentId& content,
+                                           const HostId& host) const;
 
   /// The shim that sent them is gone; the next one sends again what it needs.
   void Outdate();
@@ -32,7 +36,11 @@ class Referents {
   void Retain(const std::set<std::pair<std::string, ContentId>>& used);
 
  private:
-  std::map<std::pair<std::string, ContentId>, Referent> referents_;
+  using Key = std::pair<std::string, ContentId>;
+  std::map<Key, Referent> referents_;
+  /// Of those that somebody has asked for by host: made once for all hosts, because each asks at every
+  /// change.
+  mutable std::map<Key, std::map<std::string, std::string>> divided_;
 };
 
 /// "configmap/NAME" or "secret/NAME"; empty for other kinds.

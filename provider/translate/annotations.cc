@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <charconv>
 #include <limits>
 
@@ -90,12 +91,30 @@ void TranslateAnnotations(FieldReader& metadata, const TranslateOptions& options
   if (annotations.Has("slicelet.io/api-access")) ReadApiAccess(annotations, api_access);
   if (annotations.Has("slicelet.io/log-tail")) ReadLogTail(annotations, out);
   annotations.Accept(kHostPodIp);
-  // They need the containers: start_order.cc and roles.cc.
+  // They need the containers or what these refer to: start_order.cc, roles.cc, and below.
   annotations.Accept(kDependsOn);
+  annotations.Accept(kPerHostSecrets);
   if (out.role == v1::ROLE_GATEWAY) annotations.Accept(kIotDevices);
   // What is left under our prefix is a misspelling or newer than this version; everything else is the user's.
   for (const auto& [key, value] : out.workload.annotations()) {
     if (!key.starts_with(kPrefix)) annotations.Accept(key);
+  }
+}
+
+void TranslatePerHostSecrets(FieldReader& annotations, Translation& out) {
+  if (!annotations.Has(kPerHostSecrets)) return;
+  const std::string text = annotations.String(kPerHostSecrets);
+  std::string name;
+  for (std::size_t begin = 0; begin <= text.size(); begin += name.size() + 1) {
+    name = text.substr(begin, text.find(',', begin) - begin);
+    const ContentId id("secret/" + name);
+    if (std::ranges::find(out.contents, id) == out.contents.end()) {
+      annotations.Refuse(kPerHostSecrets,
+                         "is \"" + text + "\", should be names of Secrets that this pod refers to, by commas",
+                         kInvalidAnnotation);
+      return;
+    }
+    out.per_host.insert(id);
   }
 }
 

@@ -107,6 +107,13 @@ std::vector<Case> MetadataCases() {
          return pod;
        }(),
        R"(devices_volume: "v")"},
+      {"metadata.annotations[slicelet.io/per-host-secrets]",
+       [] {
+         Json pod = Volume(R"({"secret": {"secretName": "keys"}})");
+         pod["metadata"]["annotations"]["slicelet.io/per-host-secrets"] = "keys";
+         return pod;
+       }(),
+       R"(per_host: "secret/keys")"},
       {"metadata.annotations[slicelet.io/window]",
        Metadata(R"({"annotations": {"slicelet.io/window": "Mon 22:00-23:00"}})"),
        "metadata.annotations[slicelet.io/window]"},
@@ -428,10 +435,12 @@ std::vector<v1::ContainerEnvironment> Resolved() {
 }
 
 std::string Text(const Translation& translation) {
+  std::string per_host;
+  for (const ContentId& id : translation.per_host) per_host += " per_host: \"" + id.value() + "\"";
   return translation.workload.ShortDebugString() + " " + translation.gateway.ShortDebugString() +
          " role: " + v1::Role_Name(translation.role) + " priority: " + std::to_string(translation.priority) +
          " autonomy: " + std::to_string(translation.autonomy.count()) +
-         " log_tails: " + (translation.log_tails ? translation.log_tails->ShortDebugString() : "");
+         " log_tails: " + (translation.log_tails ? translation.log_tails->ShortDebugString() : "") + per_host;
 }
 
 TEST(Compatibility, EveryRowOfTheDocumentHoldsAndEveryCaseHasARow) {

@@ -48,6 +48,10 @@ void TranslateContainer(FieldReader& container, bool init, PodParts& parts, v1::
 void TranslateAnnotations(FieldReader& metadata, const TranslateOptions& options, Translation& out,
                           bool& api_access);
 
+/// Reads which Secrets are divided among the hosts. Call when `out.contents` is complete.
+inline constexpr char kPerHostSecrets[] = "slicelet.io/per-host-secrets";
+void TranslatePerHostSecrets(FieldReader& annotations, Translation& out);
+
 // start_order.cc
 inline constexpr char kDependsOn[] = "slicelet.io/depends-on";
 /// Reads "NAME=NAME[,NAME...]; ..." into the containers' `depends_on`. Call when the containers are there.

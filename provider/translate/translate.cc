@@ -211,12 +211,13 @@ std::variant<Translation, v1::Refusal> Translate(const nlohmann::json& pod,
     FieldReader annotations = metadata.Object("annotations");
     TranslateStartOrder(annotations, out.workload);
     TranslateRole(annotations, out);
+    for (const std::string& id : parts.contents) out.contents.emplace_back(id);
+    TranslatePerHostSecrets(annotations, out);
     // What is ignored was said when they were read the first time.
     annotations.AcceptAll();
     // The rest of these is the API server's business.
     metadata.AcceptAll();
     root.AcceptAll();
-    for (const std::string& id : parts.contents) out.contents.emplace_back(id);
     out.credentials.assign(parts.credentials.begin(), parts.credentials.end());
   }
   if (diagnosis.refusal()) return *diagnosis.refusal();

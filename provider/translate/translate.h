@@ -2,6 +2,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -31,6 +32,8 @@ struct Translation {
   std::optional<v1::LogTailRule> log_tails;
   /// Everything the workload refers to, sorted: "configmap/NAME", "secret/NAME".
   std::vector<ContentId> contents;
+  /// Those of them of which a host gets only what is meant for it (`Referents::ForHost`).
+  std::set<ContentId> per_host;
   /// Names of the Credentials it needs ("VOLUME/PATH").
   std::vector<std::string> credentials;
   /// What was in the spec and is not honoured, for one event: field paths, sorted.

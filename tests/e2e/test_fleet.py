@@ -156,6 +156,24 @@ def test_logs_of_all_hosts_are_interleaved(edge, kubectl):
     assert all(line.startswith(("gw-1 | ", "gw-2 | ")) for line in lines)
 
 
+def test_each_host_gets_its_own_keys_of_a_secret(edge, kubectl):
+    def keys(first, second):
+        kubectl.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys"},
+                       "stringData": {"gw-1.key": first + "\n", "gw-2.key": second + "\n", "shared": "nobody's"}})
+
+    keys("first", "second")
+    kubectl.apply(targeted("divided", "deviceId IN ['gw-1', 'gw-2']", args=["cat", "/keys/key", "http", "8080"],
+                           annotations={"slicelet.io/per-host-secrets": "keys", "slicelet.io/logs": "all"},
+                           volumes=[{"name": "keys", "secret": {"secretName": "keys"}}], mounts=[{"name": "keys", "mountPath": "/keys"}]))
+    wait_until("ready", lambda: is_ready(p := kubectl.get("pod", "divided")) and "ready 2" in edge.summary(p))
+    wait_until("each says its own", lambda: sorted(kubectl("logs", "divided").splitlines()) == ["gw-1 | first", "gw-2 | second"])
+    for other in ("shared", "gw-1.key", "gw-2.key"):
+        assert kubectl("exec", "divided", "--", "/bin/workload", "exists", f"/keys/{other}", check=False)[0] == 1
+    keys("changed", "second")
+    wait_until("it changes in place", lambda: kubectl("exec", "divided", "--", "/bin/workload", "cat", "/keys/key") == "changed\n", timeout=90)
+    assert kubectl.get("pod", "divided")["status"]["containerStatuses"][0]["restartCount"] == 0
+
+
 def test_a_broken_image_is_counted_with_its_hosts(edge, kubectl):
     kubectl.apply(targeted("broken", "deviceId IN ['gw-1', 'gw-2']", args=["wait"], image="docker.io/slicelet/nothing:1"))
     wait_until("the summary names both", lambda: "2/2 hosts: ErrImagePull (gw-1, gw-2)" in (
