@@ -47,6 +47,25 @@ absl::Status ReadKeys(const ProviderConfig& config, FileSystem& files, Hub::Opti
   return absl::OkStatus();
 }
 
+/// As the controllers want it.
+PlaceReport ReportOf(const Hub::Places& places) {
+  PlaceReport report;
+  for (const HostId& host : places.unheard) report.unheard.insert(host.value());
+  for (const Hub::PodPlaces& pod : places.pods) {
+    if (pod.decided) report.decided.insert(pod.uid.value());
+    for (const auto& [host, place] : pod.hosts) {
+      report.places.push_back({.pod_uid = pod.uid.value(),
+                               .pod_name = pod.name,
+                               .host = host.value(),
+                               .targeted = place.targeted,
+                               .superseded = place.superseded,
+                               .image = place.image,
+                               .ready = place.ready});
+    }
+  }
+  return report;
+}
+
 class ProviderServer final : public Server {
  public:
   explicit ProviderServer(AsioLoop& loop) : loop_(loop) {}
@@ -153,12 +172,17 @@ class ProviderServer final : public Server {
       if (!status) return std::nullopt;
       return DeviceReport{status->applied(), status->reason(), status->message()};
     };
+    const auto places = [this](const std::string& ns, const std::string& prefix) {
+      const auto known = hub_->PlacesOf(ns, prefix, kExporter);
+      return known ? std::make_optional(ReportOf(*known)) : std::nullopt;
+    };
     http_ = MakeRestHttpClient(loop_);
     clusters_ = kube::MakeHttpClusterReader(*kube_->config(), loop_, *files_);
     controllers_ = MakeControllers(
         {.hub_id = config.hub.hub_id, .ns = config.hub.ns, .taint_key = config.hub.taint_key}, loop_, clock_,
-        random_, kube_->api(), *http_, *clusters_, report,
+        random_, kube_->api(), *http_, *clusters_, report, places,
         [this](const std::map<std::string, std::string>& slices) { hub_->SetSlices(slices); });
+    hub_->WatchPlaces([this] { controllers_->LookAround(); });
     controllers_->Start();
   }
 

@@ -12,7 +12,8 @@ namespace slicelet::provider {
 namespace {
 
 constexpr std::size_t kMaxReason = 256;
-constexpr std::size_t kMaxMessage = 2'048;
+/// Those of a thousand hosts must fit into one object.
+constexpr std::size_t kMaxMessage = 512;
 constexpr char kPassword[] = "SENML_PASSWORD";
 
 constexpr AttachState kStates[] = {AttachState::kDetached, AttachState::kAttaching, AttachState::kAttached,
@@ -46,25 +47,42 @@ AttachRecord RecordOf(const Json& json) {
 KubeAttachStore::KubeAttachStore(kube::KubeApi& api, Place place, Written written)
     : api_(api), place_(std::move(place)), written_(std::move(written)) {}
 
-kube::ObjectRef KubeAttachStore::SecretRef() const {
-  return {kube::kSecrets, kube::NamespaceOf(place_.gateway), ExportSecretOf(place_.gateway), ""};
+void KubeAttachStore::SetForm(const Form& form) {
+  if (form.per_host != form_.per_host) other_form_gone_ = false;
+  form_ = form;
+}
+
+kube::ObjectRef KubeAttachStore::SecretRef(bool per_host) const {
+  return {kube::kSecrets, kube::NamespaceOf(place_.gateway), ExportSecretOf(place_.gateway, per_host), ""};
 }
 
 Json KubeAttachStore::SecretData(const AttachRecord& record) const {
-  return {{"SENML_SERVER", Base64Encode(export_.server)},
-          {"SENML_USERNAME", Base64Encode(record.identity)},
-          {kPassword, Base64Encode(record.key)},
+  const std::string prefix = form_.per_host ? place_.host + "." : "";
+  return {{prefix + "SENML_SERVER", Base64Encode(export_.server)},
+          {prefix + "SENML_USERNAME", Base64Encode(record.identity)},
+          {prefix + kPassword, Base64Encode(record.key)},
           // No other gateway has this identity, nor has it on another host.
-          {"SENML_CLIENT_ID", Base64Encode(record.identity)},
-          {"SENML_TOPIC", Base64Encode(export_.topic(record.channel))}};
+          {prefix + "SENML_CLIENT_ID", Base64Encode(record.identity)},
+          {prefix + "SENML_TOPIC", Base64Encode(export_.topic(record.channel))}};
 }
 
-void KubeAttachStore::GetSecret(const Callback<Json>& done) {
-  api_.Get(SecretRef(), lifetime_.Guard([this, done](absl::StatusOr<Json> secret) {
+Json KubeAttachStore::OwnData(const Json& secret, bool per_host) const {
+  Json own = Json::object();
+  const Json* data = kube::Find(secret, {"data"});
+  if (data == nullptr || !data->is_object()) return own;
+  for (const auto& [key, value] : data->items()) {
+    if (!per_host || key.starts_with(place_.host + ".")) own[key] = value;
+  }
+  return own;
+}
+
+void KubeAttachStore::GetSecret(bool per_host, const Callback<Json>& done) {
+  const kube::ObjectRef ref = SecretRef(per_host);
+  api_.Get(ref, lifetime_.Guard([this, ref, done](absl::StatusOr<Json> secret) {
     if (absl::IsNotFound(secret.status())) return done(Json());
     if (secret.ok() &&
         kube::TextAt(*secret, {"metadata", "labels", kGatewayLabel}) != kube::NameOf(place_.gateway)) {
-      return done(absl::FailedPreconditionError("Secret " + ExportSecretOf(place_.gateway) +
+      return done(absl::FailedPreconditionError("Secret " + ref.name +
                                                 " is there and is not this gateway's: remove it"));
     }
     done(std::move(secret));
@@ -72,12 +90,15 @@ void KubeAttachStore::GetSecret(const Callback<Json>& done) {
 }
 
 void KubeAttachStore::ReadKey(const AttachRecord& record, Callback<std::string> done) {
-  GetSecret([this, record, done = std::move(done)](const absl::StatusOr<Json>& secret) {
+  GetSecret(form_.per_host, [this, record, per_host = form_.per_host,
+                             done = std::move(done)](const absl::StatusOr<Json>& secret) {
     if (absl::IsFailedPrecondition(secret.status())) return done(std::string());
     if (!secret.ok()) return done(secret.status());
+    const Json own = OwnData(*secret, per_host);
+    const std::string prefix = per_host ? place_.host + "." : "";
     AttachRecord read = record;
-    read.key = Base64Decode(kube::TextAt(*secret, {"data", kPassword})).value_or("");
-    const bool says_all = secret->is_object() && secret->value("data", Json()) == SecretData(read);
+    read.key = Base64Decode(own.value(prefix + kPassword, "")).value_or("");
+    const bool says_all = per_host == form_.per_host && own == SecretData(read);
     done(says_all ? read.key : std::string());
   });
 }
@@ -90,11 +111,22 @@ void KubeAttachStore::Save(const AttachRecord& record, StatusCallback done) {
   // The Secret first: what the record calls attached has its credentials, and what it does not know has none.
   const bool leaves = record.state == AttachState::kDetaching || record.state == AttachState::kOrphaned;
   if (!record.key.empty() && !leaves) return WriteSecret(record, then);
-  if (record.state == AttachState::kDetached && !secret_in_use_) return RemoveSecret(then);
+  if (record.state == AttachState::kDetached) return RemoveAll(then);
   then(absl::OkStatus());
 }
 
 void KubeAttachStore::WriteSecret(const AttachRecord& record, const StatusCallback& done) {
+  if (other_form_gone_) return PutSecret(record, done);
+  // Before the one that counts is there: nobody would look for the other one then.
+  Remove(!form_.per_host, [this, record, done](const absl::Status& status) {
+    if (!status.ok()) return done(status);
+    other_form_gone_ = true;
+    PutSecret(record, done);
+  });
+}
+
+void KubeAttachStore::PutSecret(const AttachRecord& record, const StatusCallback& done) {
+  const bool per_host = form_.per_host;
   Json secret = {
       {"metadata",
        {{"labels", place_.labels},
@@ -104,26 +136,68 @@ void KubeAttachStore::WriteSecret(const AttachRecord& record, const StatusCallba
                                                {"uid", kube::UidOf(place_.gateway)},
                                                {"controller", true}})})}}},
       {"data", SecretData(record)}};
-  GetSecret([this, secret = std::move(secret), done](const absl::StatusOr<Json>& found) {
+  GetSecret(per_host, [this, per_host, record, secret = std::move(secret),
+                       done](const absl::StatusOr<Json>& found) mutable {
     if (!found.ok()) return done(found.status());
-    const auto answered =
-        lifetime_.Guard([done](const absl::StatusOr<Json>& answer) { done(answer.status()); });
-    if (found->is_null()) return api_.Create(SecretRef(), secret, answered);
-    api_.Patch(SecretRef(), kube::PatchType::kMerge, secret, answered);
+    if (found->is_null()) {
+      return api_.Create(SecretRef(per_host), secret,
+                         lifetime_.Guard([this, record, done](const absl::StatusOr<Json>& answer) {
+                           // The attachment of another host was faster: it is there now.
+                           if (absl::IsAlreadyExists(answer.status())) return PutSecret(record, done);
+                           done(answer.status());
+                         }));
+    }
+    const Json own = OwnData(*found, per_host);
+    for (const auto& [key, value] : own.items()) {
+      if (!secret["data"].contains(key)) secret["data"][key] = nullptr;
+    }
+    api_.Patch(SecretRef(per_host), kube::PatchType::kMerge, secret,
+               lifetime_.Guard([done](const absl::StatusOr<Json>& answer) { done(answer.status()); }));
   });
 }
 
-void KubeAttachStore::RemoveSecret(const StatusCallback& done) {
-  GetSecret([this, done](const absl::StatusOr<Json>& found) {
+void KubeAttachStore::RemoveAll(const StatusCallback& done) {
+  const bool per_host = form_.per_host;
+  const bool in_use = form_.in_use;
+  Remove(!per_host, [this, per_host, in_use, done](const absl::Status& status) {
+    if (!status.ok() || in_use) return done(status);
+    Remove(per_host, done);
+  });
+}
+
+void KubeAttachStore::Remove(bool per_host, const StatusCallback& done) {
+  GetSecret(per_host, [this, per_host, done](const absl::StatusOr<Json>& found) {
     // Somebody else's is not ours to remove.
     if (absl::IsFailedPrecondition(found.status())) return done(absl::OkStatus());
     if (!found.ok() || found->is_null()) return done(found.status());
-    kube::DeleteOptions options;
-    options.uid = kube::UidOf(*found);
-    api_.Delete(SecretRef(), options, lifetime_.Guard([done](const absl::Status& status) {
-      done(absl::IsNotFound(status) ? absl::OkStatus() : status);
-    }));
+    const Json own = OwnData(*found, per_host);
+    const Json* all = kube::Find(*found, {"data"});
+    if (all == nullptr || own.size() == all->size()) return RemoveEmpty(*found, done);
+    if (own.empty()) return done(absl::OkStatus());
+    Json patch = {{"metadata", {{"uid", kube::UidOf(*found)}}}, {"data", Json::object()}};
+    for (const auto& [key, value] : own.items()) patch["data"][key] = nullptr;
+    api_.Patch(SecretRef(per_host), kube::PatchType::kMerge, patch,
+               lifetime_.Guard([this, done](const absl::StatusOr<Json>& answer) {
+                 if (absl::IsNotFound(answer.status())) return done(absl::OkStatus());
+                 if (!answer.ok()) return done(answer.status());
+                 const Json* left = kube::Find(*answer, {"data"});
+                 if (left != nullptr && !left->empty()) return done(absl::OkStatus());
+                 // The last of the others has left meanwhile.
+                 RemoveEmpty(*answer, done);
+               }));
   });
+}
+
+void KubeAttachStore::RemoveEmpty(const Json& secret, const StatusCallback& done) {
+  kube::DeleteOptions options;
+  options.uid = kube::UidOf(secret);
+  // The attachment of another host may write its keys at the same time: then what this one was to remove may
+  // be there still, and is looked for again.
+  options.resource_version = kube::ResourceVersionOf(secret);
+  kube::ObjectRef ref{kube::kSecrets, kube::NamespaceOf(secret), kube::NameOf(secret), ""};
+  api_.Delete(ref, options, lifetime_.Guard([done](const absl::Status& status) {
+    done(absl::IsNotFound(status) ? absl::OkStatus() : status);
+  }));
 }
 
 void KubeAttachStore::WriteRecord(const AttachRecord& record, const StatusCallback& done) {

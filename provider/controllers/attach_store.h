@@ -15,7 +15,8 @@ Json JsonOf(const std::string& host, const std::string& server, const AttachReco
 AttachRecord RecordOf(const Json& json);
 
 /// Keeps the record of one attachment with its gateway: everything but the key in the gateway's status, the
-/// key in a Secret that belongs to the gateway and tells its exporter where to publish.
+/// key in a Secret that belongs to the gateway and tells its exporter where to publish. The attachments of a
+/// fleet's gateway share a Secret, in which each has keys of its host ("gw-1.SENML_SERVER").
 class KubeAttachStore : public AttachStore {
  public:
   struct Place {
@@ -37,27 +38,43 @@ class KubeAttachStore : public AttachStore {
   KubeAttachStore(kube::KubeApi& api, Place place, Written written);
 
   void SetExport(Export to) { export_ = std::move(to); }
-  /// The Secret now tells the exporter of another attachment: it stays when this one ends.
-  void SetSecretInUse(bool in_use) { secret_in_use_ = in_use; }
+  struct Form {
+    /// The gateway runs on a fleet's hosts.
+    bool per_host = false;
+    /// What of the Secret would be this attachment's tells the exporter of another one now: it stays when
+    /// this one ends.
+    bool in_use = false;
+    friend bool operator==(const Form&, const Form&) = default;
+  };
+  void SetForm(const Form& form);
 
   /// The key of a record that was read; "" when the Secret does not say all that it should.
   void ReadKey(const AttachRecord& record, Callback<std::string> done);
   void Save(const AttachRecord& record, StatusCallback done) override;
 
  private:
-  [[nodiscard]] kube::ObjectRef SecretRef() const;
+  [[nodiscard]] kube::ObjectRef SecretRef(bool per_host) const;
   [[nodiscard]] Json SecretData(const AttachRecord& record) const;
+  /// What a Secret of that form holds for this attachment.
+  [[nodiscard]] Json OwnData(const Json& secret, bool per_host) const;
   void WriteSecret(const AttachRecord& record, const StatusCallback& done);
-  void RemoveSecret(const StatusCallback& done);
+  void PutSecret(const AttachRecord& record, const StatusCallback& done);
+  /// What a Secret of that form holds for this attachment, and the Secret when nothing else is in it.
+  void Remove(bool per_host, const StatusCallback& done);
+  void RemoveEmpty(const Json& secret, const StatusCallback& done);
+  /// That of both forms, but for what is in use.
+  void RemoveAll(const StatusCallback& done);
   void WriteRecord(const AttachRecord& record, const StatusCallback& done);
   /// The Secret if it is the gateway's: null without one, FailedPrecondition when it is somebody else's.
-  void GetSecret(const Callback<Json>& done);
+  void GetSecret(bool per_host, const Callback<Json>& done);
 
   kube::KubeApi& api_;
   const Place place_;
   const Written written_;
   Export export_;
-  bool secret_in_use_ = false;
+  Form form_;
+  /// Nothing is left of the other form, in which the gateway was attached before its target was changed.
+  bool other_form_gone_ = false;
   Lifetime lifetime_;
 };
 

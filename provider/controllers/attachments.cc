@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "kube/object.h"
 #include "provider/controllers/pods.h"
@@ -48,10 +49,34 @@ bool TakesGateways(const Json& server) {
   return !kube::BeingDeleted(server) && !ServerFactsOf(server).is_null() && HasUser(server);
 }
 
+/// What a gateway asks for, and where it can be.
+struct Attachments::Wanted {
+  /// nullopt: none.
+  std::optional<std::string> server;
+  std::optional<std::set<std::string>> hosts;
+  bool fleet = false;
+  std::map<std::pair<std::string, std::string>, AttachRecord> records;
+
+  [[nodiscard]] bool On(const std::string& host) const { return server && hosts && hosts->count(host) != 0; }
+  [[nodiscard]] bool Is(const Key& key) const { return On(key.host) && key.server == *server; }
+  /// Its hosts are not known, and it may be one of them.
+  [[nodiscard]] bool MayBe(const Key& key) const { return server && !hosts && key.server == *server; }
+  [[nodiscard]] AttachRecord Stored(const Key& key) const {
+    const auto it = records.find({key.host, key.server});
+    return it == records.end() ? AttachRecord{} : it->second;
+  }
+  /// It is another one's turn only when this one has left.
+  [[nodiscard]] bool StandsInTheWay(const Key& key) const {
+    if (Stored(key).state == AttachState::kOrphaned) return false;
+    return fleet ? key.server != server : !Is(key);
+  }
+};
+
 Attachments::Attachments(ControllerSettings settings, HostAttachment::Dependencies dependencies,
-                         Changed changed, KubeAttachStore::Written written)
+                         PlaceReports places, Changed changed, KubeAttachStore::Written written)
     : settings_(std::move(settings)),
       to_(dependencies),
+      places_(std::move(places)),
       changed_(std::move(changed)),
       written_(std::move(written)) {}
 
@@ -64,18 +89,14 @@ std::vector<Attachments::Key> Attachments::KeysOf(const std::string& gateway) co
   return keys;
 }
 
-std::vector<AttachView> RecordedAttachments(const Json& gateway) {
-  std::vector<AttachView> views;
-  for (const auto& [place, record] : RecordsOf(gateway)) views.push_back({place.first, place.second, record});
-  return views;
-}
-
-std::vector<AttachView> Attachments::Of(const std::string& gateway) const {
-  std::vector<AttachView> views;
-  for (const Key& key : KeysOf(gateway)) {
-    views.push_back({key.host, key.server, attachments_.at(key)->record()});
-  }
-  return views;
+GatewayAttachments Attachments::Of(const Json& gateway) const {
+  const std::string uid = kube::UidOf(gateway);
+  auto records = RecordsOf(gateway);
+  for (const Key& key : KeysOf(uid)) records[{key.host, key.server}] = attachments_.at(key)->record();
+  GatewayAttachments all;
+  for (const auto& [place, record] : records) all.views.push_back({place.first, place.second, record});
+  if (const auto looked = hosts_.find(uid); looked != hosts_.end()) all.hosts = looked->second;
+  return all;
 }
 
 void Attachments::Look(const World& world) {
@@ -89,51 +110,79 @@ void Attachments::Look(const World& world) {
   }
   for (const Json& gateway : gateways) LookAt(world, gateway);
   std::erase_if(attachments_, [&](const auto& one) { return there.count(one.first.gateway) == 0; });
+  std::erase_if(hosts_, [&](const auto& one) { return there.count(one.first) == 0; });
+}
+
+std::map<std::string, int> Attachments::BusyAt(const std::string& gateway) const {
+  std::map<std::string, int> busy;
+  for (const Key& key : KeysOf(gateway)) busy[key.server] += attachments_.at(key)->busy() ? 1 : 0;
+  return busy;
+}
+
+std::set<Attachments::Key> Attachments::KeysToLookAt(const World& world, const Json& gateway,
+                                                     const Wanted& wanted) const {
+  const std::string uid = kube::UidOf(gateway);
+  std::set<Key> keys;
+  for (const Key& key : KeysOf(uid)) keys.insert(key);
+  for (const auto& [place, record] : wanted.records) keys.insert({uid, place.first, place.second});
+  if (!wanted.server || !wanted.hosts || !IsHeld(gateway)) return keys;
+  const Json* server = world.Find(kube::kIotServers, kube::NamespaceOf(gateway), *wanted.server);
+  if (server == nullptr || !TakesGateways(*server)) return keys;
+  if (std::ranges::any_of(keys, [&](const Key& key) { return wanted.StandsInTheWay(key); })) return keys;
+  for (const std::string& host : *wanted.hosts) {
+    if (keys.size() < kMaxHosts) keys.insert({uid, host, *wanted.server});
+  }
+  return keys;
 }
 
 void Attachments::LookAt(const World& world, const Json& gateway) {
   const std::string uid = kube::UidOf(gateway);
-  const auto records = RecordsOf(gateway);
-  const auto target = AttachTargetOf(gateway);
-  const ExporterState exporter = ExporterStateOf(gateway, PodsOf(world, gateway, kGatewayLabel));
+  const ObjectName name{kube::NamespaceOf(gateway), kube::NameOf(gateway)};
+  const GatewayPlaces places(gateway, PodsOf(world, gateway, kGatewayLabel), places_);
+  const Wanted wanted{.server = AttachServerOf(gateway),
+                      .hosts = places.hosts(),
+                      .fleet = IsOfFleet(gateway),
+                      .records = RecordsOf(gateway)};
   const bool given_up = GivenUp(gateway);
-  std::set<Key> keys;
-  for (const Key& key : KeysOf(uid)) keys.insert(key);
-  for (const auto& [place, record] : records) keys.insert({uid, place.first, place.second});
-
-  const auto stored_of = [&](const Key& key) {
-    const auto it = records.find({key.host, key.server});
-    return it == records.end() ? AttachRecord{} : it->second;
-  };
-  std::optional<Key> wanted;
-  if (target) {
-    wanted = {uid, target->host, target->server};
-    const Json* server = world.Find(kube::kIotServers, kube::NamespaceOf(gateway), target->server);
-    const bool others_left = std::ranges::all_of(keys, [&](const Key& key) {
-      return key == *wanted || stored_of(key).state == AttachState::kOrphaned;
-    });
-    const bool can_begin = others_left && IsHeld(gateway) && server != nullptr && TakesGateways(*server);
-    if (can_begin) keys.insert(*wanted);
+  const auto known = hosts_.find(uid);
+  if (known == hosts_.end() || known->second != wanted.hosts) {
+    hosts_[uid] = wanted.hosts;
+    changed_(name);
   }
-  for (const Key& key : keys) {
-    const Json* server = world.Find(kube::kIotServers, kube::NamespaceOf(gateway), key.server);
-    const AttachRecord stored = stored_of(key);
-    HostAttachment::Asked asked{.server = server == nullptr ? Json() : ServerFactsOf(*server),
+  if (places.unknown() && !given_up) return;
+  std::map<std::string, int> busy = BusyAt(uid);
+  std::map<std::string, Json> facts;
+  for (const Key& key : KeysToLookAt(world, gateway, wanted)) {
+    const auto begun = attachments_.find(key);
+    const int was_busy = begun != attachments_.end() && begun->second->busy() ? 1 : 0;
+    const bool has_room = busy[key.server] - was_busy < kMaxBusy;
+    if (begun == attachments_.end() && !has_room) continue;
+    if (facts.count(key.server) == 0) {
+      const Json* server = world.Find(kube::kIotServers, name.ns, key.server);
+      facts[key.server] = server == nullptr ? Json() : ServerFactsOf(*server);
+    }
+    const AttachRecord stored = wanted.Stored(key);
+    const ExporterState exporter = places.At(key.host);
+    // Of one host's gateway the whole Secret is another one's.
+    const bool in_use = (wanted.fleet ? wanted.On(key.host) : wanted.server.has_value()) && !wanted.Is(key);
+    HostAttachment::Asked asked{.server = facts[key.server],
                                 .stored = stored,
                                 .give_up = given_up,
-                                .secret_in_use = wanted && key != *wanted,
+                                .secret = {.per_host = wanted.fleet, .in_use = in_use},
                                 .exporter = exporter.publishes};
-    const bool may_leave = exporter.stopped || IsLeaving(stored.state) || given_up;
-    if (wanted && key == *wanted) {
+    const bool leaves = IsLeaving(stored.state);
+    const bool may_leave = (exporter.stopped || given_up) && has_room;
+    if (wanted.Is(key)) {
       asked.wish = Wish::kAttach;
-    } else if (may_leave) {
+    } else if (!wanted.MayBe(key) && (leaves || may_leave)) {
       asked.wish = Wish::kDetach;
     }
     HostAttachment& attachment = Begin(key, gateway);
     attachment.Ask(std::move(asked));
+    busy[key.server] += (attachment.busy() ? 1 : 0) - was_busy;
     if (!attachment.over()) continue;
     attachments_.erase(key);
-    changed_({kube::NamespaceOf(gateway), kube::NameOf(gateway)});
+    changed_(name);
   }
 }
 

@@ -1,7 +1,4 @@
-#include <algorithm>
-
-#include "common/base/encoding.h"
-#include "provider/controllers/testing/controllers_fixture.h"
+#include "provider/controllers/testing/attachments_fixture.h"
 
 namespace slicelet::provider {
 namespace {
@@ -11,91 +8,6 @@ using std::chrono::seconds;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
-
-/// A slice with a server of others, and one gateway.
-class AttachmentsTest : public ControllersTest {
- protected:
-  AttachmentsTest() {
-    MakeSlice();
-    Advance(seconds(10));
-    CreateWith(kube::kSecrets, "north", "login",
-               {{"stringData",
-                 {{"email", FakeIotServer::Login().user}, {"password", FakeIotServer::Login().password}}}});
-    MakeServer("iot");
-  }
-
-  void MakeServer(const std::string& name) {
-    const ServerAddress at = FakeIotServer::Address();
-    Create(kube::kIotServers, "north", name,
-           {{"slice", "north"},
-            {"profile", "external"},
-            {"dialect", "mainflux-classic"},
-            {"url", at.things},
-            {"endpoints",
-             {{"users", at.users}, {"auth", at.auth}, {"access", at.access}, {"mqtt", "tcp://iot:1883"}}},
-            {"credentialsSecret", "login"}});
-  }
-  void AttachTo(const Json& server) {
-    Patch(kube::kIotGateways, "north", "press", {{"spec", {{"attachTo", server}}}});
-  }
-  void GiveUp() {
-    Patch(kube::kIotGateways, "north", "press", {{"metadata", {{"annotations", {{kGiveUp, "true"}}}}}});
-  }
-  Json Gateway() { return Get(kube::kIotGateways, "north", "press"); }
-  std::string State() { return kube::TextAt(Gateway(), {"status", "attachment", "state"}); }
-  std::string Attached() { return Condition(Gateway(), "Attached"); }
-  std::string ExportValue(const std::string& name) {
-    const Json secret = Get(kube::kSecrets, "north", "press-export");
-    return Base64Decode(kube::TextAt(secret, {"data", name})).value_or("");
-  }
-  std::string ExporterRuns() {
-    for (const Json& pod : Pods("north")) {
-      for (const Json& container : pod["spec"]["containers"]) {
-        if (container["name"] == kExporter) return container["image"];
-      }
-    }
-    return "";
-  }
-
-  void ExpectAttached(const std::string& server = "iot") {
-    EXPECT_EQ(State(), "Attached") << Attached();
-    EXPECT_THAT(Attached(), HasSubstr("True Attached: "));
-    ASSERT_THAT(iot_.things(), SizeIs(1));
-    ASSERT_THAT(iot_.channels(), SizeIs(1));
-    EXPECT_THAT(iot_.connections(), SizeIs(1));
-    const auto& [id, thing] = *iot_.things().begin();
-    const std::string channel = iot_.channels().begin()->first;
-    EXPECT_EQ(thing.name, "iotgateway-press.gw-1." + server + "." + kube::UidOf(Gateway()));
-    EXPECT_EQ(ExportValue("SENML_SERVER"), "tcp://iot:1883");
-    EXPECT_EQ(ExportValue("SENML_USERNAME"), id);
-    EXPECT_EQ(ExportValue("SENML_PASSWORD"), thing.key);
-    EXPECT_EQ(ExportValue("SENML_TOPIC"), "channels/" + channel + "/messages");
-    const Json records = Gateway()["status"]["attachments"];
-    ASSERT_EQ(records.size(), 1U) << records;
-    EXPECT_EQ(records["gw-1." + server]["identity"], id);
-    EXPECT_FALSE(records.dump().find(thing.key) != std::string::npos) << "a key in the status";
-    ASSERT_THAT(Pods("north"), SizeIs(1));
-    EXPECT_EQ(ExporterRuns(), ExporterImage(Gateway(), true));
-  }
-  void ExpectNothingAtTheServer() {
-    EXPECT_THAT(iot_.things(), IsEmpty());
-    EXPECT_THAT(iot_.channels(), IsEmpty());
-    EXPECT_THAT(iot_.connections(), IsEmpty());
-  }
-  void ExpectDetached() {
-    ExpectNothingAtTheServer();
-    EXPECT_EQ(Gateway()["status"].value("attachments", Json::object()), Json::object());
-    EXPECT_EQ(Get(kube::kSecrets, "north", "press-export"), Json());
-    EXPECT_EQ(State(), "");
-    EXPECT_EQ(ExporterRuns(), ExporterImage(Gateway(), false));
-  }
-  void ExpectGone() {
-    ExpectNothingAtTheServer();
-    EXPECT_EQ(Gateway(), Json());
-    EXPECT_THAT(Pods("north"), IsEmpty());
-    EXPECT_EQ(Get(kube::kSecrets, "north", "press-export"), Json());
-  }
-};
 
 TEST_F(AttachmentsTest, AttachingAndDetachingLeaveThePodInPlace) {
   MakeGateway({{"attachTo", "iot"}});
@@ -339,7 +251,6 @@ TEST_F(AttachmentsTest, AnApiServerThatForgotTheAttachmentLeaksNothing) {
 }
 
 TEST_F(AttachmentsTest, WhatCanNotBeAttachedSaysWhy) {
-  MakeGateway({{"attachTo", "iot"}, {"target", {{"host", nullptr}, {"node", "gw-1"}}}}, "fleet");
   MakeGateway(
       {{"attachTo", "iot"},
        {"profile", "custom"},
@@ -353,13 +264,12 @@ TEST_F(AttachmentsTest, WhatCanNotBeAttachedSaysWhy) {
   const auto says = [&](const char* name) {
     return Condition(Get(kube::kIotGateways, "north", name), "Attached");
   };
-  EXPECT_THAT(says("fleet"), HasSubstr("False AttachNeedsHost: "));
   EXPECT_THAT(says("custom"), HasSubstr("False AttachNeedsProfile: "));
   EXPECT_THAT(says("none"), HasSubstr("False ServerNotFound: "));
   EXPECT_THAT(says("bare"),
               HasSubstr("False CredentialsNotFound: IotServer bare has no spec.credentialsSecret"));
   ExpectNothingAtTheServer();
-  for (const char* name : {"fleet", "custom", "none", "bare"}) Delete(kube::kIotGateways, "north", name);
+  for (const char* name : {"custom", "none", "bare"}) Delete(kube::kIotGateways, "north", name);
   Advance();
   EXPECT_THAT(server_.cluster().All(kube::kIotGateways), IsEmpty());
 }
@@ -382,55 +292,41 @@ class AttachmentCrashTest : public AttachmentsTest {
   struct Counts {
     int writes = 0, requests = 0;
   };
-  /// `write`: it dies after that write to the API server; `lost`: before the answer has come. `request`: with
-  /// that request to the IoT server, `before` it is carried out or after. 0 for never.
-  Counts LiveThroughACrash(int write, bool lost, int request, FakeIotServer::Fault fault) {
-    CrashAfter(write, lost);
+  Counts Live(int write, bool lost, int request, FakeIotServer::Fault fault) {
     const int calls = iot_.calls();
-    if (request != 0) iot_.SetFault(request, fault);
-    const auto live = [&](const std::function<bool()>& so) {
-      // A little longer, for what is written after that.
-      for (int after = 0, all = 0; after < 3 && all < 120; ++all) {
-        if (TakeDeath() || iot_.crashed()) {
-          iot_.ClearCrash();
-          Crash();
-        }
-        AdvanceASecond();
-        after = so() ? after + 1 : 0;
-      }
-    };
-    MakeGateway({{"attachTo", "iot"}});
-    live([&] { return State() == "Attached"; });
-    ExpectAttached();
-    AttachTo(nullptr);
-    live([&] { return State().empty() && iot_.things().empty(); });
-    ExpectDetached();
-    AttachTo("iot");
-    live([&] { return State() == "Attached"; });
-    ExpectAttached();
-    Delete(kube::kIotGateways, "north", "press");
-    live([&] { return Gateway().is_null(); });
-    ExpectGone();
-    server_.faults().after = nullptr;
+    LiveThroughACrash(write, lost, request, fault, [&] {
+      MakeGateway({{"attachTo", "iot"}});
+      Until([&] { return State() == "Attached"; });
+      ExpectAttached();
+      AttachTo(nullptr);
+      Until([&] { return State().empty() && iot_.things().empty(); });
+      ExpectDetached();
+      AttachTo("iot");
+      Until([&] { return State() == "Attached"; });
+      ExpectAttached();
+      Delete(kube::kIotGateways, "north", "press");
+      Until([&] { return Gateway().is_null(); });
+      ExpectGone();
+    });
     return {writes_, iot_.calls() - calls};
   }
 };
 
 TEST_F(AttachmentCrashTest, AfterEveryWriteAndEveryRequestNothingLeaks) {
-  const Counts counts = LiveThroughACrash(0, false, 0, FakeIotServer::Fault::kNone);
+  const Counts counts = Live(0, false, 0, FakeIotServer::Fault::kNone);
   EXPECT_GT(counts.writes, 20);
   EXPECT_GT(counts.requests, 25);
   for (int at = 1; at <= counts.writes + 2 && !HasFailure(); at += kCrashStride) {
     for (const bool lost : {false, true}) {
       SCOPED_TRACE("crash after write " + std::to_string(at) + (lost ? ", answer lost" : ""));
-      LiveThroughACrash(at, lost, 0, FakeIotServer::Fault::kNone);
+      Live(at, lost, 0, FakeIotServer::Fault::kNone);
     }
   }
   for (int at = 1; at <= counts.requests && !HasFailure(); at += kCrashStride) {
     for (const auto fault : {FakeIotServer::Fault::kCrash, FakeIotServer::Fault::kCrashBefore,
                              FakeIotServer::Fault::kLost, FakeIotServer::Fault::kError}) {
       SCOPED_TRACE("request " + std::to_string(at) + ", fault " + std::to_string(static_cast<int>(fault)));
-      LiveThroughACrash(0, false, at, fault);
+      Live(0, false, at, fault);
     }
   }
 }

@@ -16,7 +16,7 @@ namespace slicelet::provider {
 std::unique_ptr<Engine> MakeControllers(const ControllerSettings& settings, Loop& loop, const Clock& clock,
                                         Random& random, kube::KubeApi& api, HttpClient& http,
                                         kube::ClusterReader& clusters, DeviceReports reports,
-                                        SlicesChanged slices_changed) {
+                                        PlaceReports places, SlicesChanged slices_changed) {
   const std::string ours = std::string(kHubLabel) + "=" + settings.hub_id;
   std::vector<Engine::Watched> watched = {
       {.kind = kube::kEdgeHosts, .ns = settings.ns, .names_only = true},
@@ -34,7 +34,7 @@ std::unique_ptr<Engine> MakeControllers(const ControllerSettings& settings, Loop
   // Known once it is made; both end together.
   const auto engine = std::make_shared<Engine*>(nullptr);
   const auto attachments = std::make_shared<Attachments>(
-      settings, HostAttachment::Dependencies{loop, random, api, http},
+      settings, HostAttachment::Dependencies{loop, random, api, http}, std::move(places),
       [engine](const ObjectName& gateway) { (*engine)->LookAgain(kube::kIotGateways, gateway); },
       [engine](const Json& gateway) { (*engine)->Learn(kube::kIotGateways, gateway); });
   const auto prober = std::make_shared<ClusterProber>(
@@ -53,7 +53,7 @@ std::unique_ptr<Engine> MakeControllers(const ControllerSettings& settings, Loop
   controllers.push_back(
       MakeSliceController(settings, [others](const std::string& cluster) { return others->Of(cluster); }));
   controllers.push_back(MakeGatewayController(
-      settings, random, [attachments](const std::string& gateway) { return attachments->Of(gateway); }));
+      settings, random, [attachments](const Json& gateway) { return attachments->Of(gateway); }));
   const auto users = std::make_shared<ServerUsers>(settings, loop, random, api, http);
   controllers.push_back(
       MakeServerController(settings, random, [users](const Json& server) { return users->Of(server); }));

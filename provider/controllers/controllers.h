@@ -7,6 +7,7 @@
 #include "kube/cluster_reader.h"
 #include "provider/controllers/devices.h"
 #include "provider/controllers/engine.h"
+#include "provider/controllers/places.h"
 #include "provider/controllers/settings.h"
 
 namespace slicelet::provider {
@@ -19,6 +20,6 @@ using SlicesChanged = std::function<void(const std::map<std::string, std::string
 std::unique_ptr<Engine> MakeControllers(const ControllerSettings& settings, Loop& loop, const Clock& clock,
                                         Random& random, kube::KubeApi& api, HttpClient& http,
                                         kube::ClusterReader& clusters, DeviceReports reports,
-                                        SlicesChanged slices_changed);
+                                        PlaceReports places, SlicesChanged slices_changed);
 
 }  // namespace slicelet::provider

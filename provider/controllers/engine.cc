@@ -86,6 +86,10 @@ void Engine::LookAgain(const kube::Resource& kind, const ObjectName& name) {
   loop_.Post(lifetime_.Guard([this] { Drain(); }));
 }
 
+void Engine::LookAround() {
+  loop_.Post(lifetime_.Guard([this] { Drain(); }));
+}
+
 void Engine::Learn(const kube::Resource& kind, const Json& object) {
   if (!world_.Put(kind, object)) return;
   OnChange(kind, object);

@@ -57,6 +57,8 @@ class Engine {
   void Start();
   /// Something that the world does not hold concerns this object. May be called at any time.
   void LookAgain(const kube::Resource& kind, const ObjectName& name);
+  /// The same for whoever looks at the whole world (`looked`).
+  void LookAround();
   /// An object as the API server answered to a write that is not the engine's: others need not wait for the
   /// watch. Not from within a look.
   void Learn(const kube::Resource& kind, const Json& object);

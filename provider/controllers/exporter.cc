@@ -39,7 +39,11 @@ Json Probe(const char* path, int period) {
 
 }  // namespace
 
-std::string ExportSecretOf(const Json& gateway) { return kube::NameOf(gateway) + "-export"; }
+bool IsOfFleet(const Json& gateway) { return kube::TextAt(gateway, {"spec", "target", "host"}).empty(); }
+
+std::string ExportSecretOf(const Json& gateway, bool per_host) {
+  return kube::NameOf(gateway) + (per_host ? "-export-hosts" : "-export");
+}
 
 std::string ExporterImage(const Json& gateway, bool sends) {
   const std::string own = OwnImage(gateway, kExporter);
@@ -51,12 +55,6 @@ std::string ExporterImage(const Json& gateway, bool sends) {
 
 std::optional<Finding> ExporterProblem(const Json& gateway) {
   if (kube::TextAt(gateway, {"spec", "attachTo"}).empty()) return std::nullopt;
-  if (kube::TextAt(gateway, {"spec", "target", "host"}).empty()) {
-    return Finding{
-        "AttachNeedsHost",
-        "spec.attachTo: a gateway of a fleet node is not attached: give spec.target.host, and a gateway for "
-        "each host"};
-  }
   if (!HasProfile(gateway)) {
     return Finding{
         "AttachNeedsProfile",
@@ -65,25 +63,30 @@ std::optional<Finding> ExporterProblem(const Json& gateway) {
   return std::nullopt;
 }
 
-std::optional<AttachTarget> AttachTargetOf(const Json& gateway) {
-  const std::string server = kube::TextAt(gateway, {"spec", "attachTo"});
+std::optional<std::string> AttachServerOf(const Json& gateway) {
+  std::string server = kube::TextAt(gateway, {"spec", "attachTo"});
   if (server.empty() || kube::BeingDeleted(gateway) || ExporterProblem(gateway)) return std::nullopt;
-  return AttachTarget{kube::TextAt(gateway, {"spec", "target", "host"}), server};
+  return server;
 }
 
 std::string AttachmentKey(const std::string& host, const std::string& server) { return host + "." + server; }
 
 bool MaySend(const Json& gateway) {
-  const auto target = AttachTargetOf(gateway);
-  if (!target) return false;
-  const std::string state =
-      kube::TextAt(gateway, {"status", "attachments", AttachmentKey(target->host, target->server), "state"});
-  return state == "Attached" || state == "Degraded";
+  const auto server = AttachServerOf(gateway);
+  const Json* records = kube::Find(gateway, {"status", "attachments"});
+  if (!server || records == nullptr || !records->is_object()) return false;
+  return std::any_of(records->begin(), records->end(), [&](const Json& record) {
+    const std::string state = kube::TextAt(record, {"state"});
+    const bool here = IsOfFleet(gateway) ||
+                      kube::TextAt(record, {"host"}) == kube::TextAt(gateway, {"spec", "target", "host"});
+    return here && kube::TextAt(record, {"server"}) == *server &&
+           (state == "Attached" || state == "Degraded");
+  });
 }
 
 bool HasExporter(const Json& gateway, const std::vector<const Json*>& pods) {
-  if (!HasProfile(gateway) || kube::TextAt(gateway, {"spec", "target", "host"}).empty()) return false;
-  return AttachTargetOf(gateway) || std::ranges::any_of(pods, [](const Json* pod) {
+  if (!HasProfile(gateway)) return false;
+  return AttachServerOf(gateway) || std::ranges::any_of(pods, [](const Json* pod) {
            return !kube::BeingDeleted(*pod) && ExporterIn(*pod, {"spec", "containers"}) != nullptr;
          });
 }
@@ -113,21 +116,34 @@ void AddExporter(const Json& gateway, Json& pod) {
   made["resources"] = {{"requests", {{"cpu", "10m"}, {"memory", "16Mi"}}}, {"limits", {{"memory", "128Mi"}}}};
   spec["containers"].push_back(std::move(made));
   // It is not there before the gateway is attached, and goes with the attachment.
+  const bool per_host = IsOfFleet(gateway);
+  const std::string secret = ExportSecretOf(gateway, per_host);
   spec["volumes"].push_back(
-      {{"name", kSettingsVolume}, {"secret", {{"secretName", ExportSecretOf(gateway)}, {"optional", true}}}});
+      {{"name", kSettingsVolume}, {"secret", {{"secretName", secret}, {"optional", true}}}});
+  if (per_host) pod["metadata"]["annotations"]["slicelet.io/per-host-secrets"] = secret;
   spec["volumes"].push_back({{"name", kStoreVolume}, {"emptyDir", Json::object()}});
   Json& order = pod["metadata"]["annotations"]["slicelet.io/depends-on"];
   order = order.get<std::string>() + "; " + kExporter + "=mosquitto";
 }
 
+std::string ExporterImageIn(const Json& pod) {
+  const Json* exporter = ExporterIn(pod, {"spec", "containers"});
+  return exporter == nullptr ? "" : kube::TextAt(*exporter, {"image"});
+}
+
+absl::Status ExporterCanNotPublish(const std::string& host, const Json& pod) {
+  return absl::UnavailableError("the exporter on " + host + " can not publish: see the log of container " +
+                                kExporter + " of pod " + kube::NameOf(pod));
+}
+
 ExporterState ExporterStateOf(const Json& gateway, const std::vector<const Json*>& pods) {
   ExporterState state;
-  state.publishes = absl::UnavailableError("the exporter has not started yet");
+  state.publishes = absl::UnavailableError(kNotStarted);
   for (const Json* pod : pods) {
     if (IsOver(*pod) || ExporterIn(*pod, {"spec", "containers"}) == nullptr) continue;
     const Json* status = ExporterIn(*pod, {"status", "containerStatuses"});
     const std::string runs = status == nullptr ? "" : kube::TextAt(*status, {"image"});
-    const std::string wanted = kube::TextAt(*ExporterIn(*pod, {"spec", "containers"}), {"image"});
+    const std::string wanted = ExporterImageIn(*pod);
     const std::string idle = ExporterImage(gateway, false);
     // One that never got the other image, or whose host says that it runs this one.
     if (wanted != idle || runs != idle) state.stopped = false;
@@ -135,9 +151,7 @@ ExporterState ExporterStateOf(const Json& gateway, const std::vector<const Json*
     if (status->value("ready", false)) {
       state.publishes = absl::OkStatus();
     } else {
-      state.publishes = absl::UnavailableError("the exporter on " + kube::TextAt(*pod, {"spec", "nodeName"}) +
-                                               " can not publish: see the log of container " + kExporter +
-                                               " of pod " + kube::NameOf(*pod));
+      state.publishes = ExporterCanNotPublish(kube::TextAt(*pod, {"spec", "nodeName"}), *pod);
     }
   }
   if (gateway["spec"].value("suspended", false)) state.publishes = absl::OkStatus();

@@ -17,8 +17,12 @@ namespace slicelet::provider {
 /// and the image that a host reports says for sure whether anything is being sent.
 inline constexpr char kExporter[] = "senml-export";
 
-/// A Secret with what the exporter is told, in the words of its environment.
-std::string ExportSecretOf(const Json& gateway);
+/// It runs on a fleet node's hosts, or on that of a node which it names; else on spec.target.host.
+bool IsOfFleet(const Json& gateway);
+
+/// A Secret with what the exporter is told, in the words of its environment. A fleet's has keys for each host
+/// ("gw-1.SENML_SERVER"), of which a host gets its own only.
+std::string ExportSecretOf(const Json& gateway, bool per_host);
 
 /// Its image, when it sends and when it does nothing: from spec.images, or of this version.
 std::string ExporterImage(const Json& gateway, bool sends);
@@ -41,17 +45,21 @@ struct ExporterState {
 };
 ExporterState ExporterStateOf(const Json& gateway, const std::vector<const Json*>& pods);
 
+/// Begins what is said of one that its host has not started.
+inline constexpr char kNotStarted[] = "the exporter has not started yet";
+/// The exporter's image in a pod's spec; "" when it has none.
+std::string ExporterImageIn(const Json& pod);
+/// It runs on `host`, and the server does not take what it sends.
+absl::Status ExporterCanNotPublish(const std::string& host, const Json& pod);
+
 /// Where things are at a server for a gateway: a member of its status.attachments.
 std::string AttachmentKey(const std::string& host, const std::string& server);
 
-/// The attachment that the gateway asks for, as host and server; nullopt when it asks for none, or can have
-/// none.
-struct AttachTarget {
-  std::string host, server;
-};
-std::optional<AttachTarget> AttachTargetOf(const Json& gateway);
+/// The IotServer that the gateway is to be attached to; nullopt when it asks for none, or can have none.
+std::optional<std::string> AttachServerOf(const Json& gateway);
 
-/// Its exporter may send: the attachment that it asks for is on record as made, with credentials.
+/// Its exporter may send: an attachment that it asks for is on record as made, with credentials. On a fleet's
+/// other hosts it waits for theirs.
 bool MaySend(const Json& gateway);
 
 }  // namespace slicelet::provider

@@ -14,7 +14,6 @@ namespace {
 
 constexpr char kEdgexVersion[] = "4.0.1";
 constexpr char kSettingsPath[] = "/etc/edgex";
-constexpr int kRevisionLength = 8;
 
 /// One EdgeX service.
 struct Service {

@@ -31,7 +31,9 @@ std::string TargetText(const Json& spec);
 /// Puts a pod where spec.target says: the node, and for a fleet node which of its hosts.
 void PlacePod(const Json& spec, const ControllerSettings& settings, Json& pod);
 
-/// Tells apart what a pod was made of, but for its images: those change in place.
+/// Tells apart what a pod was made of, but for its images: those change in place. `kRevisionLength`
+/// hexadecimal digits.
+inline constexpr std::size_t kRevisionLength = 8;
 std::string RevisionOf(Json pod);
 
 }  // namespace slicelet::provider

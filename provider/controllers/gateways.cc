@@ -5,6 +5,7 @@
 
 #include "common/base/encoding.h"
 #include "kube/object.h"
+#include "provider/controllers/attachment_status.h"
 #include "provider/controllers/devices.h"
 #include "provider/controllers/exporter.h"
 #include "provider/controllers/gateway_profile.h"
@@ -24,7 +25,7 @@ constexpr int kDigestLength = 16;
 
 class GatewayController final : public Controller {
  public:
-  GatewayController(ControllerSettings settings, Random& random, AttachViews attachments)
+  GatewayController(ControllerSettings settings, Random& random, AttachReports attachments)
       : settings_(std::move(settings)), random_(random), attachments_(std::move(attachments)) {}
 
   [[nodiscard]] const kube::Resource& kind() const override { return kube::kIotGateways; }
@@ -61,7 +62,7 @@ class GatewayController final : public Controller {
       plan.Set("ready", "0/0");
       plan.Settle({"Suspended", "spec.suspended is true"});
     }
-    Attachment(plan, world, gateway);
+    ShowAttachments(plan, world, gateway, attachments_(gateway));
     const bool back = whole && rollout.state() == Rollout::State::kRolledBack;
     return plan.Finish(back ? "Degraded" : PhaseOfPods(plan, gateway, pods, suspended && whole),
                        {"Ready", "all services are ready"});
@@ -107,7 +108,7 @@ class GatewayController final : public Controller {
 
   [[nodiscard]] Outcome Undo(Plan& plan, const World& world, const Json& gateway, const Look& look,
                              const std::vector<const Json*>& pods) const {
-    Attachment(plan, {}, gateway);
+    ShowAttachments(plan, {}, gateway, attachments_(gateway));
     const Json* records = kube::Find(gateway, {"status", "attachments"});
     const bool detached = records == nullptr || records->empty();
     if (GivenUp(gateway)) {
@@ -122,7 +123,7 @@ class GatewayController final : public Controller {
     }
     plan.Unmake("Pod", kube::kPods, pods.empty() ? nullptr : pods.front());
     // Once nothing is sent any more.
-    if (!detached) plan.AwaitUndone("Attachment", false, WhyNotDetached(gateway));
+    if (!detached) plan.AwaitUndone("Attachment", false, WhyNotDetached(attachments_(gateway)));
     plan.Unmake("Devices", kube::kConfigMaps, Owned(world, gateway, DevicesOf(gateway)));
     plan.Unmake("Settings", kube::kConfigMaps, Owned(world, gateway, SettingsOf(gateway)));
     if (HasProfile(gateway)) {
@@ -160,7 +161,7 @@ class GatewayController final : public Controller {
 
   /// Tells apart what the spec asks for; unlike a revision also images, and never what happens to run.
   [[nodiscard]] std::string DigestOf(const Json& gateway) const {
-    const Json pod = GatewayPod(gateway, settings_, AttachTargetOf(gateway).has_value());
+    const Json pod = GatewayPod(gateway, settings_, AttachServerOf(gateway).has_value());
     return HexEncode(Sha256(pod.dump()).value()).substr(0, kDigestLength);
   }
 
@@ -192,110 +193,15 @@ class GatewayController final : public Controller {
     if (following.hand_over && !wanted.is_null()) EndFormerPods(plan, pods, revision);
   }
 
-  /// What keeps the gateway from being attached, before anything is asked of the server.
-  static Finding WhyNotBegun(const World& world, const Json& gateway, const std::string& name) {
-    if (const auto problem = ExporterProblem(gateway)) return *problem;
-    const std::string ns = kube::NamespaceOf(gateway);
-    const Json* server = world.Find(kube::kIotServers, ns, name);
-    if (server == nullptr) {
-      return {"ServerNotFound", "spec.attachTo: there is no IotServer " + name + " in namespace " + ns +
-                                    ": make it, or name another"};
-    }
-    if (kube::BeingDeleted(*server)) return {"ServerTerminating", "IotServer " + name + " is being deleted"};
-    if (TakesGateways(*server)) return {"Attaching", "begins"};
-    if (kube::TextAt(*server, {"status", "credentialsSecret"}).empty() &&
-        kube::TextAt(*server, {"spec", "profile"}) == "external") {
-      return {"CredentialsNotFound", "IotServer " + name +
-                                         " has no spec.credentialsSecret: name a Secret with email "
-                                         "and password of a user there"};
-    }
-    return {"ServerNotReady",
-            "IotServer " + name + " is not ready: it does not tell its endpoints, or has no user yet"};
-  }
-
-  [[nodiscard]] std::string WhyNotDetached(const Json& gateway) const {
-    for (const AttachView& view : attachments_(kube::UidOf(gateway))) {
-      if (view.record.state == AttachState::kOrphaned) {
-        return "IotServer " + view.server +
-               " does not take back what it holds of this gateway: " + view.record.message +
-               "; annotate the gateway with " + kGiveUp + ": \"true\" to leave it behind";
-      }
-    }
-    return "is being detached";
-  }
-
-  /// status.attachment and the condition Attached.
-  void Attachment(Plan& plan, const World& world, const Json& gateway) const {
-    const std::string server = kube::TextAt(gateway, {"spec", "attachTo"});
-    const auto target = AttachTargetOf(gateway);
-    auto views = attachments_(kube::UidOf(gateway));
-    if (views.empty()) views = RecordedAttachments(gateway);
-    const auto is_target = [&](const AttachView& view) {
-      return target && view.host == target->host && view.server == target->server;
-    };
-    auto shown = std::ranges::find_if(views, is_target);
-    if (shown == views.end()) shown = views.begin();
-    const bool leaves = shown != views.end() && !is_target(*shown);
-    if (shown == views.end() && (server.empty() || kube::BeingDeleted(gateway))) {
-      plan.Set("attachment", nullptr);
-      return;
-    }
-    AttachView view;
-    if (shown != views.end()) {
-      view = *shown;
-    } else {
-      view.server = server;
-      const Finding why = WhyNotBegun(world, gateway, server);
-      view.record.reason = why.reason;
-      view.record.message = why.message;
-    }
-    const std::string state = StateText(gateway, view, leaves);
-    if (state == "Attached") {
-      plan.Condition(
-          "Attached", "True",
-          {"Attached", "readings go to channel " + view.record.channel + " of IotServer " + view.server});
-    } else {
-      plan.Condition("Attached", "False", WhyNotAttached(state, view.record));
-    }
-    const Json* former = kube::Find(gateway, {"status", "attachment"});
-    const bool same = former != nullptr && kube::TextAt(*former, {"state"}) == state;
-    plan.Set("attachment", {{"state", state},
-                            {"server", view.server},
-                            {"host", view.host},
-                            {"channel", view.record.channel},
-                            {"since", same ? kube::TextAt(*former, {"since"}) : plan.now()}});
-  }
-
-  static std::string StateText(const Json& gateway, const AttachView& view, bool leaves) {
-    const std::string state = NameOf(view.record.state);
-    if (leaves) return view.record.state == AttachState::kOrphaned ? state : "Detaching";
-    // Its exporter has not published anything yet.
-    const bool starts = state == "Degraded" && view.record.reason == "ExporterNotPublishing" &&
-                        kube::TextAt(gateway, {"status", "attachment", "state"}) == "Attaching";
-    return starts ? "Attaching" : state;
-  }
-
-  static Finding WhyNotAttached(const std::string& state, const AttachRecord& record) {
-    if (state == "Detaching" && record.state != AttachState::kDetaching) {
-      return {"ExporterRuns",
-              std::string("waits until the host says that nothing is sent any more; if it never will, "
-                          "annotate the gateway with ") +
-                  kGiveUp + ": \"true\""};
-    }
-    if (record.reason.empty())
-      return {state, state == "Detaching" ? "is being detached" : "is being attached"};
-    return {record.reason, record.message};
-  }
-
   const ControllerSettings settings_;
   Random& random_;
-  const AttachViews attachments_;
+  const AttachReports attachments_;
 };
 
 }  // namespace
 
 std::unique_ptr<Controller> MakeGatewayController(ControllerSettings settings, Random& random,
-                                                  AttachViews attachments) {
+                                                  AttachReports attachments) {
   return std::make_unique<GatewayController>(std::move(settings), random, std::move(attachments));
 }
 

@@ -12,6 +12,6 @@ namespace slicelet::provider {
 /// IotGateway: its pod with the database's password, the settings and the IoT devices that go with it, and
 /// what its attachments say. `random` makes passwords, and must outlive it.
 std::unique_ptr<Controller> MakeGatewayController(ControllerSettings settings, Random& random,
-                                                  AttachViews attachments);
+                                                  AttachReports attachments);
 
 }  // namespace slicelet::provider

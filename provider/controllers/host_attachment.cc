@@ -50,13 +50,15 @@ HostAttachment::HostAttachment(Dependencies dependencies, KubeAttachStore::Place
       timer_(to_.loop) {}
 
 void HostAttachment::Ask(Asked asked) {
+  // Its credentials are looked for elsewhere.
+  const bool reformed = attacher_ && asked_.secret.per_host != asked.secret.per_host;
   asked_ = std::move(asked);
-  store_.SetSecretInUse(asked_.secret_in_use);
+  store_.SetForm(asked_.secret);
   // A server that is gone may still be there: its object was removed by force.
   const bool moved = !asked_.server.is_null() && asked_.server != facts_;
   // The API server was restored: what it has recorded counts.
   const bool restored = attacher_ && attacher_->settled() && !Same(attacher_->record(), asked_.stored);
-  if (moved || restored) {
+  if (moved || restored || reformed) {
     if (moved) facts_ = asked_.server;
     return Open();
   }
@@ -85,6 +87,11 @@ bool HostAttachment::over() const {
   const bool idle = attacher_ ? attacher_->settled() : (problem_.has_value() && !forgetting_);
   return idle && asked_.stored == AttachRecord{} && asked_.wish != Wish::kAttach &&
          (!attacher_ || attacher_->record() == AttachRecord{});
+}
+
+bool HostAttachment::busy() const {
+  const AttachState state = record().state;
+  return attacher_ ? state == AttachState::kAttaching || state == AttachState::kDetaching : !problem_;
 }
 
 void HostAttachment::Open() {

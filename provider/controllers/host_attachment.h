@@ -39,8 +39,7 @@ class HostAttachment {
     Wish wish = Wish::kKeep;
     /// What the server holds may be left behind, once it does not take it back.
     bool give_up = false;
-    /// The gateway's Secret belongs to another attachment of it.
-    bool secret_in_use = false;
+    KubeAttachStore::Form secret;
     absl::Status exporter;
   };
   struct Dependencies {
@@ -60,6 +59,8 @@ class HostAttachment {
   [[nodiscard]] AttachRecord record() const;
   /// Nothing is there and nothing is under way.
   [[nodiscard]] bool over() const;
+  /// The server is being asked for things, or is about to be.
+  [[nodiscard]] bool busy() const;
 
  private:
   void Open();

@@ -139,6 +139,13 @@ std::vector<const Json*> PodsOf(const World& world, const Json& owner, const cha
   return pods;
 }
 
+bool IsPodNameOf(const Json& owner, const std::string& name) {
+  const std::string prefix = kube::NameOf(owner) + "-";
+  // Owners' names have hyphens, too; revisions have none.
+  return name.starts_with(prefix) && name.size() == prefix.size() + kRevisionLength &&
+         name.find('-', prefix.size()) == std::string::npos;
+}
+
 void MakePod(Plan& plan, const kube::Resource& owner_kind, const Json& owner,
              const std::vector<const Json*>& pods, Json wanted, WallTime now, const Following& following) {
   constexpr char kStep[] = "Pod";

@@ -15,6 +15,9 @@ inline constexpr char kRevisionAnnotation[] = "slicelet.io/revision";
 /// The pods that carry `label` = the owner's name, in its namespace.
 std::vector<const Json*> PodsOf(const World& world, const Json& owner, const char* label);
 
+/// `name` is that of a pod which `MakePod` made, or may have made, for the owner.
+bool IsPodNameOf(const Json& owner, const std::string& name);
+
 /// How one revision follows another.
 struct Following {
   /// The former pod runs until the new one is Ready; otherwise it ends first.

@@ -67,7 +67,8 @@ Hub::Impl::Impl(Options the_options, Dependencies dependencies)
       save_statuses(d.loop),
       summarize(d.loop),
       report_fleets(d.loop),
-      autonomy_ends(d.loop) {
+      autonomy_ends(d.loop),
+      tell_places(d.loop) {
   Load();
 }
 

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -101,6 +102,36 @@ class Hub {
   /// What the hosts of a gateway's pod said last about one of its IoT devices; of several hosts one that
   /// failed. Nothing before each of them has spoken.
   [[nodiscard]] std::optional<v1::DeviceStatus> DeviceOf(const PodUid& pod, const std::string& device) const;
+
+  /// Where a pod is, or may be.
+  struct PodPlaces {
+    struct Place {
+      /// It is to run there; otherwise it is being taken from there.
+      bool targeted = false;
+      /// Who has its place for now; empty: nobody.
+      std::string superseded{};
+      /// Of the container that was asked for, as the host says; "" before it has spoken.
+      std::string image{};
+      bool ready = false;
+    };
+    PodUid uid;
+    std::string name;
+    /// Which hosts it is for is known; otherwise more may come and some may be left out.
+    bool decided = false;
+    std::map<HostId, Place> hosts;
+  };
+  struct Places {
+    std::vector<PodPlaces> pods;
+    /// Hosts that have yet to say what they hold: anything may run there.
+    std::set<HostId> unheard;
+  };
+  /// Where the pods of `ns` are whose name begins with `prefix`, also those that are gone from the API while
+  /// a host out of reach may run them. A host that may never speak again (it is revoked, or has no EdgeHost)
+  /// counts as having nothing. nullopt: the hub has not been told yet what there is.
+  [[nodiscard]] std::optional<Places> PlacesOf(const std::string& ns, const std::string& prefix,
+                                               const std::string& container) const;
+  /// `changed` is called a moment after an answer of `PlacesOf` may differ.
+  void WatchPlaces(std::function<void()> changed);
 
   /// For tests and invariants: the Generation last signed for a host.
   [[nodiscard]] Generation GenerationOf(const HostId& host) const;

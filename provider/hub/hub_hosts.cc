@@ -198,6 +198,7 @@ void Hub::Impl::OnProof(HostState& host, const v1::SignedManifest& claimed) {
       Run(*node, node->judge->OnKnown(KnownPods(*node), d.loop.Now(), d.clock.Now()));
   }
   RetargetLater();
+  PlacesChanged();
 }
 
 bool Hub::Impl::Draft(HostState& host, ManifestDraft& draft) {

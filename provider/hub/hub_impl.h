@@ -54,6 +54,8 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
 
   /// Reports of many hosts about one pod become one report this much later.
   static constexpr Duration kFleetReport = std::chrono::milliseconds(50);
+  /// As long for those who ask where pods are.
+  static constexpr Duration kTellPlaces = std::chrono::milliseconds(50);
   /// After a start of the hub the API's last word about a fleet's pod stands until its hosts have answered,
   /// or this long.
   static constexpr Duration kFleetSilence = std::chrono::seconds(60);
@@ -267,6 +269,10 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   void DropHost(const HostId& host, HubStore::Batch& batch);
   absl::Status DecommissionFleet(const NodeState& node, bool force);
   [[nodiscard]] absl::StatusOr<HostId> HostForStream(const Pod& pod, const std::string& wanted);
+  /// hub_places.cc
+  [[nodiscard]] bool IsBarred(const HostId& host) const;
+  [[nodiscard]] bool IsDecided(const Pod& pod) const;
+  void PlacesChanged();
   /// hub_explain.cc
   void ExplainHost(const HostState& host, const Pod& pod, v1::ExplainPodReply::Entry& out);
   [[nodiscard]] std::string NotOnNode(const HostId& id, const NodeState& node);
@@ -362,6 +368,9 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   Timer summarize;
   Timer report_fleets;
   Timer autonomy_ends;
+  /// Empty: nobody asks.
+  std::function<void()> places_changed;
+  Timer tell_places;
   /// Hosts that were chosen for pods, also before they are known again.
   std::map<PodUid, std::set<HostId>> placements;
   Lifetime lifetime;

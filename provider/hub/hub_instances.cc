@@ -200,6 +200,7 @@ void Hub::Impl::OnHostChanged(const HostState& host) {
 }
 
 void Hub::Impl::SummarizeLater(const PodUid& uid) {
+  PlacesChanged();
   unsummarized.insert(uid);
   if (!summarize.armed()) summarize.Set(kFleetReport, [this] { SummarizeFleets(); });
 }

@@ -88,5 +88,103 @@ TEST_F(HubPlacesTest, ASecretThatThePodDoesNotReferToIsNotDivided) {
               HasSubstr("is \"keys\", should be names of Secrets that this pod refers to"));
 }
 
+/// "gw-1 ready, gw-2 leaving", or "?" while the hub does not know which hosts it is for.
+std::string PlacesText(const Hub& hub, const std::string& uid) {
+  const auto places = hub.PlacesOf("ns", "pod-", "main");
+  if (!places) return "unknown";
+  std::string text;
+  for (const HostId& host : places->unheard) text += "unheard " + host.value() + " ";
+  for (const auto& pod : places->pods) {
+    if (pod.uid.value() != uid) continue;
+    for (const auto& [host, place] : pod.hosts) {
+      text += host.value() + (place.targeted ? "" : " leaving") + (place.ready ? " ready" : "") + ";";
+    }
+    if (!pod.decided) text += "?";
+  }
+  return text;
+}
+
+TEST_F(HubPlacesTest, APlaceIsLeftOnceTheHostSaysSo) {
+  Tag("gw-1", "north");
+  Tag("gw-2", "north");
+  ConnectFleet();
+  int told = 0;
+  hub_->WatchPlaces([&] { ++told; });
+  ApplyFleet("u1", Condition("tags.site = 'north'"));
+  EXPECT_EQ(PlacesText(*hub_, "u1"), "gw-1;gw-2;");
+  EXPECT_GT(std::exchange(told, 0), 0);
+  Ready(host_, "u1");
+  Ready(second_, "u1");
+  EXPECT_EQ(PlacesText(*hub_, "u1"), "gw-1 ready;gw-2 ready;");
+  EXPECT_GT(std::exchange(told, 0), 0);
+  second_.Disconnect();
+  Tag("gw-2", "south");
+  loop_.Advance(minutes(10));
+  EXPECT_EQ(PlacesText(*hub_, "u1"), "gw-1 ready;gw-2 leaving ready;") << "it may run there";
+  EXPECT_TRUE(hub_->PlacesOf("ns", "other-", "main")->pods.empty());
+  EXPECT_TRUE(hub_->PlacesOf("elsewhere", "pod-", "main")->pods.empty());
+  told = 0;
+  ConnectHost(second_);
+  Gone(second_, "u1");
+  EXPECT_EQ(PlacesText(*hub_, "u1"), "gw-1 ready;");
+  EXPECT_GT(told, 0);
+}
+
+TEST_F(HubPlacesTest, AHostThatIsRevokedHasNothing) {
+  ConnectFleet();
+  ApplyFleet("u1");
+  second_.Disconnect();
+  PatchHost("gw-2", {{"revoked", true}});
+  EXPECT_EQ(PlacesText(*hub_, "u1"), "gw-1;gw-3;");
+}
+
+TEST_F(HubPlacesTest, APodThatIsGoneFromTheApiIsStillWhereNobodyHasStoppedIt) {
+  ConnectFleet();
+  ApplyFleet("u1");
+  third_.Disconnect();
+  loop_.Advance(minutes(1));
+  Stop("u1", 5);
+  Gone(host_, "u1");
+  Gone(second_, "u1");
+  ASSERT_TRUE(ToldGone("u1"));
+  EXPECT_EQ(PlacesText(*hub_, "u1"), "gw-3 leaving;?");
+  RestartHub();
+  ConnectHost(host_);
+  ConnectHost(second_);
+  ConnectShim();
+  SyncFleet({});
+  EXPECT_EQ(PlacesText(*hub_, "u1"), "unheard gw-3 gw-3 leaving;?");
+  ConnectHost(third_);
+  Gone(third_, "u1");
+  EXPECT_EQ(PlacesText(*hub_, "u1"), "");
+}
+
+TEST_F(HubPlacesTest, NothingIsDecidedBeforeTheListIsThere) {
+  ConnectFleet();
+  ApplyFleet("u1");
+  Ready(host_, "u1");
+  loop_.Advance(seconds(10));
+  RestartHub();
+  for (ScriptedHost* host : {&host_, &second_, &third_}) ConnectHost(*host);
+  EXPECT_EQ(PlacesText(*hub_, "u1"), "gw-1 ready;gw-2;gw-3;?");
+  ConnectShim();
+  Say(FleetApply("u1"));
+  EXPECT_EQ(PlacesText(*hub_, "u1"), "gw-1 ready;gw-2;gw-3;?");
+  SyncFleet({"u1"});
+  Wait();
+  EXPECT_EQ(PlacesText(*hub_, "u1"), "gw-1 ready;gw-2;gw-3;");
+}
+
+TEST_F(HubPlacesTest, AChosenHostIsDecidedOnceThereIsOne) {
+  ConnectFleet();
+  for (ScriptedHost* host : {&host_, &second_, &third_}) host->Disconnect();
+  loop_.Advance(minutes(1));
+  ApplyFleet("u1", {{"slicelet.io/placement", "worst-fit"}});
+  EXPECT_EQ(PlacesText(*hub_, "u1"), "?");
+  ConnectHost(second_);
+  Wait();
+  EXPECT_EQ(PlacesText(*hub_, "u1"), "gw-2;");
+}
+
 }  // namespace
 }  // namespace slicelet::provider

@@ -210,6 +210,7 @@ void Hub::Impl::RetargetNode(NodeState& node) {
     Pod* pod = book.Find(uid);
     if (pod != nullptr) ApplyTargets(*pod, changes, all || changed_pods.count(uid) != 0);
   }
+  PlacesChanged();
 }
 
 void Hub::Impl::ApplyTargets(Pod& pod, const std::map<HostId, std::optional<TargetVerdict>>& changes,

@@ -20,6 +20,7 @@
 #include "provider/controllers/controllers.h"
 #include "provider/controllers/exporter.h"
 #include "provider/controllers/testing/fake_cluster_reader.h"
+#include "provider/controllers/testing/fake_fleet.h"
 #include "provider/controllers/testing/fake_mainflux.h"
 
 namespace slicelet::provider {
@@ -69,6 +70,9 @@ class ControllersTest : public testing::Test {
         {.hub_id = "plant-7", .ns = "slicelet", .taint_key = "slicelet.io/slice-node"}, loop_, clock_,
         random_, *controller_api_, servers_, clusters_,
         [this](const std::string& uid, const std::string& device) { return Says(uid, device); },
+        [this](const std::string& ns, const std::string& prefix) {
+          return ns == "north" ? fleet_.Report(prefix) : PlaceReport();
+        },
         [this](const std::map<std::string, std::string>& slices) { slices_ = slices; });
     engine_->Start();
   }
@@ -255,6 +259,8 @@ class ControllersTest : public testing::Test {
   bool hosts_away_ = false;
   /// What exporters' probes say.
   bool exporter_publishes_ = true;
+  /// The hosts behind node "fleet".
+  FakeFleet fleet_;
   /// Pods that do not become Ready.
   std::set<std::string> broken_pods_;
   /// Containers of these images do not become Ready.
@@ -299,6 +305,11 @@ class ControllersTest : public testing::Test {
       if (kube::TextAt(Get(kube::kNodes, "", node), {"metadata", "labels", kSliceLabel}) == slice) continue;
       Patch(kube::kNodes, "", node, {{"metadata", {{"labels", {{kSliceLabel, slice}}}}}});
     }
+    const auto publishes = [this](const std::string& host) {
+      const Json keys = Get(kube::kSecrets, "north", "press-export-hosts");
+      return exporter_publishes_ && !kube::TextAt(keys, {"data", host + ".SENML_PASSWORD"}).empty();
+    };
+    if (!fleet_.idle() && fleet_.Act(Pods("north"), publishes)) engine_->LookAround();
     for (const auto& pod : server_.cluster().All(kube::kPods)) {
       const std::string ns = kube::NamespaceOf(*pod);
       const std::string name = kube::NameOf(*pod);

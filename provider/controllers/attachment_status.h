@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+
+#include "provider/controllers/attachments.h"
+#include "provider/controllers/plan.h"
+
+namespace slicelet::provider {
+
+/// Says how far a gateway's attachments are: status.attachment and the condition Attached. Those of a fleet's
+/// hosts are summed up; each by itself is in status.attachments.
+void ShowAttachments(Plan& plan, const World& world, const Json& gateway,
+                     const GatewayAttachments& attachments);
+
+/// What keeps a gateway that is being deleted from being detached.
+std::string WhyNotDetached(const GatewayAttachments& attachments);
+
+}  // namespace slicelet::provider
