@@ -18,6 +18,8 @@ class HttpClient {
     /// JSON, "" for none.
     std::string body;
     std::vector<std::pair<std::string, std::string>> headers{};
+    /// PEM; https: the authorities to trust instead of the client's own; "" for those.
+    std::string ca{};
   };
   struct Answer {
     int status = 0;

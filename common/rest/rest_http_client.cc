@@ -53,7 +53,8 @@ class RestHttpClient : public HttpClient {
       built.set_request_uri(uri.resource());
       for (const auto& [name, value] : request.headers) built.headers().add(name, value);
       if (!request.body.empty()) built.set_body(request.body, "application/json");
-      response = ClientFor(uri).request(built, cancel_.get_token());
+      response =
+          ClientFor(uri, request.ca.empty() ? ca_pem_ : request.ca).request(built, cancel_.get_token());
     } catch (const std::exception& e) {
       return finish(absl::InvalidArgumentError(request.url + ": " + e.what()));
     }
@@ -92,9 +93,9 @@ class RestHttpClient : public HttpClient {
     std::map<std::uint64_t, Callback<Answer>> pending;
   };
 
-  http_client& ClientFor(const web::uri& uri) {
-    const std::string authority = uri.authority().to_string();
-    const auto it = clients_.find(authority);
+  http_client& ClientFor(const web::uri& uri, const std::string& ca_pem) {
+    const std::pair<std::string, std::string> key{uri.authority().to_string(), ca_pem};
+    const auto it = clients_.find(key);
     if (it != clients_.end()) return it->second;
     if (clients_.size() >= kMaxServers) clients_.clear();
     const bool tls = uri.scheme() == "https";
@@ -103,18 +104,19 @@ class RestHttpClient : public HttpClient {
     config.set_max_redirects(0);
     config.set_nativehandle_options(
         [tls](web::http::client::native_handle handle) { DisableNagle(handle, tls); });
-    if (!ca_pem_.empty()) {
-      config.set_ssl_context_callback([ca = ca_pem_](boost::asio::ssl::context& context) {
+    if (!ca_pem.empty()) {
+      config.set_ssl_context_callback([ca = ca_pem](boost::asio::ssl::context& context) {
         SSL_CTX_set_cert_store(context.native_handle(), X509_STORE_new());
         context.add_certificate_authority(boost::asio::buffer(ca));
       });
     }
-    return clients_.emplace(authority, http_client(uri.authority(), config)).first->second;
+    return clients_.emplace(key, http_client(uri.authority(), config)).first->second;
   }
 
   const std::shared_ptr<Shared> shared_;
   const std::string ca_pem_;
-  std::map<std::string, http_client> clients_;
+  /// By server and by whom it is trusted through.
+  std::map<std::pair<std::string, std::string>, http_client> clients_;
   pplx::cancellation_token_source cancel_;
   std::uint64_t next_id_ = 1;
 };

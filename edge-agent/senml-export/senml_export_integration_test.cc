@@ -1,6 +1,9 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 
+#include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -10,6 +13,7 @@
 #include "common/loop/testing/run_until.h"
 #include "common/mqtt/module_dialer.h"
 #include "common/mqtt/testing/mosquitto_process.h"
+#include "common/tls/pki.h"
 
 namespace slicelet::senml {
 namespace {
@@ -241,6 +245,76 @@ TEST_F(SenmlExportTest, ProbesAndMetricsTellWhatItDoes) {
   ASSERT_TRUE(RunUntil([&] {
     return Page(probes_, "/metrics").find("slicelet_senml_packs_waiting 10\n") != std::string::npos;
   }));
+}
+
+/// A server whose broker speaks TLS only, with a certificate of an authority of its own.
+class SenmlExportTlsTest : public SenmlExportTest {
+ protected:
+  SenmlExportTlsTest() : authority_(NewAuthority()) {
+    Certify();
+    const std::string at = tls_.directory();
+    tls_.Write("mosquitto.conf", "listener " + std::to_string(tls_.port()) +
+                                     " 127.0.0.1\nallow_anonymous true\ncertfile " + at +
+                                     "/server.crt\nkeyfile " + at + "/server.key\n");
+    tls_.Start();
+    settings_ = bus_.directory() + "/settings";
+    std::filesystem::create_directory(settings_);
+    Tell("SENML_SERVER", "ssl://127.0.0.1:" + std::to_string(tls_.port()));
+    Tell("SENML_USERNAME", "thing-1");
+    Tell("SENML_PASSWORD", "key-1");
+    Tell("SENML_CLIENT_ID", "gw-1");
+    Tell("SENML_TOPIC", kTopic);
+    Tell("ca.crt", authority_.certificate_pem);
+    Tell("SENML_CA_FILE", settings_ + "/ca.crt");
+  }
+
+  static CertificateAndKey NewAuthority() {
+    return *MakeAuthority("of the server", WallTime(std::chrono::system_clock::now()),
+                          std::chrono::hours(24));
+  }
+  void Certify() {
+    CertificateTemplate contents{.common_name = "server", .ip_addresses = {"127.0.0.1"}, .server = true};
+    const auto made = IssueCertificate(authority_, contents, WallTime(std::chrono::system_clock::now()),
+                                       std::chrono::hours(24));
+    ASSERT_TRUE(made.ok()) << made.status();
+    tls_.Write("server.crt", made->certificate_pem);
+    tls_.Write("server.key", made->key_pem);
+    // mosquitto gives up its rights before it reads them.
+    std::filesystem::permissions(tls_.directory() + "/server.key", std::filesystem::perms(0644));
+  }
+  void Tell(const std::string& name, const std::string& value) const {
+    std::ofstream(settings_ + "/" + name) << value;
+  }
+  bool Says(const std::string& path, const std::string& text) {
+    return RunUntil([&] { return Page(probes_, path).find(text) != std::string::npos; });
+  }
+
+  CertificateAndKey authority_;
+  MosquittoProcess tls_;
+  std::string settings_;
+};
+
+TEST_F(SenmlExportTlsTest, AServerIsTrustedThroughItsAuthorityAlone) {
+  Program program({"SENML_SETTINGS=" + settings_, "SENML_STORE=" + bus_.directory() + "/store/outbox.db",
+                   "MESSAGEBUS_HOST=127.0.0.1", "MESSAGEBUS_PORT=" + std::to_string(bus_.port()),
+                   "SENML_LISTEN=127.0.0.1:" + std::to_string(probes_)});
+  program.Start(log_);
+  ASSERT_TRUE(Says("/readyz", " 200"));
+  Connect(publisher_, bus_, "publisher");
+  Publish(0, 9);
+  ASSERT_TRUE(Says("/metrics", "slicelet_senml_packs_published_total 10\n"));
+
+  // Another authority: what is read meanwhile waits until that one is known.
+  tls_.Stop();
+  authority_ = NewAuthority();
+  Certify();
+  tls_.Start();
+  Publish(10, 19);
+  ASSERT_TRUE(Says("/metrics", "slicelet_senml_packs_waiting 10\n"));
+  ASSERT_TRUE(Says("/readyz", "server: "));
+  Tell("ca.crt", authority_.certificate_pem);
+  ASSERT_TRUE(Says("/metrics", "slicelet_senml_packs_waiting 0\n"));
+  EXPECT_EQ(program.End(SIGTERM), 0);
 }
 
 TEST_F(SenmlExportTest, ASecondProgramOnOneStoreEnds) {

@@ -149,6 +149,8 @@ Environment WithFiles(Environment environment, const std::string& directory) {
 std::string FollowedSettings(const Environment& environment) {
   std::string all;
   for (const char* name : kFollowed) all += std::string(name) + "=" + environment(name).value_or("") + "\n";
+  const std::string ca = environment("SENML_CA_FILE").value_or("");
+  if (!ca.empty()) all += MakeSystemFileSystem()->Read(ca, kMaxCaFile).value_or("");
   return all;
 }
 

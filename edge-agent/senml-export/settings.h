@@ -38,7 +38,8 @@ absl::StatusOr<std::string> ListenAddress(const Environment& environment);
 inline constexpr char kFollowedDirectory[] = "SENML_SETTINGS";
 /// `environment`, and what it lacks from the files of `directory` ("" for none). Reads them at every call.
 Environment WithFiles(Environment environment, const std::string& directory);
-/// All that may come from files, as one text: to tell whether anything differs.
+/// All that may come from files, as one text, with the authorities themselves: to tell whether anything
+/// differs.
 std::string FollowedSettings(const Environment& environment);
 
 /// Every variable with its meaning, for --help.

@@ -88,6 +88,11 @@ TEST(Settings, MayComeFromFilesThatComeLateAndChange) {
   ASSERT_TRUE(settings.ok()) << settings.status();
   EXPECT_EQ(settings->server.password, "key");
   EXPECT_EQ(settings->exporter.client_id, "own") << "the environment wins";
+  std::ofstream(directory + "/SENML_CA_FILE") << directory << "/ca.crt\n";
+  std::ofstream(directory + "/ca.crt") << "one";
+  const std::string trusting = FollowedSettings(environment);
+  std::ofstream(directory + "/ca.crt") << "two";
+  EXPECT_NE(FollowedSettings(environment), trusting) << "other authorities under the same name";
   std::filesystem::remove_all(directory);
   EXPECT_EQ(FollowedSettings(environment), before);
 }

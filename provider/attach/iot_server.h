@@ -68,6 +68,8 @@ struct ServerAddress {
   std::string access;
   /// Magistrala.
   std::string domain;
+  /// PEM authorities for https; "" for the system's.
+  std::string ca{};
 };
 
 /// Never logged.

@@ -20,11 +20,16 @@ constexpr int kGone = 404;
 constexpr char kPage[] = "&limit=100";
 constexpr std::size_t kNameLength = 16;
 
+ServerSession::Style Trusting(ServerSession::Style style, const std::string& ca) {
+  style.ca = ca;
+  return style;
+}
+
 /// What the dialects share; they differ in paths and bodies.
 class RestIotServer : public IotServer {
  public:
-  RestIotServer(Loop& loop, HttpClient& http, ServerAddress address, const ServerSession::Style& style)
-      : address_(std::move(address)), session_(loop, http, style) {}
+  RestIotServer(Loop& loop, HttpClient& http, ServerAddress address, ServerSession::Style style)
+      : address_(std::move(address)), session_(loop, http, Trusting(std::move(style), address_.ca)) {}
 
   void FindIdentities(const std::string& name, Callback<std::vector<std::string>> done) override {
     Find(IdentitiesUrl(), IdentitiesField(), name, std::move(done));

@@ -24,12 +24,13 @@ ServerSession::ServerSession(Loop& loop, HttpClient& http, const Style& style)
 
 void ServerSession::SendOpenly(const std::string& method, const std::string& url, const Json& body,
                                Answered done) {
-  http_.Send({.method = method, .url = url, .body = body.is_null() ? "" : DumpJson(body)},
+  http_.Send({.method = method, .url = url, .body = body.is_null() ? "" : DumpJson(body), .ca = style_.ca},
              lifetime_.Guard(std::move(done)));
 }
 
 void ServerSession::Send(const std::string& method, const std::string& url, const Json& body, Answered done) {
-  HttpClient::Request request{.method = method, .url = url, .body = body.is_null() ? "" : DumpJson(body)};
+  HttpClient::Request request{
+      .method = method, .url = url, .body = body.is_null() ? "" : DumpJson(body), .ca = style_.ca};
   if (!token_.empty() && loop_.Now() - token_since_ < style_.token_life)
     return SendWith(token_, request, false, done);
   LogIn(

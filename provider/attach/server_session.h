@@ -29,6 +29,8 @@ class ServerSession {
     Duration token_life;
     /// Answers 200 while refusals can be believed; "" when nobody knows.
     std::string auth_version_url;
+    /// See HttpClient::Request.
+    std::string ca{};
   };
 
   ServerSession(Loop& loop, HttpClient& http, const Style& style);

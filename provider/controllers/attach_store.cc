@@ -14,6 +14,7 @@ namespace {
 constexpr std::size_t kMaxReason = 256;
 /// Those of a thousand hosts must fit into one object.
 constexpr std::size_t kMaxMessage = 512;
+constexpr char kCaFile[] = "ca.crt";
 constexpr char kPassword[] = "SENML_PASSWORD";
 
 constexpr AttachState kStates[] = {AttachState::kDetached, AttachState::kAttaching, AttachState::kAttached,
@@ -58,12 +59,18 @@ kube::ObjectRef KubeAttachStore::SecretRef(bool per_host) const {
 
 Json KubeAttachStore::SecretData(const AttachRecord& record) const {
   const std::string prefix = form_.per_host ? place_.host + "." : "";
-  return {{prefix + "SENML_SERVER", Base64Encode(export_.server)},
-          {prefix + "SENML_USERNAME", Base64Encode(record.identity)},
-          {prefix + kPassword, Base64Encode(record.key)},
-          // No other gateway has this identity, nor has it on another host.
-          {prefix + "SENML_CLIENT_ID", Base64Encode(record.identity)},
-          {prefix + "SENML_TOPIC", Base64Encode(export_.topic(record.channel))}};
+  Json data = {{prefix + "SENML_SERVER", Base64Encode(export_.server)},
+               {prefix + "SENML_USERNAME", Base64Encode(record.identity)},
+               {prefix + kPassword, Base64Encode(record.key)},
+               // No other gateway has this identity, nor has it on another host.
+               {prefix + "SENML_CLIENT_ID", Base64Encode(record.identity)},
+               {prefix + "SENML_TOPIC", Base64Encode(export_.topic(record.channel))}};
+  if (!export_.ca.empty()) {
+    // A file beside the others.
+    data[prefix + kCaFile] = Base64Encode(export_.ca);
+    data[prefix + "SENML_CA_FILE"] = Base64Encode(std::string(kExportSettingsPath) + "/" + kCaFile);
+  }
+  return data;
 }
 
 Json KubeAttachStore::OwnData(const Json& secret, bool per_host) const {

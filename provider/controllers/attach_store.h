@@ -30,6 +30,8 @@ class KubeAttachStore : public AttachStore {
   struct Export {
     /// SCHEME://HOST:PORT.
     std::string server;
+    /// PEM authorities for ssl; "" for those of its image.
+    std::string ca;
     std::function<std::string(const std::string& channel)> topic;
   };
   using Written = std::function<void(Json gateway)>;

@@ -140,6 +140,31 @@ TEST_F(AttachmentsTest, AnotherServerComesAfterTheFormerOne) {
   ExpectAttached();
 }
 
+TEST_F(AttachmentsTest, TheServersAuthoritiesGoWithTheKeyAndChangeWithTheServer) {
+  const auto trust = [this](const Json& tls) {
+    Patch(kube::kIotServers, "north", "iot", {{"spec", {{"tls", tls}}}});
+  };
+  trust({{"caBundle", "one"}});
+  MakeGateway({{"attachTo", "iot"}});
+  Advance();
+  ExpectAttached();
+  EXPECT_EQ(ExportValue("ca.crt"), "one");
+  EXPECT_EQ(ExportValue("SENML_CA_FILE"), "/etc/senml-export/ca.crt");
+  EXPECT_EQ(iot_.trusted(), "one");
+  const auto thing = iot_.things().begin()->first;
+  trust({{"caBundle", "two"}});
+  Advance();
+  ExpectAttached();
+  EXPECT_EQ(ExportValue("ca.crt"), "two");
+  EXPECT_EQ(iot_.trusted(), "two");
+  trust(nullptr);
+  Advance();
+  ExpectAttached();
+  EXPECT_EQ(Get(kube::kSecrets, "north", "press-export")["data"].size(), 5U);
+  EXPECT_EQ(iot_.trusted(), "");
+  EXPECT_EQ(iot_.things().begin()->first, thing);
+}
+
 TEST_F(AttachmentsTest, AnotherHostHasAnIdentityOfItsOwn) {
   MakeGateway({{"attachTo", "iot"}});
   Advance();

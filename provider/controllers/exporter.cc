@@ -10,7 +10,6 @@ namespace {
 
 constexpr char kIdle[] = "senml-export-idle";
 constexpr char kSettingsVolume[] = "export-settings";
-constexpr char kSettingsPath[] = "/etc/senml-export";
 constexpr char kStoreVolume[] = "export-store";
 constexpr char kStorePath[] = "/var/lib/senml-export";
 constexpr int kProbePort = 59750;
@@ -106,9 +105,10 @@ void AddExporter(const Json& gateway, Json& pod) {
   }
   Json made = {
       {"name", kExporter}, {"image", ExporterImage(gateway, false)}, {"imagePullPolicy", "IfNotPresent"}};
-  made["env"] = Json::array({env("SENML_SETTINGS", kSettingsPath), env("MESSAGEBUS_HOST", "localhost")});
+  made["env"] =
+      Json::array({env("SENML_SETTINGS", kExportSettingsPath), env("MESSAGEBUS_HOST", "localhost")});
   made["volumeMounts"] =
-      Json::array({mount(kSettingsVolume, kSettingsPath), mount(kStoreVolume, kStorePath)});
+      Json::array({mount(kSettingsVolume, kExportSettingsPath), mount(kStoreVolume, kStorePath)});
   made["volumeMounts"][0]["readOnly"] = true;
   made["securityContext"] = {{"readOnlyRootFilesystem", true}, {"allowPrivilegeEscalation", false}};
   made["livenessProbe"] = Probe("/healthz", 10);

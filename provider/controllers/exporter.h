@@ -16,6 +16,8 @@ namespace slicelet::provider {
 /// container runs an image that does nothing. So nothing else in the pod notices an attachment, nor its end;
 /// and the image that a host reports says for sure whether anything is being sent.
 inline constexpr char kExporter[] = "senml-export";
+/// Where it finds the files of that Secret.
+inline constexpr char kExportSettingsPath[] = "/etc/senml-export";
 
 /// It runs on a fleet node's hosts, or on that of a node which it names; else on spec.target.host.
 bool IsOfFleet(const Json& gateway);

@@ -35,6 +35,7 @@ Json ServerFactsOf(const Json& server) {
           {"domain", kube::TextAt(server, {"spec", "domain"})},
           {"createUser", server["spec"].value("createUser", false)},
           {"endpoints", *endpoints},
+          {"ca", AuthoritiesOf(server)},
           {"secret", secret}};
 }
 
@@ -117,8 +118,8 @@ void HostAttachment::OnLogin(const absl::StatusOr<Json>& secret) {
                 "IotServer " + server_name_ + ": Secret " + name + " needs the keys email and password");
   }
   server_ = OpenIotServer(kube::TextAt(facts_, {"dialect"}), kube::TextAt(facts_, {"domain"}),
-                          facts_.at("endpoints"), *login, to_.loop, to_.http);
-  store_.SetExport({kube::TextAt(facts_, {"endpoints", "mqtt"}),
+                          facts_.at("endpoints"), kube::TextAt(facts_, {"ca"}), *login, to_.loop, to_.http);
+  store_.SetExport({kube::TextAt(facts_, {"endpoints", "mqtt"}), kube::TextAt(facts_, {"ca"}),
                     [this](const std::string& channel) { return server_->TopicFor(channel); }});
   if (!facts_.value("createUser", false)) return OnUser(absl::OkStatus());
   server_->EnsureUser(opening_->Guard([this](const absl::Status& status) { OnUser(status); }));

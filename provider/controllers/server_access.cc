@@ -21,15 +21,18 @@ std::optional<ServerLogin> LoginOf(const Json& secret) {
   return login;
 }
 
+std::string AuthoritiesOf(const Json& server) { return kube::TextAt(server, {"spec", "tls", "caBundle"}); }
+
 std::unique_ptr<IotServer> OpenIotServer(const std::string& dialect, const std::string& domain,
-                                         const Json& endpoints, const ServerLogin& login, Loop& loop,
-                                         HttpClient& http) {
+                                         const Json& endpoints, const std::string& ca,
+                                         const ServerLogin& login, Loop& loop, HttpClient& http) {
   const auto at = [&](const char* part) { return kube::TextAt(endpoints, {part}); };
   const ServerAddress address{.users = at("users"),
                               .things = at("things"),
                               .auth = at("auth"),
                               .access = at("access"),
-                              .domain = domain};
+                              .domain = domain,
+                              .ca = ca};
   return MakeIotServer(dialect == "magistrala" ? ServerDialect::kMagistrala : ServerDialect::kClassic, loop,
                        http, address, login);
 }

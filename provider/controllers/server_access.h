@@ -13,10 +13,13 @@ namespace slicelet::provider {
 /// of them is missing.
 std::optional<ServerLogin> LoginOf(const Json& secret);
 
-/// `dialect` and `domain`: as in an IotServer's spec; `endpoints`: as in its status. The others must outlive
-/// it.
+/// PEM authorities of an IotServer whose endpoints speak TLS; "" for the system's.
+std::string AuthoritiesOf(const Json& server);
+
+/// `dialect` and `domain`: as in an IotServer's spec; `endpoints`: as in its status; `ca`: `AuthoritiesOf`.
+/// The others must outlive it.
 std::unique_ptr<IotServer> OpenIotServer(const std::string& dialect, const std::string& domain,
-                                         const Json& endpoints, const ServerLogin& login, Loop& loop,
-                                         HttpClient& http);
+                                         const Json& endpoints, const std::string& ca,
+                                         const ServerLogin& login, Loop& loop, HttpClient& http);
 
 }  // namespace slicelet::provider

@@ -25,7 +25,8 @@ std::string KeyOf(const Json& server) {
     begun = begun || (kube::TextAt(step, {"name"}) == kUserStep && (state == "Running" || state == "Done"));
   }
   if (!begun) return "";
-  std::string key = endpoints->dump() + kube::TextAt(server, {"status", "credentialsSecret"});
+  std::string key =
+      endpoints->dump() + kube::TextAt(server, {"status", "credentialsSecret"}) + AuthoritiesOf(server);
   if (const Json* pods = kube::Find(server, {"status", "pods"})) {
     for (const Json& pod : *pods) key += " " + kube::TextAt(pod, {"uid"});
   }
@@ -97,9 +98,10 @@ void ServerUsers::Ask(Job& job, const Json& secret) {
   // It knows since when a login is refused, and is kept while that is the same.
   if (!job.session || login->user != job.login.user || login->password != job.login.password) {
     job.login = *login;
-    job.session = OpenIotServer(
-        kube::TextAt(job.server, {"spec", "dialect"}), kube::TextAt(job.server, {"spec", "domain"}),
-        job.server["status"].value("endpoints", Json::object()), *login, loop_, http_);
+    job.session = OpenIotServer(kube::TextAt(job.server, {"spec", "dialect"}),
+                                kube::TextAt(job.server, {"spec", "domain"}),
+                                job.server["status"].value("endpoints", Json::object()),
+                                AuthoritiesOf(job.server), *login, loop_, http_);
   }
   job.session->EnsureUser(job.lifetime.Guard([this, &job](const absl::Status& made) {
     if (!made.ok()) return Finish(job, made);

@@ -33,6 +33,7 @@ class FakeIotServer : public HttpClient {
 
   void Send(const Request& request, Callback<Answer> done) override {
     requests_.push_back(request.method + " " + request.url);
+    trusted_ = request.ca;
     const Fault fault = std::exchange(faults_[++calls_], Fault::kNone);
     if (away_ || fault == Fault::kLostBefore)
       return Reply(absl::UnavailableError("no answer from " + request.url), std::move(done));
@@ -80,6 +81,8 @@ class FakeIotServer : public HttpClient {
     faults_.clear();
   }
   [[nodiscard]] const std::vector<std::string>& requests() const { return requests_; }
+  /// Through which authorities the last request was to be trusted.
+  [[nodiscard]] const std::string& trusted() const { return trusted_; }
 
  private:
   void Reply(absl::StatusOr<Answer> answer, Callback<Answer> done) {
@@ -217,6 +220,7 @@ class FakeIotServer : public HttpClient {
   std::map<std::string, std::string> channels_;
   std::set<std::pair<std::string, std::string>> connections_;
   std::vector<std::string> requests_;
+  std::string trusted_;
 };
 
 }  // namespace slicelet::provider
