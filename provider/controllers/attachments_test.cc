@@ -289,7 +289,7 @@ TEST_F(AttachmentsTest, WhatCanNotBeAttachedSaysWhy) {
   const auto says = [&](const char* name) {
     return Condition(Get(kube::kIotGateways, "north", name), "Attached");
   };
-  EXPECT_THAT(says("custom"), HasSubstr("False AttachNeedsProfile: "));
+  EXPECT_THAT(says("custom"), HasSubstr("False AttachNeedsExporter: spec.template.spec.containers: "));
   EXPECT_THAT(says("none"), HasSubstr("False ServerNotFound: "));
   EXPECT_THAT(says("bare"),
               HasSubstr("False CredentialsNotFound: IotServer bare has no spec.credentialsSecret"));
@@ -297,6 +297,69 @@ TEST_F(AttachmentsTest, WhatCanNotBeAttachedSaysWhy) {
   for (const char* name : {"custom", "none", "bare"}) Delete(kube::kIotGateways, "north", name);
   Advance();
   EXPECT_THAT(server_.cluster().All(kube::kIotGateways), IsEmpty());
+}
+
+/// A template with an exporter.
+Json CustomWith(const Json& exporter, const Json& more = Json::object()) {
+  Json container = {{"name", "senml-export"}, {"image", "own/export:7"}};
+  container.merge_patch(exporter);
+  Json custom = {
+      {"attachTo", "iot"},
+      {"profile", "custom"},
+      {"template",
+       {{"spec",
+         {{"containers", Json::array({Json({{"name", "a"}, {"image", "b"}}), std::move(container)})}}}}}};
+  custom.merge_patch(more);
+  return custom;
+}
+
+TEST_F(AttachmentsTest, TheExporterOfATemplateIsToldWhereToSend) {
+  MakeGateway(CustomWith({{"env", Json::array({Json({{"name", "MESSAGEBUS_HOST"}, {"value", "bus"}})})}}));
+  Advance();
+  ExpectAttached();
+  EXPECT_EQ(ExporterRuns(), "own/export:7");
+  const Json pod = Pods("north").front();
+  const Json& exporter = pod["spec"]["containers"][1];
+  EXPECT_EQ(
+      exporter["env"].dump(),
+      R"([{"name":"MESSAGEBUS_HOST","value":"bus"},{"name":"SENML_SETTINGS","value":"/etc/senml-export"}])");
+  EXPECT_EQ(exporter["readinessProbe"]["httpGet"]["path"], "/readyz");
+  EXPECT_EQ(exporter["volumeMounts"][1]["mountPath"], "/var/lib/senml-export");
+  EXPECT_FALSE(pod["spec"]["containers"][0].contains("env")) << "what else is in it is its own";
+  AttachTo(nullptr);
+  Advance();
+  ExpectDetached();
+  EXPECT_EQ(ExporterRuns(), "own/export:7-idle");
+  EXPECT_EQ(kube::UidOf(Pods("north").front()), kube::UidOf(pod));
+}
+
+TEST_F(AttachmentsTest, ATemplateKeepsItsStoreAndItsProbes) {
+  const Json mount = {{"name", "mine"}, {"mountPath", "/var/lib/senml-export"}};
+  MakeGateway(
+      CustomWith({{"volumeMounts", Json::array({mount})}, {"readinessProbe", {{"periodSeconds", 9}}}}));
+  Advance();
+  const Json exporter = Pods("north").front()["spec"]["containers"][1];
+  EXPECT_EQ(exporter["volumeMounts"].size(), 2U);
+  EXPECT_EQ(exporter["readinessProbe"]["periodSeconds"], 9);
+  EXPECT_FALSE(exporter["readinessProbe"].contains("httpGet"));
+}
+
+TEST_F(AttachmentsTest, AnExporterThatIsToldByItsTemplateIsNotAttached) {
+  const Json server = {{"name", "SENML_SERVER"}, {"value", "tcp://x:1"}};
+  MakeGateway(CustomWith({{"env", Json::array({server})}}));
+  MakeGateway(CustomWith({{"envFrom", Json::array()}}), "from");
+  MakeGateway(CustomWith({{"env", Json::array({server})}}, {{"attachTo", nullptr}}), "alone");
+  Advance();
+  EXPECT_THAT(Attached(),
+              HasSubstr("False AttachNeedsExporter: spec.template.spec.containers[senml-export].env: "
+                        "SENML_SERVER is what the attachment tells it"));
+  EXPECT_THAT(Condition(Get(kube::kIotGateways, "north", "from"), "Attached"),
+              HasSubstr("spec.template.spec.containers[senml-export].envFrom: "));
+  ExpectNothingAtTheServer();
+  for (const Json& pod : Pods("north")) {
+    EXPECT_EQ(pod["spec"]["containers"][1]["image"], "own/export:7") << "it runs as it is";
+    EXPECT_FALSE(pod["spec"]["containers"][1].contains("volumeMounts"));
+  }
 }
 
 TEST_F(AttachmentsTest, ASecretOfSomebodyElseIsLeftAlone) {

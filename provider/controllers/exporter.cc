@@ -1,6 +1,7 @@
 #include "provider/controllers/exporter.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "kube/object.h"
 #include "provider/controllers/gateway_profile.h"
@@ -13,6 +14,9 @@ constexpr char kSettingsVolume[] = "export-settings";
 constexpr char kStoreVolume[] = "export-store";
 constexpr char kStorePath[] = "/var/lib/senml-export";
 constexpr int kProbePort = 59750;
+/// Its environment would win over what it is told by an attachment.
+constexpr const char* kTold[] = {"SENML_SETTINGS",  "SENML_SERVER", "SENML_USERNAME", "SENML_PASSWORD",
+                                 "SENML_CLIENT_ID", "SENML_TOPIC",  "SENML_CA_FILE"};
 
 std::string OwnImage(const Json& gateway, const char* container) {
   return kube::TextAt(gateway, {"spec", "images", container});
@@ -31,6 +35,60 @@ bool IsOver(const Json& pod) {
   return phase == "Failed" || phase == "Succeeded";
 }
 
+/// Of a gateway of profile custom; null when its template has none.
+const Json* TemplateExporter(const Json& gateway) {
+  return ExporterIn(gateway, {"spec", "template", "spec", "containers"});
+}
+
+/// The variable of that name that a container sets itself; null when it does not.
+const Json* EnvIn(const Json& container, std::string_view name) {
+  const Json* env = kube::Find(container, {"env"});
+  if (env == nullptr || !env->is_array()) return nullptr;
+  const auto it = std::find_if(env->begin(), env->end(),
+                               [&](const Json& one) { return kube::TextAt(one, {"name"}) == name; });
+  return it == env->end() ? nullptr : &*it;
+}
+
+/// Why the exporter of a template can not be told where to send; nullopt when it can.
+std::optional<Finding> TemplateProblem(const Json& gateway) {
+  const Json* exporter = TemplateExporter(gateway);
+  const std::string containers = "spec.template.spec.containers";
+  const std::string name = kExporter;
+  if (exporter == nullptr) {
+    return Finding{"AttachNeedsExporter",
+                   containers + ": a gateway of profile custom is attached by a container called " + name +
+                       ", which is not there: add it, with its image and MESSAGEBUS_HOST"};
+  }
+  for (const char* told : kTold) {
+    if (EnvIn(*exporter, told) == nullptr) continue;
+    return Finding{"AttachNeedsExporter", containers + "[" + name + "].env: " + told +
+                                              " is what the attachment tells it: remove it"};
+  }
+  if (exporter->contains("envFrom")) {
+    return Finding{"AttachNeedsExporter",
+                   containers + "[" + name + "].envFrom: may set what the attachment tells it: use env"};
+  }
+  return std::nullopt;
+}
+
+/// Adds to a list that need not be there yet.
+void Append(Json& object, const char* list, Json entry) {
+  Json& entries = object[list];
+  if (!entries.is_array()) entries = Json::array();
+  entries.push_back(std::move(entry));
+}
+
+Json Env(const std::string& name, const std::string& value) { return {{"name", name}, {"value", value}}; }
+Json Mount(const std::string& name, const std::string& path) { return {{"name", name}, {"mountPath", path}}; }
+
+/// The container that it has in a profile's pod, but for what every exporter has.
+Json ProfileExporter() {
+  Json made = {{"name", kExporter}, {"imagePullPolicy", "IfNotPresent"}};
+  made["securityContext"] = {{"readOnlyRootFilesystem", true}, {"allowPrivilegeEscalation", false}};
+  made["resources"] = {{"requests", {{"cpu", "10m"}, {"memory", "16Mi"}}}, {"limits", {{"memory", "128Mi"}}}};
+  return made;
+}
+
 Json Probe(const char* path, int period) {
   return {{"httpGet", {{"path", path}, {"port", kProbePort}, {"scheme", "HTTPS"}}},
           {"periodSeconds", period}};
@@ -45,7 +103,9 @@ std::string ExportSecretOf(const Json& gateway, bool per_host) {
 }
 
 std::string ExporterImage(const Json& gateway, bool sends) {
-  const std::string own = OwnImage(gateway, kExporter);
+  std::string own = OwnImage(gateway, kExporter);
+  const Json* templated = HasProfile(gateway) ? nullptr : TemplateExporter(gateway);
+  if (own.empty() && templated != nullptr) own = kube::TextAt(*templated, {"image"});
   const std::string image = own.empty() ? "docker.io/slicelet/senml-export:" SLICELET_VERSION : own;
   if (sends) return image;
   const std::string idle = OwnImage(gateway, kIdle);
@@ -54,12 +114,7 @@ std::string ExporterImage(const Json& gateway, bool sends) {
 
 std::optional<Finding> ExporterProblem(const Json& gateway) {
   if (kube::TextAt(gateway, {"spec", "attachTo"}).empty()) return std::nullopt;
-  if (!HasProfile(gateway)) {
-    return Finding{
-        "AttachNeedsProfile",
-        "spec.attachTo: a gateway of profile custom is not attached: run senml-export in its template"};
-  }
-  return std::nullopt;
+  return HasProfile(gateway) ? std::nullopt : TemplateProblem(gateway);
 }
 
 std::optional<std::string> AttachServerOf(const Json& gateway) {
@@ -84,46 +139,55 @@ bool MaySend(const Json& gateway) {
 }
 
 bool HasExporter(const Json& gateway, const std::vector<const Json*>& pods) {
-  if (!HasProfile(gateway)) return false;
+  if (!HasProfile(gateway)) return !TemplateProblem(gateway);
   return AttachServerOf(gateway) || std::ranges::any_of(pods, [](const Json* pod) {
-           return !kube::BeingDeleted(*pod) && ExporterIn(*pod, {"spec", "containers"}) != nullptr;
+           return !kube::BeingDeleted(*pod) && IsToldByAttachment(*pod);
          });
 }
 
 void AddExporter(const Json& gateway, Json& pod) {
-  const auto env = [](const std::string& name, const std::string& value) {
-    return Json({{"name", name}, {"value", value}});
-  };
-  const auto mount = [](const std::string& name, const std::string& path) {
-    return Json({{"name", name}, {"mountPath", path}});
-  };
+  const bool profile = HasProfile(gateway);
   Json& spec = pod["spec"];
-  for (Json& container : spec["containers"]) {
-    if (!container.contains("ports")) continue;
-    // EdgeX publishes with QoS 0 otherwise, and what comes while the exporter starts anew is gone.
-    container["env"].push_back(env("MESSAGEBUS_OPTIONAL_QOS", "1"));
+  if (profile) {
+    for (Json& container : spec["containers"]) {
+      // EdgeX publishes with QoS 0 otherwise, and what comes while the exporter starts anew is gone.
+      if (container.contains("ports")) container["env"].push_back(Env("MESSAGEBUS_OPTIONAL_QOS", "1"));
+    }
+    spec["containers"].push_back(ProfileExporter());
+    Json& order = pod["metadata"]["annotations"]["slicelet.io/depends-on"];
+    order = order.get<std::string>() + "; " + kExporter + "=mosquitto";
   }
-  Json made = {
-      {"name", kExporter}, {"image", ExporterImage(gateway, false)}, {"imagePullPolicy", "IfNotPresent"}};
-  made["env"] =
-      Json::array({env("SENML_SETTINGS", kExportSettingsPath), env("MESSAGEBUS_HOST", "localhost")});
-  made["volumeMounts"] =
-      Json::array({mount(kSettingsVolume, kExportSettingsPath), mount(kStoreVolume, kStorePath)});
-  made["volumeMounts"][0]["readOnly"] = true;
-  made["securityContext"] = {{"readOnlyRootFilesystem", true}, {"allowPrivilegeEscalation", false}};
-  made["livenessProbe"] = Probe("/healthz", 10);
-  made["readinessProbe"] = Probe("/readyz", 2);
-  made["resources"] = {{"requests", {{"cpu", "10m"}, {"memory", "16Mi"}}}, {"limits", {{"memory", "128Mi"}}}};
-  spec["containers"].push_back(std::move(made));
+  Json& made = *std::ranges::find_if(
+      spec["containers"], [](const Json& one) { return kube::TextAt(one, {"name"}) == kExporter; });
+  made["image"] = ExporterImage(gateway, false);
+  Append(made, "env", Env("SENML_SETTINGS", kExportSettingsPath));
+  if (profile) Append(made, "env", Env("MESSAGEBUS_HOST", "localhost"));
+  Json settings = Mount(kSettingsVolume, kExportSettingsPath);
+  settings["readOnly"] = true;
+  Append(made, "volumeMounts", std::move(settings));
+  const bool own_store = EnvIn(made, "SENML_STORE") != nullptr ||
+                         std::ranges::any_of(made["volumeMounts"], [](const Json& mount) {
+                           return kube::TextAt(mount, {"mountPath"}) == kStorePath;
+                         });
+  if (!own_store) Append(made, "volumeMounts", Mount(kStoreVolume, kStorePath));
+  if (!made.contains("livenessProbe")) made["livenessProbe"] = Probe("/healthz", 10);
+  if (!made.contains("readinessProbe")) made["readinessProbe"] = Probe("/readyz", 2);
   // It is not there before the gateway is attached, and goes with the attachment.
   const bool per_host = IsOfFleet(gateway);
   const std::string secret = ExportSecretOf(gateway, per_host);
-  spec["volumes"].push_back(
-      {{"name", kSettingsVolume}, {"secret", {{"secretName", secret}, {"optional", true}}}});
-  if (per_host) pod["metadata"]["annotations"]["slicelet.io/per-host-secrets"] = secret;
-  spec["volumes"].push_back({{"name", kStoreVolume}, {"emptyDir", Json::object()}});
-  Json& order = pod["metadata"]["annotations"]["slicelet.io/depends-on"];
-  order = order.get<std::string>() + "; " + kExporter + "=mosquitto";
+  Append(spec, "volumes",
+         {{"name", kSettingsVolume}, {"secret", {{"secretName", secret}, {"optional", true}}}});
+  if (!own_store) Append(spec, "volumes", {{"name", kStoreVolume}, {"emptyDir", Json::object()}});
+  if (!per_host) return;
+  Json& divided = pod["metadata"]["annotations"]["slicelet.io/per-host-secrets"];
+  divided = divided.is_string() ? divided.get<std::string>() + "," + secret : secret;
+}
+
+bool IsToldByAttachment(const Json& pod) {
+  const Json* volumes = kube::Find(pod, {"spec", "volumes"});
+  if (volumes == nullptr || !volumes->is_array() || ExporterImageIn(pod).empty()) return false;
+  return std::any_of(volumes->begin(), volumes->end(),
+                     [](const Json& volume) { return kube::TextAt(volume, {"name"}) == kSettingsVolume; });
 }
 
 std::string ExporterImageIn(const Json& pod) {
@@ -140,7 +204,7 @@ ExporterState ExporterStateOf(const Json& gateway, const std::vector<const Json*
   ExporterState state;
   state.publishes = absl::UnavailableError(kNotStarted);
   for (const Json* pod : pods) {
-    if (IsOver(*pod) || ExporterIn(*pod, {"spec", "containers"}) == nullptr) continue;
+    if (IsOver(*pod) || !IsToldByAttachment(*pod)) continue;
     const Json* status = ExporterIn(*pod, {"status", "containerStatuses"});
     const std::string runs = status == nullptr ? "" : kube::TextAt(*status, {"image"});
     const std::string wanted = ExporterImageIn(*pod);

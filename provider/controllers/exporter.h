@@ -32,10 +32,12 @@ std::string ExporterImage(const Json& gateway, bool sends);
 /// Why the gateway can never have an exporter; nullopt when it can.
 std::optional<Finding> ExporterProblem(const Json& gateway);
 
-/// Whether the gateway's pod has an exporter: it is to be attached, or `pods` has one already.
+/// Whether the gateway's pod has an exporter: it is to be attached, or `pods` has one already; of a template
+/// that has one to which nothing else says where to send.
 bool HasExporter(const Json& gateway, const std::vector<const Json*>& pods);
 
-/// Adds it to a profile's pod, doing nothing, and makes the services publish so that nothing is lost.
+/// Adds it to a profile's pod, doing nothing, and makes the services publish so that nothing is lost; that of
+/// a template is told what it needs.
 void AddExporter(const Json& gateway, Json& pod);
 
 /// What is known of a gateway's exporter.
@@ -49,6 +51,9 @@ ExporterState ExporterStateOf(const Json& gateway, const std::vector<const Json*
 
 /// Begins what is said of one that its host has not started.
 inline constexpr char kNotStarted[] = "the exporter has not started yet";
+/// The pod has an exporter that an attachment tells where to send, as opposed to what a template says by
+/// itself.
+bool IsToldByAttachment(const Json& pod);
 /// The exporter's image in a pod's spec; "" when it has none.
 std::string ExporterImageIn(const Json& pod);
 /// It runs on `host`, and the server does not take what it sends.

@@ -171,7 +171,7 @@ class GatewayController final : public Controller {
     Json wanted = rollout.pod();
     Following following{.hand_over = HandsOver(gateway)};
     const std::string revision = wanted.is_null() ? "" : RevisionOf(wanted);
-    if (!wanted.is_null()) {
+    if (!wanted.is_null() && IsToldByAttachment(wanted)) {
       // Two exporters would be one client of the server: the former pod's sends until it is gone.
       const bool alone = std::ranges::all_of(pods, [&](const Json* pod) {
         return kube::TextAt(*pod, {"metadata", "annotations", kRevisionAnnotation}) == revision;

@@ -48,6 +48,7 @@ ExporterState GatewayPlaces::At(const std::string& host) const {
     if (place.host != host) continue;
     // A pod that is gone from the API may still run on a host that is away.
     const Json* pod = PodOf(place.pod_uid);
+    if (pod != nullptr && !IsToldByAttachment(*pod)) continue;
     const std::string idle = ExporterImage(gateway_, false);
     if (pod == nullptr || ExporterImageIn(*pod) != idle || place.image != idle) state.stopped = false;
     if (pod == nullptr || !place.targeted) continue;
