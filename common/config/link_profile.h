@@ -7,10 +7,13 @@
 
 namespace slicelet {
 
-/// How often a link between hub and hosts says that it lives, when nothing else says otherwise.
+/// How often a link between hub and hosts says that it lives, and what can wait, when nothing else says
+/// otherwise.
 struct LinkPace {
   Duration heartbeat = std::chrono::seconds(60);
   Duration keepalive = std::chrono::seconds(60);
+  /// What IoT devices have read.
+  Duration readings = std::chrono::seconds(60);
   /// Nothing travels that nobody asked for.
   bool low_data = false;
 };
@@ -20,7 +23,12 @@ struct LinkPace {
 inline LinkPace ReadLinkProfile(ConfigReader& reader) {
   std::string profile = "standard";
   reader.Optional("profile", &profile);
-  if (profile == "low-data") return {std::chrono::seconds(240), std::chrono::minutes(15), true};
+  if (profile == "low-data") {
+    return {.heartbeat = std::chrono::seconds(240),
+            .keepalive = std::chrono::minutes(15),
+            .readings = std::chrono::minutes(15),
+            .low_data = true};
+  }
   if (profile != "standard") reader.Error("profile", "\"" + profile + "\" is neither standard nor low-data");
   return {};
 }

@@ -25,7 +25,9 @@ void ReadLink(ConfigReader& reader, LinkConfig& link) {
   reader.Optional("module", &link.module);
   const LinkPace pace = ReadLinkProfile(reader);
   link.keepalive = pace.keepalive;
+  link.readings = pace.readings;
   reader.Optional("keepalive", &link.keepalive);
+  reader.Optional("readings", &link.readings);
   reader.Optional("tunnels", &link.tunnels);
   std::string log_tail = pace.low_data ? "off" : "";
   reader.Optional("logTail", &log_tail);
@@ -45,6 +47,8 @@ void ReadLink(ConfigReader& reader, LinkConfig& link) {
   constexpr Duration kLongest = std::chrono::hours(4);
   if (link.keepalive < kShortest || link.keepalive > kLongest)
     reader.Error("keepalive", "is not between 5s and 4h");
+  if (link.readings < std::chrono::minutes(1) || link.readings > std::chrono::hours(24))
+    reader.Error("readings", "is not between 1m and 24h");
 }
 
 }  // namespace

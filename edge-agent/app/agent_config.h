@@ -35,6 +35,8 @@ struct LinkConfig {
   /// The shared object with the MQTT client; loaded only for an MQTT link.
   std::string module = SLICELET_MODULE_DIR "/slicelet-mqtt.so";
   Duration keepalive = std::chrono::seconds(60);
+  /// The readings of IoT devices are told at most this often.
+  Duration readings = std::chrono::seconds(60);
   /// MQTT only: dial the provider's own endpoint for logs, exec, attach and port-forward when the hub asks
   /// for it. False where only the broker can be reached.
   bool tunnels = true;

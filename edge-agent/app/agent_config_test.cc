@@ -49,6 +49,7 @@ TEST_F(AgentConfigTest, TheOwnerChoosesTheLink) {
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->link.kind, LinkConfig::Kind::kGrpc);
   EXPECT_FALSE(config->link.log_tails) << "the hub does as it does by itself";
+  EXPECT_EQ(config->link.readings, std::chrono::minutes(1));
   config = ReadAgentConfig(
       Write(R"({"link": {"kind": "mqtt", "module": "/opt/m.so", "keepalive": "4m", "tunnels": false}})"),
       false);
@@ -66,9 +67,14 @@ TEST_F(AgentConfigTest, TheOwnerChoosesTheLink) {
   EXPECT_EQ(config->link.log_tails.value().every_ms(), 43'200'000);
   config = ReadAgentConfig(Write(R"({"link": {"logTail": "often"}})"), false);
   EXPECT_THAT(std::string(config.status().message()), HasSubstr("link.logTail: is \"often\", should be off"));
-  config =
-      ReadAgentConfig(Write(R"({"link": {"kind": "smoke", "module": "m.so", "keepalive": "1s"}})"), false);
-  for (const auto* part : {"link.kind", "\"smoke\"", "link.module", "link.keepalive"}) {
+  EXPECT_EQ(config->link.readings, std::chrono::minutes(15));
+  config = ReadAgentConfig(Write(R"({"link": {"profile": "low-data", "readings": "6h"}})"), false);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->link.readings, std::chrono::hours(6));
+  config = ReadAgentConfig(
+      Write(R"({"link": {"kind": "smoke", "module": "m.so", "keepalive": "1s", "readings": "59s"}})"), false);
+  for (const auto* part :
+       {"link.kind", "\"smoke\"", "link.module", "link.keepalive", "link.readings: is not between 1m"}) {
     EXPECT_THAT(std::string(config.status().message()), HasSubstr(part));
   }
 }

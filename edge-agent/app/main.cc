@@ -18,7 +18,7 @@
 #include "edge-agent/app/machine.h"
 #include "edge-agent/app/mqtt_link.h"
 #include "edge-agent/app/service_manager.h"
-#include "edge-agent/edgex/asio_metadata_client.h"
+#include "edge-agent/edgex/asio_edgex_client.h"
 #include "edge-agent/host/host_agent.h"
 #include "edge-agent/probes/asio_prober.h"
 #include "edge-agent/probes/grpc_prober.h"
@@ -70,6 +70,7 @@ HostAgent::Options MakeOptions(const HostCredentials& host, const AgentConfig& c
       kStartsPerCore * static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   options.pods.log_max_bytes = config.log_max_bytes;
   options.pods.log_max_files = config.log_max_files;
+  options.pods.readings_period = config.link.readings;
   options.images.high_percent = config.image_high_percent;
   options.images.low_percent = config.image_low_percent;
   options.agent_version = SLICELET_VERSION;
@@ -116,7 +117,7 @@ absl::Status Run(const Arguments& arguments) {
   HostAgent::HubConnector& hub = over_mqtt ? *mqtt.hub : *grpc;
   const auto runtime = MakeCriRuntime(config.runtime_socket, loop);
   const auto prober = MakeGrpcProber(loop, MakeAsioProber(loop));
-  const auto metadata = MakeAsioMetadataClient(loop);
+  const auto edgex = MakeAsioEdgexClient(loop);
   StreamServer streams(loop, clock, *runtime);
 
   HostAgent::Options options = MakeOptions(host, config, *files);
@@ -141,7 +142,7 @@ absl::Status Run(const Arguments& arguments) {
        .serve_stream = [&streams](
                            const v1::StreamHead& head, std::shared_ptr<FrameStream> stream,
                            const PodSupervisor& pods) { streams.Serve(head, std::move(stream), pods); },
-       .metadata = metadata.get(),
+       .edgex = edgex.get(),
        .refused = [&mqtt] { return mqtt.hub ? mqtt.hub->faults().Total() : 0; },
        .read_log_tail = StreamServer::ReadTail});
   started = &agent;

@@ -1,7 +1,6 @@
 #include "edge-agent/edgex/device_provisioner.h"
 
 #include <algorithm>
-#include <cctype>
 #include <utility>
 
 #include "common/log/log.h"
@@ -17,22 +16,6 @@ constexpr int kOk = 200;
 constexpr int kCreated = 201;
 constexpr int kNotFound = 404;
 constexpr int kConflict = 409;
-
-std::string Encoded(const std::string& text) {
-  static const char kDigits[] = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (std::isalnum(byte) != 0 || c == '-' || c == '_' || c == '.' || c == '~') {
-      out += c;
-    } else {
-      out += '%';
-      out += kDigits[byte >> 4];
-      out += kDigits[byte & 15];
-    }
-  }
-  return out;
-}
 
 /// True when `found` says all that `wanted` says. core-metadata adds fields of its own.
 bool Holds(const Json& found, const Json& wanted) {
@@ -69,7 +52,7 @@ Json Items(const char* member, const Json& item) {
 
 }  // namespace
 
-DeviceProvisioner::DeviceProvisioner(Loop& loop, MetadataClient& client, std::function<void()> changed)
+DeviceProvisioner::DeviceProvisioner(Loop& loop, EdgexClient& client, std::function<void()> changed)
     : loop_(loop), client_(client), changed_(std::move(changed)), timer_(loop) {}
 
 void DeviceProvisioner::SetDevices(std::vector<IotDevice> devices) {
@@ -93,7 +76,7 @@ void DeviceProvisioner::SetDevices(std::vector<IotDevice> devices) {
   Begin();
 }
 
-void DeviceProvisioner::SetEndpoint(std::optional<MetadataClient::Endpoint> endpoint) {
+void DeviceProvisioner::SetEndpoint(std::optional<EdgexClient::Endpoint> endpoint) {
   if (endpoint == endpoint_) return;
   endpoint_ = std::move(endpoint);
   Begin();
@@ -121,7 +104,7 @@ void DeviceProvisioner::Next() {
 void DeviceProvisioner::FindService() {
   // Devices of an unregistered service are refused: it registers itself at its start.
   const std::string name = devices_[at_].device["serviceName"];
-  Ask("GET", "/deviceservice/name/" + Encoded(name), Json(), [this, name](int status, const Json& body) {
+  Ask("GET", "/deviceservice/name/" + PathSegment(name), Json(), [this, name](int status, const Json& body) {
     if (status == kOk) return FindProfile();
     if (status == kNotFound)
       return Settle("WaitingForDeviceService", "device service " + name + " has not registered yet");
@@ -132,7 +115,7 @@ void DeviceProvisioner::FindService() {
 void DeviceProvisioner::FindProfile() {
   const Json& profile = devices_[at_].profile;
   if (profile.is_null()) return FindDevice();
-  Ask("GET", "/deviceprofile/name/" + Encoded(profile["name"]), Json(),
+  Ask("GET", "/deviceprofile/name/" + PathSegment(profile["name"]), Json(),
       [this, &profile](int status, const Json& body) {
         const bool there = status == kOk;
         if (there && body.contains("profile") && Holds(body["profile"], profile)) return FindDevice();
@@ -148,22 +131,23 @@ void DeviceProvisioner::FindProfile() {
 
 void DeviceProvisioner::FindDevice() {
   const IotDevice& wanted = devices_[at_];
-  Ask("GET", "/device/name/" + Encoded(wanted.name), Json(), [this, &wanted](int status, const Json& body) {
-    const bool there = status == kOk;
-    if (there && body.contains("device") && Holds(body["device"], wanted.device)) return Settle("", "");
-    Ask(there ? "PATCH" : "POST", "/device", Items("device", wanted.device),
-        [this](int answer, const Json& verdicts) {
-          const int verdict = VerdictOf(answer, verdicts);
-          if (verdict == kOk || verdict == kCreated) return Settle("", "");
-          Fail("DeviceRefused", verdicts);
-        });
-  });
+  Ask("GET", "/device/name/" + PathSegment(wanted.name), Json(),
+      [this, &wanted](int status, const Json& body) {
+        const bool there = status == kOk;
+        if (there && body.contains("device") && Holds(body["device"], wanted.device)) return Settle("", "");
+        Ask(there ? "PATCH" : "POST", "/device", Items("device", wanted.device),
+            [this](int answer, const Json& verdicts) {
+              const int verdict = VerdictOf(answer, verdicts);
+              if (verdict == kOk || verdict == kCreated) return Settle("", "");
+              Fail("DeviceRefused", verdicts);
+            });
+      });
 }
 
 void DeviceProvisioner::Fail(const std::string& reason, const Json& verdict) {
   const std::string message = MessageOf(verdict);
   if (!made_profile_) return Settle(reason, message);
-  Ask("DELETE", "/deviceprofile/name/" + Encoded(devices_[at_].profile["name"]), Json(),
+  Ask("DELETE", "/deviceprofile/name/" + PathSegment(devices_[at_].profile["name"]), Json(),
       [this, reason, message](int, const Json&) { Settle(reason, message); });
 }
 
@@ -208,10 +192,10 @@ void DeviceProvisioner::RemoveOne(std::vector<std::pair<std::string, std::string
   if (strangers.empty()) return Finish();
   const auto [name, profile] = strangers.back();
   strangers.pop_back();
-  Ask("DELETE", "/device/name/" + Encoded(name), Json(),
+  Ask("DELETE", "/device/name/" + PathSegment(name), Json(),
       [this, profile = profile, strangers](int, const Json&) {
         // Refused while another device uses it, and that is fine.
-        Ask("DELETE", "/deviceprofile/name/" + Encoded(profile), Json(),
+        Ask("DELETE", "/deviceprofile/name/" + PathSegment(profile), Json(),
             [this, strangers](int, const Json&) { RemoveOne(strangers); });
       });
 }
@@ -223,7 +207,7 @@ void DeviceProvisioner::Finish() {
 void DeviceProvisioner::Ask(const std::string& method, const std::string& target, const Json& body,
                             Answered answered) {
   const auto done = [this, round = round_,
-                     answered = std::move(answered)](const absl::StatusOr<MetadataClient::Answer>& answer) {
+                     answered = std::move(answered)](const absl::StatusOr<EdgexClient::Answer>& answer) {
     if (round != round_) return;
     if (!answer.ok()) {
       // The others would fare no better: the whole round is tried again.

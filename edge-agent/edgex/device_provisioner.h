@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "common/loop/loop.h"
+#include "edge-agent/edgex/edgex_client.h"
 #include "edge-agent/edgex/iot_device.h"
-#include "edge-agent/edgex/metadata_client.h"
 #include "slicelet/v1/workload.pb.h"
 
 namespace slicelet::agent {
@@ -28,11 +28,11 @@ class DeviceProvisioner {
   static constexpr Duration kRetryPeriod = std::chrono::seconds(5);
 
   /// `changed` is called when a result differs. The dependencies must outlive this object.
-  DeviceProvisioner(Loop& loop, MetadataClient& client, std::function<void()> changed);
+  DeviceProvisioner(Loop& loop, EdgexClient& client, std::function<void()> changed);
 
   void SetDevices(std::vector<IotDevice> devices);
   /// Where core-metadata answers; nullopt while it is not ready.
-  void SetEndpoint(std::optional<MetadataClient::Endpoint> endpoint);
+  void SetEndpoint(std::optional<EdgexClient::Endpoint> endpoint);
 
   /// One for each device, sorted by name. A device that was applied once stays so until a round says
   /// otherwise.
@@ -57,10 +57,10 @@ class DeviceProvisioner {
            Answered answered);
 
   Loop& loop_;
-  MetadataClient& client_;
+  EdgexClient& client_;
   const std::function<void()> changed_;
   std::vector<IotDevice> devices_;
-  std::optional<MetadataClient::Endpoint> endpoint_;
+  std::optional<EdgexClient::Endpoint> endpoint_;
   std::vector<v1::DeviceStatus> results_;
   /// Rises with every round; answers to an older one are dropped.
   std::uint64_t round_ = 0;

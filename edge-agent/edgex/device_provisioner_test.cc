@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "common/loop/testing/sim_loop.h"
-#include "edge-agent/edgex/testing/fake_core_metadata.h"
+#include "edge-agent/edgex/testing/fake_edgex.h"
 
 namespace slicelet::agent {
 namespace {
@@ -44,9 +44,9 @@ class DeviceProvisionerTest : public ::testing::Test {
   }
   const v1::DeviceStatus& Result(std::size_t at = 0) { return provisioner_.results().at(at); }
 
-  const MetadataClient::Endpoint kHere{"10.0.0.1", 59881};
+  const EdgexClient::Endpoint kHere{"10.0.0.1", 59881};
   SimLoop loop_;
-  FakeCoreMetadata metadata_{loop_};
+  FakeEdgex metadata_{loop_};
   int changes_ = 0;
   DeviceProvisioner provisioner_{loop_, metadata_, [this] { ++changes_; }};
 };

@@ -52,7 +52,7 @@ struct HostAgent::Impl {
         conditions(d.files, d.clock, options.pods.root),
         traffic(d.files),
         pods(options.pods,
-             {d.loop, d.clock, d.random, d.files, d.store, d.runtime, d.opener, d.prober, d.metadata}),
+             {d.loop, d.clock, d.random, d.files, d.store, d.runtime, d.opener, d.prober, d.edgex}),
         runner(pods),
         images(d.loop, d.files, d.runtime, options.images, [this] { return pods.ImageNames(); }),
         session(

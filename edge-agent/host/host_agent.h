@@ -58,7 +58,7 @@ class HostAgent {
     std::function<void(const v1::StreamHead&, std::shared_ptr<FrameStream>, const PodSupervisor&)>
         serve_stream;
     /// For gateways' IoT devices; nullptr where they are nobody's business.
-    MetadataClient* metadata = nullptr;
+    EdgexClient* edgex = nullptr;
     /// How many messages the link refused because nobody who may had sent them so. May be empty.
     std::function<std::uint64_t()> refused = {};
     /// The end of a container's log, for the hub to keep. May be empty.

@@ -91,7 +91,7 @@ struct PodModel {
   v1::Workload workload;
   /// Of a pod with role gateway; its own `workload` is not set.
   std::optional<v1::GatewayDeployment> gateway;
-  /// What its core-metadata said of its IoT devices.
+  /// What its core-metadata and its core-data said of its IoT devices.
   std::vector<v1::DeviceStatus> devices;
   v1::PodRecord record;
   std::map<std::string, ContainerModel> containers;

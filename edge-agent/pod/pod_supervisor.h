@@ -21,7 +21,7 @@
 
 namespace slicelet::agent {
 
-class MetadataClient;
+class EdgexClient;
 class Prober;
 
 /// Runs what the accepted manifest says: one worker per pod uid, level-triggered, over the container runtime.
@@ -50,6 +50,8 @@ class PodSupervisor {
     /// Container log rotation.
     std::uint64_t log_max_bytes = std::uint64_t{10} * 1024 * 1024;
     int log_max_files = 5;
+    /// What is told of IoT devices' readings is told at most this often.
+    Duration readings_period = std::chrono::minutes(1);
   };
 
   struct Dependencies {
@@ -63,7 +65,7 @@ class PodSupervisor {
     /// HTTP, TCP and gRPC checks; exec goes through the runtime.
     Prober& prober;
     /// For gateways' IoT devices; nullptr where they are nobody's business.
-    MetadataClient* metadata = nullptr;
+    EdgexClient* edgex = nullptr;
   };
 
   /// The dependencies must outlive this object.

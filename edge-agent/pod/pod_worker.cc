@@ -6,6 +6,7 @@
 #include "common/base/encoding.h"
 #include "common/log/log.h"
 #include "edge-agent/edgex/device_provisioner.h"
+#include "edge-agent/edgex/reading_counter.h"
 #include "edge-agent/pod/container_config.h"
 #include "edge-agent/pod/deployment_blob.h"
 #include "edge-agent/pod/host_policy_check.h"
@@ -300,7 +301,7 @@ void PodWorker::Kick() {
   } else {
     wake_.Cancel();
   }
-  FollowCoreMetadata();
+  FollowEdgex();
   Publish();
 }
 

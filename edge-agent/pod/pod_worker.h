@@ -11,6 +11,7 @@
 
 #include "common/base/ids.h"
 #include "common/loop/loop.h"
+#include "edge-agent/edgex/edgex_client.h"
 #include "edge-agent/images/image_provider.h"
 #include "edge-agent/pod/pod_model.h"
 #include "edge-agent/pod/pod_plan.h"
@@ -22,6 +23,7 @@
 namespace slicelet::agent {
 
 class DeviceProvisioner;
+class ReadingCounter;
 
 /// One pod: keeps its model, asks `PlanPod` after everything that happens, carries the plan out, makes the
 /// record durable and then shows the status. Never runs two operations on one object at a time.
@@ -151,8 +153,13 @@ class PodWorker {
   // pod_worker_devices.cc
   /// Reads a gateway's IoT devices out of their volume.
   void LoadDevices();
-  /// Tells the provisioner whether core-metadata is ready.
-  void FollowCoreMetadata();
+  /// Takes what core-metadata and core-data said into the model.
+  void ShowDevices();
+  /// Where the container `name` answers; nullopt while it is not ready.
+  [[nodiscard]] std::optional<EdgexClient::Endpoint> EdgexEndpoint(const std::string& name,
+                                                                   std::int32_t port) const;
+  /// Tells whether core-metadata and core-data are ready.
+  void FollowEdgex();
 
   Shared& shared_;
   const PodUid uid_;
@@ -176,6 +183,7 @@ class PodWorker {
   std::map<std::string, std::unique_ptr<ContainerProbes>> probes_;
   /// Of a gateway that has IoT devices.
   std::unique_ptr<DeviceProvisioner> devices_;
+  std::unique_ptr<ReadingCounter> readings_;
   /// Adopted containers whose readiness is not known again yet: the last report stands until it is.
   std::set<std::string> unsettled_;
   struct Inspection {

@@ -1,19 +1,23 @@
-// A gateway's IoT devices: from the files of a volume to its core-metadata.
+// A gateway's IoT devices: from the files of a volume to its core-metadata, and what its core-data holds of
+// them.
 #include "common/log/log.h"
 #include "edge-agent/edgex/device_provisioner.h"
+#include "edge-agent/edgex/reading_counter.h"
 #include "edge-agent/pod/pod_worker.h"
 
 namespace slicelet::agent {
 namespace {
 
 constexpr char kCoreMetadata[] = "core-metadata";
+constexpr char kCoreData[] = "core-data";
 
 }  // namespace
 
 void PodWorker::LoadDevices() {
-  MetadataClient* client = shared_.dependencies.metadata;
+  EdgexClient* client = shared_.dependencies.edgex;
   if (client == nullptr || !model_.gateway || model_.gateway->devices_volume().empty()) {
     devices_.reset();
+    readings_.reset();
     model_.devices.clear();
     return;
   }
@@ -32,25 +36,46 @@ void PodWorker::LoadDevices() {
       }
     }
   }
+  const PodSupervisor::Dependencies& with = shared_.dependencies;
   if (!devices_) {
-    devices_ = std::make_unique<DeviceProvisioner>(shared_.dependencies.loop, *client, [this] {
-      model_.devices = devices_->results();
-      // The model may be between two workloads now.
-      shared_.dependencies.loop.Post(lifetime_.Guard([this] { Publish(); }));
-    });
+    devices_ = std::make_unique<DeviceProvisioner>(with.loop, *client, [this] { ShowDevices(); });
+    readings_ = std::make_unique<ReadingCounter>(with.loop, with.clock, *client,
+                                                 shared_.options.readings_period, [this] { ShowDevices(); });
   }
-  devices_->SetDevices(ReadIotDevices(sets));
+  std::vector<IotDevice> devices = ReadIotDevices(sets);
+  std::set<std::string> names;
+  for (const IotDevice& device : devices) {
+    if (device.error.empty()) names.insert(device.name);
+  }
+  devices_->SetDevices(std::move(devices));
+  readings_->SetDevices(names);
 }
 
-void PodWorker::FollowCoreMetadata() {
-  if (!devices_) return;
-  const ContainerModel* container = model_.Find(kCoreMetadata);
+void PodWorker::ShowDevices() {
+  model_.devices = devices_->results();
+  for (v1::DeviceStatus& device : model_.devices) {
+    const auto readings = readings_->readings().find(device.name());
+    if (readings != readings_->readings().end()) *device.mutable_readings() = readings->second;
+  }
+  // The model may be between two workloads now.
+  shared_.dependencies.loop.Post(lifetime_.Guard([this] { Publish(); }));
+}
+
+std::optional<EdgexClient::Endpoint> PodWorker::EdgexEndpoint(const std::string& name,
+                                                              std::int32_t port) const {
+  const ContainerModel* container = model_.Find(name);
   const bool ready = container != nullptr && container->fully_started() && container->ready_probe_passed &&
                      !model_.stop && !model_.record.has_terminal_phase();
   std::string address = model_.workload.host_network() ? shared_.options.host_ip : "";
   if (address.empty() && !model_.sandbox.ips.empty()) address = model_.sandbox.ips[0];
-  if (!ready || address.empty()) return devices_->SetEndpoint(std::nullopt);
-  devices_->SetEndpoint(MetadataClient::Endpoint{address, model_.gateway->core_metadata_port()});
+  if (!ready || address.empty() || port == 0) return std::nullopt;
+  return EdgexClient::Endpoint{address, port};
+}
+
+void PodWorker::FollowEdgex() {
+  if (!devices_) return;
+  devices_->SetEndpoint(EdgexEndpoint(kCoreMetadata, model_.gateway->core_metadata_port()));
+  readings_->SetEndpoint(EdgexEndpoint(kCoreData, model_.gateway->core_data_port()));
 }
 
 }  // namespace slicelet::agent

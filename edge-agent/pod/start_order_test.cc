@@ -13,6 +13,8 @@ using std::chrono::seconds;
 
 constexpr std::int32_t kMetadataPort = 59881;
 constexpr std::int32_t kDataPort = 59880;
+constexpr char kBoiler[] =
+    R"({"device": {"name": "boiler", "serviceName": "device-mqtt", "profileName": "p"}, "profile": {"name": "p"}})";
 
 v1::Probe PortProbe(std::int32_t port) {
   v1::Probe probe;
@@ -39,6 +41,25 @@ class StartOrder : public ::testing::Test {
     pod.mutable_containers(1)->add_depends_on("metadata");
     *pod.mutable_containers(1)->mutable_readiness_probe() = PortProbe(kDataPort);
     *pod.mutable_containers(2)->mutable_readiness_probe() = PortProbe(kMetadataPort);
+    return pod;
+  }
+  /// The same as a gateway of EdgeX, with the IoT devices of these files.
+  v1::Workload EdgexGateway(const std::map<std::string, std::string>& files) {
+    v1::Workload pod = Gateway();
+    pod.mutable_containers(1)->set_name("core-data");
+    pod.mutable_containers(2)->set_name("core-metadata");
+    for (auto& container : *pod.mutable_containers()) {
+      for (auto& name : *container.mutable_depends_on()) name = "core-" + name;
+    }
+    auto& volume = *pod.add_volumes();
+    volume.set_name("sensors");
+    volume.mutable_projection()->add_sources()->mutable_content()->set_content_id("configmap/sensors");
+    v1::GatewayDeployment& gateway = host_.gateways["u1"];
+    gateway.set_devices_volume("sensors");
+    gateway.set_core_metadata_port(kMetadataPort);
+    gateway.set_core_data_port(kDataPort);
+    host_.SetContent("configmap/sensors", files);
+    host_.edgex.services["device-mqtt"] = {{"name", "device-mqtt"}};
     return pod;
   }
   void Fail(std::int32_t port) { host_.prober.Set(port, absl::UnavailableError("connection refused")); }
@@ -236,29 +257,13 @@ TEST_F(StartOrder, TheGatewayConditionNamesTheServiceThatHoldsItUp) {
 }
 
 TEST_F(StartOrder, AGatewaysIotDevicesAreAppliedWhenCoreMetadataIsReadyAndAgainAfterItsCrash) {
-  v1::Workload pod = Gateway();
-  pod.mutable_containers(2)->set_name("core-metadata");
-  for (auto& container : *pod.mutable_containers()) {
-    for (auto& name : *container.mutable_depends_on()) {
-      if (name == "metadata") name = "core-metadata";
-    }
-  }
-  auto& volume = *pod.add_volumes();
-  volume.set_name("sensors");
-  volume.mutable_projection()->add_sources()->mutable_content()->set_content_id("configmap/sensors");
-  host_.gateways["u1"].set_devices_volume("sensors");
-  host_.gateways["u1"].set_core_metadata_port(kMetadataPort);
-  const std::string device =
-      R"({"device": {"name": "boiler", "serviceName": "device-mqtt", "profileName": "p"},
-                                 "profile": {"name": "p"}})";
-  host_.SetContent("configmap/sensors", {{"boiler.json", device}, {"broken.json", "{"}});
-  host_.metadata.services["device-mqtt"] = {{"name", "device-mqtt"}};
+  const v1::Workload pod = EdgexGateway({{"boiler.json", kBoiler}, {"broken.json", "{"}});
   Fail(kMetadataPort);
   host_.Apply({pod});
   host_.loop.Advance(seconds(20));
-  EXPECT_EQ(host_.metadata.requests, 0) << "core-metadata is not ready";
+  EXPECT_EQ(host_.edgex.requests, 0) << "core-metadata is not ready";
   Answer(kMetadataPort);
-  ASSERT_TRUE(host_.RunUntil([&] { return host_.metadata.devices.count("boiler") == 1; }));
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.edgex.devices.count("boiler") == 1; }));
   ASSERT_TRUE(host_.RunUntil(
       [&] { return host_.Status("u1").devices_size() == 2 && host_.Status("u1").devices(0).applied(); }));
   EXPECT_EQ(host_.Status("u1").devices(1).reason(), "InvalidDevice");
@@ -272,13 +277,47 @@ TEST_F(StartOrder, AGatewaysIotDevicesAreAppliedWhenCoreMetadataIsReadyAndAgainA
       told->message(),
       "1 of 2 not applied; broken.json: InvalidDevice: \"broken.json\" is no JSON object with a \"device\"");
 
-  host_.metadata.devices.clear();
+  host_.edgex.devices.clear();
   Crash("core-metadata");
-  ASSERT_TRUE(host_.RunUntil([&] { return host_.metadata.devices.count("boiler") == 1; }, seconds(20)));
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.edgex.devices.count("boiler") == 1; }, seconds(20)));
   host_.SetContent("configmap/sensors", {});
   host_.Apply({pod});
-  ASSERT_TRUE(host_.RunUntil([&] { return host_.metadata.devices.empty(); }, seconds(20)));
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.edgex.devices.empty(); }, seconds(20)));
   EXPECT_EQ(host_.Status("u1").devices_size(), 0);
+}
+
+TEST_F(StartOrder, WhatCoreDataHoldsOfAnIotDeviceIsInTheStatusWhileItIsAwayToo) {
+  host_.edgex.readings["boiler"] = {.count = 12, .newest = 4'711};
+  Fail(kDataPort);
+  host_.Apply({EdgexGateway({{"boiler.json", kBoiler}, {"broken.json", "{"}})});
+  ASSERT_TRUE(host_.RunUntil(
+      [&] { return host_.Status("u1").devices_size() == 2 && host_.Status("u1").devices(0).applied(); }));
+  host_.loop.Advance(seconds(120));
+  EXPECT_FALSE(host_.Status("u1").devices(0).has_readings()) << "core-data is not ready";
+  Answer(kDataPort);
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.Status("u1").devices(0).has_readings(); }));
+  EXPECT_EQ(host_.Status("u1").devices(0).readings().count(), 12);
+  EXPECT_EQ(host_.Status("u1").devices(0).readings().newest(), 4'711);
+  EXPECT_TRUE(host_.Status("u1").devices(0).applied());
+  EXPECT_FALSE(host_.Status("u1").devices(1).has_readings());
+  EXPECT_EQ(host_.edgex.asked, std::vector<std::string>{"boiler"}) << "a file that is no device has no name";
+
+  host_.edgex.readings["boiler"] = {.count = 13, .newest = 4'712};
+  Fail(kDataPort);
+  host_.loop.Advance(seconds(120));
+  EXPECT_EQ(host_.Status("u1").devices(0).readings().count(), 12);
+  Answer(kDataPort);
+  EXPECT_TRUE(host_.RunUntil([&] { return host_.Status("u1").devices(0).readings().count() == 13; }));
+}
+
+TEST_F(StartOrder, AGatewayWithoutCoreDataTellsOfNoReadings) {
+  v1::Workload pod = EdgexGateway({{"boiler.json", kBoiler}});
+  host_.gateways["u1"].set_core_data_port(0);
+  host_.Apply({pod});
+  host_.loop.Advance(seconds(120));
+  ASSERT_EQ(host_.Status("u1").devices_size(), 1);
+  EXPECT_FALSE(host_.Status("u1").devices(0).has_readings());
+  EXPECT_TRUE(host_.edgex.asked.empty());
 }
 
 TEST_F(StartOrder, APodThatIsNoGatewayHasNoSuchCondition) {

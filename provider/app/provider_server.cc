@@ -170,7 +170,13 @@ class ProviderServer final : public Server {
                                const std::string& device) -> std::optional<DeviceReport> {
       const auto status = hub_->DeviceOf(PodUid(pod), device);
       if (!status) return std::nullopt;
-      return DeviceReport{status->applied(), status->reason(), status->message()};
+      DeviceReport said{
+          .applied = status->applied(), .reason = status->reason(), .message = status->message()};
+      if (const v1::DeviceReadings& held = status->readings(); status->has_readings()) {
+        said.readings = {.count = held.count(), .newest = {}, .observed = FromUnixNanos(held.observed_at())};
+        if (held.newest() > 0) said.readings->newest = FromUnixNanos(held.newest());
+      }
+      return said;
     };
     const auto places = [this](const std::string& ns, const std::string& prefix) {
       const auto known = hub_->PlacesOf(ns, prefix, kExporter);

@@ -82,6 +82,14 @@ Json EntryOf(const Json& device, const Json& gateway) {
   return {{"profile", {{"name", name}, {"deviceResources", resources}}}, {"device", made}};
 }
 
+/// What is not told stays as it was told before: a gateway that is away, suspended or begins anew takes no
+/// last reading back.
+void ShowReadings(const HeldReadings& readings, Plan& plan) {
+  plan.Set("readingCount", readings.count);
+  plan.Set("readingCountTime", FormatTime(readings.observed));
+  if (readings.newest) plan.Set("lastReadingTime", FormatTime(*readings.newest));
+}
+
 class DeviceController final : public Controller {
  public:
   DeviceController(ControllerSettings settings, DeviceReports reports)
@@ -115,6 +123,7 @@ class DeviceController final : public Controller {
     plan.Set("registered", registered);
     plan.Condition("Registered", registered ? "True" : "False",
                    registered ? Finding{"Registered", "core-metadata has it"} : plan.finding());
+    if (report && report->readings) ShowReadings(*report->readings, plan);
     plan.Again(registered ? kAskLater : kAskSoon);
     const bool refused = plan.failed() || (report && !applied && !IsWaiting(report->reason));
     return plan.Finish(registered ? "Registered"

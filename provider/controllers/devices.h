@@ -1,21 +1,34 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "common/base/time.h"
 #include "provider/controllers/controller.h"
 #include "provider/controllers/settings.h"
 
 namespace slicelet::provider {
+
+/// What the core-data of a gateway holds of one of its IoT devices.
+struct HeldReadings {
+  std::int64_t count = 0;
+  /// When the newest one was taken; nullopt when there is none.
+  std::optional<WallTime> newest;
+  /// When core-data was first seen to hold just these.
+  WallTime observed{};
+};
 
 /// What the hosts of a gateway said last about one of its IoT devices.
 struct DeviceReport {
   bool applied = false;
   std::string reason;
   std::string message;
+  /// nullopt while nothing has been said.
+  std::optional<HeldReadings> readings{};
 };
 
 /// By the gateway's pod and the device's name; nullopt while nothing has been said.

@@ -100,7 +100,7 @@ class Hub {
   /// Which slice each of these nodes belongs to; every other belongs to `Options::slice`.
   void SetSlices(const std::map<std::string, std::string>& slices);
   /// What the hosts of a gateway's pod said last about one of its IoT devices; of several hosts one that
-  /// failed. Nothing before each of them has spoken.
+  /// failed, and otherwise nothing before each of them has spoken. Readings are those of all hosts together.
   [[nodiscard]] std::optional<v1::DeviceStatus> DeviceOf(const PodUid& pod, const std::string& device) const;
 
   /// Where a pod is, or may be.

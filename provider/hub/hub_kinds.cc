@@ -12,6 +12,12 @@ const v1::DeviceStatus* FindDevice(const std::optional<v1::WorkloadStatus>& stat
   return it == status->devices().end() ? nullptr : &*it;
 }
 
+void Add(const v1::DeviceReadings& one, v1::DeviceReadings& sum) {
+  sum.set_count(sum.count() + one.count());
+  sum.set_newest(std::max(sum.newest(), one.newest()));
+  sum.set_observed_at(std::max(sum.observed_at(), one.observed_at()));
+}
+
 }  // namespace
 
 void Hub::SetSlices(const std::map<std::string, std::string>& slices) {
@@ -36,13 +42,19 @@ std::optional<v1::DeviceStatus> Hub::DeviceOf(const PodUid& uid, const std::stri
     return found == nullptr ? std::nullopt : std::make_optional(*found);
   }
   std::optional<v1::DeviceStatus> all;
+  bool silent = false;
+  v1::DeviceReadings sum;
   for (const auto& [host, instance] : pod->instances) {
     if (!instance.targeted || !instance.superseded.empty()) continue;
     const v1::DeviceStatus* found = FindDevice(instance.status, device);
-    if (found == nullptr) return std::nullopt;
-    if (!all || !found->applied()) all = *found;
-    if (!all->applied()) break;
+    silent = silent || found == nullptr;
+    if (found == nullptr) continue;
+    Add(found->readings(), sum);
+    if (!all || (all->applied() && !found->applied())) all = *found;
   }
+  if (!all || (silent && all->applied())) return std::nullopt;
+  all->clear_readings();
+  if (sum.observed_at() > 0) *all->mutable_readings() = sum;
   return all;
 }
 

@@ -1,21 +1,28 @@
 #include <algorithm>
+#include <optional>
 
 #include "provider/translate/parts.h"
 
 namespace slicelet::provider {
 namespace {
 
-/// EdgeX 4: core-metadata's own default.
+/// EdgeX 4: the services' own defaults.
 constexpr std::int32_t kCoreMetadataPort = 59881;
-constexpr char kCoreMetadata[] = "core-metadata";
+constexpr std::int32_t kCoreDataPort = 59880;
+
+/// The first port of the container `name`, or `otherwise` when it names none; nullopt without such a
+/// container.
+std::optional<std::int32_t> PortOf(const v1::Workload& workload, const std::string& name,
+                                   std::int32_t otherwise) {
+  const auto container = std::ranges::find(workload.containers(), name, &v1::Container::name);
+  if (container == workload.containers().end()) return std::nullopt;
+  return container->ports().empty() ? otherwise : container->ports(0).container_port();
+}
 
 void TranslateGateway(FieldReader& annotations, Translation& out) {
-  const auto& containers = out.workload.containers();
-  const auto metadata = std::ranges::find(containers, kCoreMetadata, &v1::Container::name);
-  out.gateway.set_core_metadata_port(kCoreMetadataPort);
-  if (metadata != containers.end() && !metadata->ports().empty()) {
-    out.gateway.set_core_metadata_port(metadata->ports(0).container_port());
-  }
+  out.gateway.set_core_metadata_port(
+      PortOf(out.workload, "core-metadata", kCoreMetadataPort).value_or(kCoreMetadataPort));
+  out.gateway.set_core_data_port(PortOf(out.workload, "core-data", kCoreDataPort).value_or(0));
   if (!annotations.Has(kIotDevices)) return;
   const std::string name = annotations.String(kIotDevices);
   const auto& volumes = out.workload.volumes();

@@ -336,11 +336,16 @@ TEST(Translate, AGatewaysBlobHoldsItsWorkloadAndItsDevices) {
   pod["spec"]["volumes"] = Json::parse(R"([{"name": "sensors", "configMap": {"name": "my-sensors"}}])");
   const Translation defaults = Translated(pod);
   EXPECT_EQ(defaults.gateway.core_metadata_port(), 59881);
+  EXPECT_EQ(defaults.gateway.core_data_port(), 0) << "it has none";
   pod["spec"]["containers"][0]["name"] = "core-metadata";
   pod["spec"]["containers"][0]["ports"] = Json::parse(R"([{"containerPort": 4711}])");
   v1::GatewayDeployment gateway;
   ASSERT_TRUE(gateway.ParseFromString(SerializeDeployment(Translated(pod))));
   EXPECT_EQ(gateway.core_metadata_port(), 4711);
+  pod["spec"]["containers"][0]["name"] = "core-data";
+  EXPECT_EQ(Translated(pod).gateway.core_data_port(), 4711);
+  pod["spec"]["containers"][0].erase("ports");
+  EXPECT_EQ(Translated(pod).gateway.core_data_port(), 59880);
   EXPECT_EQ(gateway.devices_volume(), "sensors");
   EXPECT_EQ(gateway.workload().uid(), "u-1");
   EXPECT_EQ(ParseDeployment(v1::ROLE_GATEWAY, gateway.SerializeAsString())->uid(), "u-1");

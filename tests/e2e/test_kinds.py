@@ -47,6 +47,10 @@ def ready(kubectl, of, name):
     return "" if found["status"] == "True" else f"{found['reason']}: {found['message']}"
 
 
+def made_at(kubectl):
+    return kubectl.get("iotgateway", "press")["metadata"]["creationTimestamp"]
+
+
 def test_a_slice_with_a_gateway_and_a_device_comes_about_and_goes(edge, hub):
     run([CONTAINERD, "gateway", edge.containerd_directory], timeout=600)
     hub.apply(kind("e2e-north", "IotSlice", {"edge": {"nodes": ["gw-1"]}, "quota": {"pods": 5}}))
@@ -58,6 +62,9 @@ def test_a_slice_with_a_gateway_and_a_device_comes_about_and_goes(edge, hub):
         {"name": "temperature", "valueType": "Float32", "units": "Cel", "interval": "1s"}]}))
     wait_until("the gateway is Ready", lambda: ready(north, "iotgateway", "press") == "", timeout=240)
     wait_until("the device is registered", lambda: ready(north, "iotdevice", "oven") == "", timeout=120)
+    wait_until("a reading is known of", lambda: (north.get("iotdevice", "oven")["status"].get("readingCount") or 0) > 0, timeout=120)
+    status = north.get("iotdevice", "oven")["status"]
+    assert made_at(north) < status["lastReadingTime"] and status["readingCountTime"]
     listed = north("get", "iotgateways,iotdevices")
     assert "6/6" in listed and "oven" in listed and "gw-1" in listed
     made, = north.get("pods")

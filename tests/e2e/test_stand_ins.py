@@ -268,6 +268,14 @@ def test_data_flows_from_device_to_bus_to_core_data(gateway):
     wait_until("the count grows", lambda: gateway.ask("core-data", "event/count")[1]["Count"] > before)
     assert gateway.ask("core-data", "reading/count")[1]["Count"] >= before
     assert len(gateway.ask("core-data", "event/all?limit=1")[1]["events"]) == 1
+    of_device = "device/name/Random-Integer-Device"
+    count = gateway.ask("core-data", "reading/count/" + of_device)[1]["Count"]
+    newest = gateway.ask("core-data", "reading/" + of_device + "?offset=0&limit=1")[1]
+    assert newest["totalCount"] >= count > 0
+    assert newest["readings"][0]["deviceName"] == "Random-Integer-Device" and newest["readings"][0]["origin"] >= reading["origin"]
+    assert len(gateway.ask("core-data", "reading/" + of_device + "?limit=2")[1]["readings"]) <= 2
+    status, nothing = gateway.ask("core-data", "reading/device/name/nobody?limit=1")
+    assert status == 200 and nothing["totalCount"] == 0 and nothing["readings"] == []
 
 
 def test_core_data_drops_what_does_not_match_its_topic(gateway):

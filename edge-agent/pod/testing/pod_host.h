@@ -10,7 +10,7 @@
 #include "common/base/testing/fake_clock.h"
 #include "common/base/testing/fake_file_system.h"
 #include "common/loop/testing/sim_loop.h"
-#include "edge-agent/edgex/testing/fake_core_metadata.h"
+#include "edge-agent/edgex/testing/fake_edgex.h"
 #include "edge-agent/pod/pod_supervisor.h"
 #include "edge-agent/probes/testing/fake_prober.h"
 #include "edge-agent/runtime/testing/scripted_runtime.h"
@@ -54,7 +54,7 @@ class PodHost {
     runtime = std::make_unique<ScriptedRuntime>(runtime_host);
     agent = std::make_unique<PodSupervisor>(
         options,
-        PodSupervisor::Dependencies{loop, clock, random, files, store, *runtime, opener, prober, &metadata});
+        PodSupervisor::Dependencies{loop, clock, random, files, store, *runtime, opener, prober, &edgex});
     agent->Start();
   }
   /// As by SIGKILL: what was not durable is forgotten, containers run on.
@@ -161,7 +161,7 @@ class PodHost {
   MemoryAgentStore store{loop};
   ScriptedHost runtime_host{loop, clock};
   FakeProber prober{loop};
-  FakeCoreMetadata metadata{loop};
+  FakeEdgex edgex{loop};
   PlainOpener opener;
   PodSupervisor::Options options;
   /// Pods with role gateway, by uid: what they have besides their workload.

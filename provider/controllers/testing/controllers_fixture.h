@@ -255,6 +255,8 @@ class ControllersTest : public testing::Test {
   std::map<std::string, std::string> slices_;
   /// IoT devices that core-metadata refuses, and why.
   std::map<std::string, std::string> refused_devices_;
+  /// What core-data holds, by IoT device.
+  std::map<std::string, HeldReadings> held_readings_;
   /// Pods do not end: their host is away.
   bool hosts_away_ = false;
   /// What exporters' probes say.
@@ -293,9 +295,13 @@ class ControllersTest : public testing::Test {
       const std::string gateway = kube::TextAt(*pod, {"metadata", "labels", kGatewayLabel});
       const Json map = Get(kube::kConfigMaps, kube::NamespaceOf(*pod), gateway + "-devices");
       if (kube::TextAt(map, {"data", device + ".json"}).empty()) return std::nullopt;
+      DeviceReport report{.applied = true};
       const auto refused = refused_devices_.find(device);
-      if (refused == refused_devices_.end()) return DeviceReport{.applied = true};
-      return DeviceReport{.applied = false, .reason = "ProfileRefused", .message = refused->second};
+      if (refused != refused_devices_.end())
+        report = {.applied = false, .reason = "ProfileRefused", .message = refused->second};
+      if (const auto held = held_readings_.find(device); held != held_readings_.end())
+        report.readings = held->second;
+      return report;
     }
     return std::nullopt;
   }

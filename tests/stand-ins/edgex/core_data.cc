@@ -46,6 +46,46 @@ void Keep(Database& database, const std::string& topic, const std::string& bytes
        std::to_string(event["readings"].size()), event.dump()});
 }
 
+std::string Limit(const HttpRequest& request) {
+  const auto limit = request.query.find("limit");
+  return limit == request.query.end() || limit->second == "-1" ? "20" : limit->second;
+}
+
+constexpr char kOfDevice[] = " FROM core_data.event WHERE content->>'deviceName'=$1";
+
+std::int64_t ReadingsOf(Database& database, const std::string& device) {
+  return std::stoll(
+      database.Execute(std::string("SELECT coalesce(sum(readings), 0)") + kOfDevice, {device})[0][0]);
+}
+
+/// The newest first.
+Json NewestReadings(Database& database, const std::string& device, const std::string& limit) {
+  Json readings = Json::array();
+  const auto most = static_cast<std::size_t>(std::stoi(limit));
+  for (const auto& row :
+       database.Execute(std::string("SELECT content") + kOfDevice + " ORDER BY origin DESC LIMIT $2::int",
+                        {device, limit})) {
+    for (const Json& reading : Json::parse(row[0])["readings"]) {
+      if (readings.size() < most) readings.push_back(reading);
+    }
+  }
+  return readings;
+}
+
+/// What is asked about one device; nullopt for anything else. One that is not known has no readings.
+std::optional<HttpResponse> AnswerOfDevice(Database& database, const HttpRequest& request) {
+  Json body = {{"apiVersion", "v3"}, {"statusCode", 200}};
+  if (const auto name = request.Below("/api/v3/reading/count/device/name"); name && name->size() == 1) {
+    body["Count"] = ReadingsOf(database, name->front());
+    return HttpResponse{200, body.dump()};
+  }
+  const auto name = request.Below("/api/v3/reading/device/name");
+  if (!name || name->size() != 1) return std::nullopt;
+  body["totalCount"] = ReadingsOf(database, name->front());
+  body["readings"] = NewestReadings(database, name->front(), Limit(request));
+  return HttpResponse{200, body.dump()};
+}
+
 std::optional<HttpResponse> Answer(Database& database, const HttpRequest& request) {
   Json body = {{"apiVersion", "v3"}, {"statusCode", 200}};
   const auto count = [&](const char* what) {
@@ -56,12 +96,10 @@ std::optional<HttpResponse> Answer(Database& database, const HttpRequest& reques
   if (request.method != "GET") return std::nullopt;
   if (request.path == "/api/v3/event/count") return count("count(*)");
   if (request.path == "/api/v3/reading/count") return count("coalesce(sum(readings), 0)");
-  if (request.path != "/api/v3/event/all") return std::nullopt;
-  const auto limit = request.query.find("limit");
+  if (request.path != "/api/v3/event/all") return AnswerOfDevice(database, request);
   body["events"] = Json::array();
-  for (const auto& row :
-       database.Execute("SELECT content FROM core_data.event ORDER BY origin DESC LIMIT $1::int",
-                        {limit == request.query.end() || limit->second == "-1" ? "20" : limit->second})) {
+  for (const auto& row : database.Execute(
+           "SELECT content FROM core_data.event ORDER BY origin DESC LIMIT $1::int", {Limit(request)})) {
     body["events"].push_back(Json::parse(row[0]));
   }
   body["totalCount"] = std::stoll(database.Execute("SELECT count(*) FROM core_data.event")[0][0]);

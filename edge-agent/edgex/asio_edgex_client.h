@@ -3,11 +3,11 @@
 #include <memory>
 
 #include "common/loop/asio_loop.h"
-#include "edge-agent/edgex/metadata_client.h"
+#include "edge-agent/edgex/edgex_client.h"
 
 namespace slicelet::agent {
 
 /// Plain HTTP/1.1 on the program's loop, a connection for each request. `loop` must outlive it.
-std::unique_ptr<MetadataClient> MakeAsioMetadataClient(AsioLoop& loop);
+std::unique_ptr<EdgexClient> MakeAsioEdgexClient(AsioLoop& loop);
 
 }  // namespace slicelet::agent

@@ -6,18 +6,28 @@
 #include <vector>
 
 #include "common/loop/loop.h"
-#include "edge-agent/edgex/metadata_client.h"
+#include "edge-agent/edgex/edgex_client.h"
 
 namespace slicelet::agent {
 
-/// A core-metadata in memory, with the verdicts that the real one gives.
-class FakeCoreMetadata : public MetadataClient {
+/// Core-metadata and core-data in memory, with the verdicts that the real ones give.
+class FakeEdgex : public EdgexClient {
  public:
   using Json = nlohmann::json;
 
-  explicit FakeCoreMetadata(Loop& loop) : loop_(loop) {}
+  explicit FakeEdgex(Loop& loop) : loop_(loop) {}
+
+  struct Readings {
+    std::int64_t count = 0;
+    std::int64_t newest = 0;
+  };
 
   std::map<std::string, Json> devices, profiles, services;
+  /// What core-data holds, by device.
+  std::map<std::string, Readings> readings;
+  /// Devices that core-data was asked for.
+  std::vector<std::string> asked;
+  Duration latency = std::chrono::milliseconds(1);
   /// No request is answered.
   bool down = false;
   /// "METHOD /path" of every request that changes something.
@@ -28,7 +38,7 @@ class FakeCoreMetadata : public MetadataClient {
 
   void Send(const Endpoint&, const Request& request, Callback<Answer> done) override {
     ++requests;
-    loop_.RunAfter(std::chrono::milliseconds(1), [this, request, done = std::move(done)] {
+    loop_.RunAfter(latency, [this, request, done = std::move(done)] {
       if (down) return done(absl::UnavailableError("connection refused"));
       if (request.method != "GET") changes.push_back(request.method + " " + request.target);
       done(Handle(request));
@@ -41,8 +51,22 @@ class FakeCoreMetadata : public MetadataClient {
     return {207, Json::array({Json{{"statusCode", code}, {"message", message}}}).dump()};
   }
 
+  /// Of a device that it does not know, core-data holds nothing, and says so.
+  Answer Newest(const std::string& device) {
+    asked.push_back(device);
+    const Readings& held = readings[device];
+    Json newest = Json::array();
+    if (held.count > 0) newest.push_back({{"deviceName", device}, {"origin", held.newest}, {"value", "1"}});
+    return Say(200, {{"totalCount", held.count}, {"readings", newest}});
+  }
+
   Answer Handle(const Request& request) {
     const std::string rest = request.target.substr(std::string("/api/v3/").size());
+    const std::string by_device = "reading/device/name/";
+    const std::string one = "?offset=0&limit=1";
+    if (rest.starts_with(by_device) && rest.ends_with(one)) {
+      return Newest(rest.substr(by_device.size(), rest.size() - by_device.size() - one.size()));
+    }
     if (rest == "device/all?limit=-1") {
       Json all = Json::array();
       for (const auto& [name, device] : devices) all.push_back(device);

@@ -1,4 +1,4 @@
-#include "edge-agent/edgex/asio_metadata_client.h"
+#include "edge-agent/edgex/asio_edgex_client.h"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -23,9 +23,8 @@ constexpr std::uint64_t kMostBodyBytes = std::uint64_t{4} << 20;
 /// One request, from the first packet to the callback. Keeps itself alive while something is under way.
 class Exchange : public std::enable_shared_from_this<Exchange> {
  public:
-  Exchange(asio::io_context& context, const MetadataClient::Endpoint& endpoint,
-           const MetadataClient::Request& request, std::weak_ptr<bool> alive,
-           Callback<MetadataClient::Answer> done)
+  Exchange(asio::io_context& context, const EdgexClient::Endpoint& endpoint,
+           const EdgexClient::Request& request, std::weak_ptr<bool> alive, Callback<EdgexClient::Answer> done)
       : resolver_(context),
         stream_(context),
         endpoint_(endpoint),
@@ -62,37 +61,39 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   void WriteThenRead() {
     http::async_write(stream_, request_, [self = shared_from_this()](const ErrorCode& error, std::size_t) {
       if (error) return self->Fail(error);
-      http::async_read(
-          self->stream_, self->buffer_, self->parser_, [self](const ErrorCode& failed, std::size_t) {
-            if (failed) return self->Fail(failed);
-            self->Finish(MetadataClient::Answer{static_cast<int>(self->parser_.get().result_int()),
-                                                std::move(self->parser_.get().body())});
-          });
+      http::async_read(self->stream_, self->buffer_, self->parser_,
+                       [self](const ErrorCode& failed, std::size_t) {
+                         if (failed) return self->Fail(failed);
+                         self->Finish(EdgexClient::Answer{static_cast<int>(self->parser_.get().result_int()),
+                                                          std::move(self->parser_.get().body())});
+                       });
     });
   }
 
   void Fail(const ErrorCode& error) {
-    Finish(absl::UnavailableError("core-metadata at " + endpoint_.host + ":" +
-                                  std::to_string(endpoint_.port) + ": " + error.message()));
+    const std::string message =
+        "EdgeX service at " + endpoint_.host + ":" + std::to_string(endpoint_.port) + ": " + error.message();
+    if (error == http::error::body_limit) return Finish(absl::ResourceExhaustedError(message));
+    Finish(absl::UnavailableError(message));
   }
 
-  void Finish(absl::StatusOr<MetadataClient::Answer> answer) {
+  void Finish(absl::StatusOr<EdgexClient::Answer> answer) {
     if (alive_.lock()) done_(std::move(answer));
   }
 
   tcp::resolver resolver_;
   beast::tcp_stream stream_;
-  const MetadataClient::Endpoint endpoint_;
+  const EdgexClient::Endpoint endpoint_;
   std::weak_ptr<bool> alive_;
-  Callback<MetadataClient::Answer> done_;
+  Callback<EdgexClient::Answer> done_;
   http::request<http::string_body> request_;
   http::response_parser<http::string_body> parser_;
   beast::flat_buffer buffer_;
 };
 
-class AsioMetadataClient : public MetadataClient {
+class AsioEdgexClient : public EdgexClient {
  public:
-  explicit AsioMetadataClient(AsioLoop& loop)
+  explicit AsioEdgexClient(AsioLoop& loop)
       : context_(*static_cast<asio::io_context*>(loop.io_context())), alive_(std::make_shared<bool>(true)) {}
 
   void Send(const Endpoint& endpoint, const Request& request, Callback<Answer> done) override {
@@ -106,8 +107,8 @@ class AsioMetadataClient : public MetadataClient {
 
 }  // namespace
 
-std::unique_ptr<MetadataClient> MakeAsioMetadataClient(AsioLoop& loop) {
-  return std::make_unique<AsioMetadataClient>(loop);
+std::unique_ptr<EdgexClient> MakeAsioEdgexClient(AsioLoop& loop) {
+  return std::make_unique<AsioEdgexClient>(loop);
 }
 
 }  // namespace slicelet::agent

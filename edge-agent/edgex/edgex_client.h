@@ -7,8 +7,8 @@
 
 namespace slicelet::agent {
 
-/// Requests to the core-metadata of a gateway on this host.
-class MetadataClient {
+/// Requests to the EdgeX services of a gateway on this host.
+class EdgexClient {
  public:
   struct Endpoint {
     std::string host;
@@ -28,9 +28,13 @@ class MetadataClient {
     std::string body;
   };
 
-  virtual ~MetadataClient() = default;
-  /// An answer with any HTTP status is OK; Unavailable when none came in time.
+  virtual ~EdgexClient() = default;
+  /// An answer with any HTTP status is OK; Unavailable when none came in time, ResourceExhausted for one that
+  /// is too large.
   virtual void Send(const Endpoint& endpoint, const Request& request, Callback<Answer> done) = 0;
 };
+
+/// A name as one segment of a target.
+std::string PathSegment(const std::string& name);
 
 }  // namespace slicelet::agent
