@@ -65,7 +65,8 @@ Json NewestReadings(Database& database, const std::string& device, const std::st
   for (const auto& row :
        database.Execute(std::string("SELECT content") + kOfDevice + " ORDER BY origin DESC LIMIT $2::int",
                         {device, limit})) {
-    for (const Json& reading : Json::parse(row[0])["readings"]) {
+    const Json event = Json::parse(row[0]);
+    for (const Json& reading : event.at("readings")) {
       if (readings.size() < most) readings.push_back(reading);
     }
   }
