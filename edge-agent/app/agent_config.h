@@ -58,7 +58,7 @@ struct AgentConfig {
   std::string boot_id_file = "/proc/sys/kernel/random/boot_id";
   std::map<std::string, std::string> tags;
   int max_pods = 110;
-  std::uint64_t log_max_bytes = 10 * 1024 * 1024;
+  std::uint64_t log_max_bytes = 10ULL * 1024 * 1024;
   int log_max_files = 5;
   /// In percent of the images' file system: above `high` unused images are removed, down to `low`.
   int image_high_percent = 85;

@@ -46,7 +46,7 @@ class SupervisedRunner : public ManifestRunner {
 }  // namespace
 
 struct HostAgent::Impl {
-  Impl(Options options, Dependencies dependencies)
+  Impl(const Options& options, Dependencies dependencies)
       : d(std::move(dependencies)),
         facts(options.facts),
         conditions(d.files, d.clock, options.pods.root),
@@ -121,8 +121,8 @@ struct HostAgent::Impl {
   Lifetime lifetime;
 };
 
-HostAgent::HostAgent(Options options, Dependencies dependencies)
-    : impl_(std::make_unique<Impl>(std::move(options), std::move(dependencies))) {}
+HostAgent::HostAgent(const Options& options, Dependencies dependencies)
+    : impl_(std::make_unique<Impl>(options, std::move(dependencies))) {}
 HostAgent::~HostAgent() = default;
 
 void HostAgent::Start() {

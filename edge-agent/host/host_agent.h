@@ -66,7 +66,7 @@ class HostAgent {
         {};
   };
 
-  HostAgent(Options options, Dependencies dependencies);
+  HostAgent(const Options& options, Dependencies dependencies);
   ~HostAgent();
 
   /// Starts the stored workloads, then looks for the hub.

@@ -306,8 +306,8 @@ void PodWorker::Kick() {
 }
 
 void PodWorker::Execute(const PodPlan& planned) {
-  // The copy: what is executed may plan again.
-  const PodPlan plan = planned;
+  // What is executed may plan again.
+  const PodPlan plan = planned;  // NOLINT(performance-unnecessary-copy-initialization)
   // Slowest first: everything below overlaps with it.
   if (plan.run_sandbox) RunSandbox();
   for (const auto& stop : plan.stops) StopContainer(stop);

@@ -49,7 +49,7 @@ class StartOrder : public ::testing::Test {
     pod.mutable_containers(1)->set_name("core-data");
     pod.mutable_containers(2)->set_name("core-metadata");
     for (auto& container : *pod.mutable_containers()) {
-      for (auto& name : *container.mutable_depends_on()) name = "core-" + name;
+      for (auto& name : *container.mutable_depends_on()) name.insert(0, "core-");
     }
     auto& volume = *pod.add_volumes();
     volume.set_name("sensors");
