@@ -41,7 +41,7 @@ mqtt         over an MQTT link: the first path, logs in pieces, the EdgeX gatewa
              (test_pods, test_mqtt, test_gateway, test_broker)          --long: all of e2e and faults but test_chart,
              test_demo, test_documents, test_mainflux and test_stand_ins, which choose their links themselves or have none
 sanitizers   unit tests and 200 schedules under the address and undefined-behaviour sanitizers,
-             the adapters' integration tests under the thread sanitizer
+             the adapters' integration tests under the thread sanitizer     --long: each parser of outside bytes a minute under libFuzzer
 LIST
       exit 0 ;;
     -h | --help) sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
@@ -107,6 +107,7 @@ count_steps 2 e2e
 count_steps 1 faults
 count_steps 1 mqtt
 count_steps 5 sanitizers
+[ -z "$long" ] || count_steps 1 sanitizers
 
 build_kubernetes() { tests/control-plane/build.sh && tests/control-plane/build.sh helm; }
 install_everything() { install_packages "${build_packages[@]}" "${run_packages[@]}" "${gateway_packages[@]}" "${test_packages[@]}" && install_go; }
@@ -164,6 +165,7 @@ lane_of_computing() {
     check "$schedules simulated schedules" "3 min for 2000" build/release/tests/sim/slicelet-sim --schedules $schedules --jobs 2
     check "planted bugs are found" "half a minute" build/release/tests/sim/slicelet-sim --plants
   fi
+  [ -z "$long" ] || ! wants sanitizers || check "fuzzing" "a minute of each target" scripts/fuzz.sh
   wants sanitizers || return 0
   if prepare "build with asan and ubsan" "cold about 9 min" build asan slicelet_unit_tests slicelet-sim; then
     suite "unit tests (asan, ubsan)" "1 min" ctest_suite asan unit 2
