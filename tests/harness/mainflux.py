@@ -55,13 +55,17 @@ class Mainflux:
         for name in ("postgres", "redis", "nats", "broker"):
             wait_until(f"{name} listens", lambda name=name: self._listens(name), timeout=PATIENCE)
         wait_until("postgres accepts logins", lambda: accepts_logins(self.ports["postgres"]), timeout=PATIENCE)
-        for name in ("auth", "users", "things", "mqtt"):
+        # One after the other: who does not find the others' gRPC at once tries again after a second or more, and refuses everybody until then.
+        for name, grpc in (("auth", "auth_grpc"), ("users", None), ("things", "things_grpc")):
             self.add(name, [f"{built}/{name}"], self._environment())
-        for name in ("auth", "users", "things"):
             wait_until(f"{name} answers", lambda name=name: self._answers(name), timeout=PATIENCE)
+            if grpc:
+                wait_until(f"{name} answers the others", lambda port=grpc: self._accepts(port), timeout=PATIENCE)
+        self.add("mqtt", [f"{built}/mqtt"], self._environment())
         wait_until("the MQTT adapter listens", lambda: self._listens("mqtt"), timeout=PATIENCE)
-        # The services find one another by themselves, and until then a good login is refused.
         wait_until("the administrator can log in", self.login, timeout=PATIENCE)
+        wait_until("things takes whom auth knows", lambda: self.request("things", "GET", "/things?limit=1", None, self.login())[0] == 200,
+                   timeout=PATIENCE)
         return self
 
     def _start_dependencies(self):
@@ -107,8 +111,11 @@ class Mainflux:
 
     def _listens(self, name):
         self.programs[name].require_running()
+        return self._accepts(name)
+
+    def _accepts(self, port):
         with socket.socket() as one:
-            return one.connect_ex(("127.0.0.1", self.ports[name])) == 0
+            return one.connect_ex(("127.0.0.1", self.ports[port])) == 0
 
     def request(self, service, method, path, body=None, token=None):
         """(status, JSON or None, headers); status 0 when nobody answers."""
