@@ -7,7 +7,7 @@
 #   --list     say what each tier runs, and stop
 #
 # Examples:
-#   scripts/test.sh                  everything CI runs: about an hour on a fresh 2-core machine, 25 minutes on a warm one
+#   scripts/test.sh                  everything CI runs: about 50 minutes on a fresh 2-core machine, 15 on a warm one
 #   scripts/test.sh --tier unit      only the unit tests
 #   scripts/test.sh --long           with 100,000 simulated schedules, all kill pairs and clang-tidy on every file
 set -euo pipefail
@@ -130,13 +130,13 @@ lane_of_programs() {
 # Tests with worlds of their own: samples, servers, documents.
 of_samples=(tests/e2e/test_{admin_rest,attach,chart,demo,documents,fiware,fiware_stand_ins,mainflux,server,stand_ins,story}.py)
 lane_of_one_host() {
-  ! wants e2e || suite "end to end" "7 min" pytest_suite e2e tests/e2e "${of_samples[@]/#/--ignore=}"
+  ! wants e2e || suite "end to end" "9 min" pytest_suite e2e tests/e2e "${of_samples[@]/#/--ignore=}"
 }
 lane_of_samples() {
-  ! wants e2e || suite "samples and servers, end to end" "7 min" pytest_suite samples "${of_samples[@]}"
+  ! wants e2e || suite "samples and servers, end to end" "10 min" pytest_suite samples "${of_samples[@]}"
 }
 lane_of_faults() {
-  ! wants faults || suite "faults" "5 min" pytest_suite faults tests/faults
+  ! wants faults || suite "faults" "7 min" pytest_suite faults tests/faults
   wants mqtt || return 0
   local over_mqtt=(tests/e2e/test_pods.py tests/e2e/test_mqtt.py tests/e2e/test_gateway.py tests/faults/test_broker.py)
   [ -z "$long" ] || over_mqtt=(tests/e2e tests/faults --ignore-glob='*/test_chart.py' --ignore-glob='*/test_demo.py'
@@ -170,12 +170,12 @@ lane_of_computing() {
   if prepare "build with asan and ubsan" "cold about 9 min" build asan slicelet_unit_tests slicelet-sim; then
     suite "unit tests (asan, ubsan)" "1 min" ctest_suite asan unit 2
     # What is used after a return the unit tests have looked for; the stack of an allocation is needed for one found bug alone.
-    check "200 schedules (asan, ubsan)" "5 min" env ASAN_OPTIONS=detect_stack_use_after_return=0:malloc_context_size=2 \
+    check "200 schedules (asan, ubsan)" "1 min" env ASAN_OPTIONS=detect_stack_use_after_return=0:malloc_context_size=2 \
       build/asan/tests/sim/slicelet-sim --schedules 200 --jobs 2
   fi
 }
 
-say "slicelet: tests (tiers: ${chosen[*]}); on 2 cores a first run takes about an hour, a later one 25 minutes"
+say "slicelet: tests (tiers: ${chosen[*]}); on 2 cores a first run takes about 50 minutes, a later one 15"
 prepare "install packages" "about 2 min on a bare machine" install_everything || finish
 install_go  # for PATH in this shell
 ! wants format || check "format" "seconds" scripts/lib/check_format.sh
