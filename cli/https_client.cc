@@ -1,18 +1,9 @@
 #include "cli/https_client.h"
 
-#include <fcntl.h>
-#include <poll.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
-#include <termios.h>
-#include <unistd.h>
-
 #include <array>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/asio/ssl/stream.hpp>
@@ -20,12 +11,11 @@
 #include <boost/beast/http.hpp>
 #include <boost/beast/websocket.hpp>
 #include <boost/beast/websocket/ssl.hpp>
-#include <csignal>
-#include <deque>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <utility>  // Boost 1.74 forgets it in a coroutine header.
 
+#include "cli/exec_session.h"
 #include "common/json/json.h"
 #include "common/log/log.h"
 
@@ -37,12 +27,6 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 namespace websocket = beast::websocket;
 using tcp = asio::ip::tcp;
-using TlsStream = asio::ssl::stream<tcp::socket>;
-
-/// Channels of v4.channel.k8s.io.
-enum Channel : char { kStdin = 0, kStdout = 1, kStderr = 2, kError = 3, kResize = 4 };
-
-constexpr std::uint64_t kMaxTokenBytes = std::uint64_t{64} * 1024;
 
 struct Server {
   std::string host, port;
@@ -104,181 +88,6 @@ std::string What(const boost::system::error_code& error, std::chrono::millisecon
   if (error != asio::error::timed_out) return error.message();
   return "no answer within " + std::to_string(limit.count() / 1'000) + " s";
 }
-
-/// The terminal passes every key through while it lives.
-class RawTerminal {
- public:
-  RawTerminal() {
-    if (tcgetattr(STDIN_FILENO, &saved_) != 0) return;
-    termios raw = saved_;
-    cfmakeraw(&raw);
-    active_ = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
-  }
-  ~RawTerminal() {
-    if (active_) tcsetattr(STDIN_FILENO, TCSANOW, &saved_);
-  }
-  RawTerminal(const RawTerminal&) = delete;
-  RawTerminal& operator=(const RawTerminal&) = delete;
-
- private:
-  termios saved_{};
-  bool active_ = false;
-};
-
-void WriteAll(int descriptor, std::string_view data) {
-  while (!data.empty()) {
-    const ssize_t written = ::write(descriptor, data.data(), data.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0 && errno == EAGAIN) {
-      // A terminal shares its flags between input and output, and its input does not block here.
-      pollfd ready{descriptor, POLLOUT, 0};
-      poll(&ready, 1, -1);
-      continue;
-    }
-    if (written <= 0) return;
-    data.remove_prefix(static_cast<std::size_t>(written));
-  }
-}
-
-/// One remote command: copies between this process's descriptors and the WebSocket until the far end closes.
-class ExecSession {
- public:
-  ExecSession(asio::io_context& context, websocket::stream<TlsStream>& socket,
-              HttpsClient::ExecOptions options)
-      : socket_(socket), options_(options), input_(context), resized_(context) {}
-  ~ExecSession() {
-    // The shell that started us expects its terminal to block.
-    if (input_flags_ >= 0) fcntl(STDIN_FILENO, F_SETFL, input_flags_);
-  }
-  ExecSession(const ExecSession&) = delete;
-  ExecSession& operator=(const ExecSession&) = delete;
-
-  void Start() {
-    socket_.binary(true);
-    Read();
-    if (options_.stdin_open) StartInput();
-    if (options_.tty) {
-      resized_.add(SIGWINCH);
-      WaitForResize();
-      SendSize();
-    }
-  }
-
-  [[nodiscard]] absl::StatusOr<int> Result() const { return result_; }
-
- private:
-  void Read() {
-    socket_.async_read(buffer_, [this](const boost::system::error_code& error, std::size_t) {
-      if (error) return StopWaiting();
-      const auto data = buffer_.data();
-      Received(std::string_view(static_cast<const char*>(data.data()), data.size()));
-      buffer_.consume(buffer_.size());
-      Read();
-    });
-  }
-
-  /// The far end is gone: neither the terminal nor its size matters any more.
-  void StopWaiting() {
-    boost::system::error_code failed;
-    if (input_.close(failed)) LogWarning("standard input not closed", {{"error", failed.message()}});
-    if (resized_.cancel(failed)) LogWarning("signals still waited for", {{"error", failed.message()}});
-  }
-
-  void Received(std::string_view message) {
-    if (message.empty()) return;
-    const std::string_view payload = message.substr(1);
-    if (message[0] == kStdout) WriteAll(STDOUT_FILENO, payload);
-    if (message[0] == kStderr) WriteAll(STDERR_FILENO, payload);
-    if (message[0] == kError) Ended(payload);
-  }
-
-  /// metav1.Status: Success, or Failure with the exit code as a cause.
-  void Ended(std::string_view text) {
-    const auto status = ParseJson(text);
-    if (!status.ok()) return;
-    if (GetString(*status, "/status") == "Success") {
-      result_ = 0;
-      return;
-    }
-    for (const Json& cause : GetArray(*status, "/details/causes")) {
-      if (GetString(cause, "/reason") == "ExitCode") {
-        result_ = std::atoi(GetString(cause, "/message").c_str());
-        return;
-      }
-    }
-    result_ = absl::InternalError(GetString(*status, "/message", "the command could not be run"));
-  }
-
-  void StartInput() {
-    struct stat info{};
-    if (fstat(STDIN_FILENO, &info) == 0 && S_ISREG(info.st_mode)) {
-      // A file is always ready, which epoll does not support: it is read piece by piece as pieces are sent.
-      file_input_ = true;
-      WriteNext();
-      return;
-    }
-    input_flags_ = fcntl(STDIN_FILENO, F_GETFL);
-    input_.assign(::dup(STDIN_FILENO));
-    ReadInput();
-  }
-
-  void ReadInput() {
-    input_.async_read_some(asio::buffer(typed_),
-                           [this](const boost::system::error_code& error, std::size_t size) {
-                             // Protocol v4 has no end of input; the session goes on until the command ends.
-                             if (error) return;
-                             Send(std::string(1, kStdin) + std::string(typed_.data(), size));
-                             ReadInput();
-                           });
-  }
-
-  void WaitForResize() {
-    resized_.async_wait([this](const boost::system::error_code& error, int) {
-      if (error) return;
-      SendSize();
-      WaitForResize();
-    });
-  }
-
-  void SendSize() {
-    winsize size{};
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) return;
-    Send(std::string(1, kResize) + Json{{"Width", size.ws_col}, {"Height", size.ws_row}}.dump());
-  }
-
-  void Send(std::string message) {
-    queue_.push_back(std::move(message));
-    if (queue_.size() == 1) WriteNext();
-  }
-
-  void WriteNext() {
-    if (queue_.empty() && file_input_) {
-      const ssize_t size = ::read(STDIN_FILENO, typed_.data(), typed_.size());
-      if (size <= 0) {
-        file_input_ = false;
-        return;
-      }
-      queue_.push_back(std::string(1, kStdin) + std::string(typed_.data(), static_cast<std::size_t>(size)));
-    }
-    socket_.async_write(asio::buffer(queue_.front()),
-                        [this](const boost::system::error_code& error, std::size_t) {
-                          if (error) return;
-                          queue_.pop_front();
-                          if (!queue_.empty()) WriteNext();
-                        });
-  }
-
-  websocket::stream<TlsStream>& socket_;
-  const HttpsClient::ExecOptions options_;
-  asio::posix::stream_descriptor input_;
-  asio::signal_set resized_;
-  beast::flat_buffer buffer_;
-  std::array<char, 4096> typed_{};
-  std::deque<std::string> queue_;
-  int input_flags_ = -1;
-  bool file_input_ = false;
-  absl::StatusOr<int> result_ = absl::UnavailableError("the connection ended before the command did");
-};
 
 }  // namespace
 
@@ -406,11 +215,7 @@ absl::StatusOr<std::unique_ptr<HttpsClient>> HttpsClient::Make(const kube::KubeC
     if (error)
       return absl::FailedPreconditionError("the kubeconfig's client certificate: " + error.message());
   }
-  std::string token = config.token;
-  if (!config.token_file.empty()) {
-    SLICELET_ASSIGN_OR_RETURN(token, files.Read(config.token_file, kMaxTokenBytes));
-    while (!token.empty() && token.back() == '\n') token.pop_back();
-  }
+  SLICELET_ASSIGN_OR_RETURN(const std::string token, ReadToken(config, files));
   if (!token.empty()) impl->authorization = "Bearer " + token;
   return std::unique_ptr<HttpsClient>(new HttpsClient(std::move(impl)));
 }
@@ -456,14 +261,17 @@ absl::Status HttpsClient::Stream(const std::string& server, const std::string& t
 absl::StatusOr<int> HttpsClient::Exec(const std::string& server, const std::string& target,
                                       const ExecOptions& options) {
   SLICELET_ASSIGN_OR_RETURN(const Server where, Split(server));
-  websocket::stream<TlsStream> socket(impl_->context, impl_->tls);
+  ExecSocket socket(impl_->context, impl_->tls);
   SLICELET_RETURN_IF_ERROR(impl_->Connect(socket.next_layer(), where));
   socket.set_option(websocket::stream_base::decorator([this](websocket::request_type& request) {
     request.set(http::field::user_agent, "slicectl");
     if (!impl_->authorization.empty()) request.set(http::field::authorization, impl_->authorization);
-    request.set(http::field::sec_websocket_protocol, "v4.channel.k8s.io");
+    // An API server or a shim of old knows only the second.
+    request.set(http::field::sec_websocket_protocol, "v5.channel.k8s.io, v4.channel.k8s.io");
   }));
   socket.read_message_max(0);
+  // API servers read one frame as one message, whose first byte is the channel.
+  socket.auto_fragment(false);
   boost::system::error_code error;
   websocket::response_type answer;
   error = impl_->Within(impl_->options.answer, socket.next_layer().next_layer(), [&](auto done) {
@@ -476,30 +284,10 @@ absl::StatusOr<int> HttpsClient::Exec(const std::string& server, const std::stri
                                   " did not open the session: " + What(error, impl_->options.answer));
   }
 
-  std::unique_ptr<RawTerminal> terminal;
-  if (options.tty && isatty(STDIN_FILENO) == 1) terminal = std::make_unique<RawTerminal>();
-  ExecSession session(impl_->context, socket, options);
-  session.Start();
-  impl_->context.restart();
-  impl_->context.run();
-  return session.Result();
-}
-
-std::string EncodeQuery(std::string_view text) {
-  static constexpr char kDigits[] = "0123456789ABCDEF";
-  std::string encoded;
-  for (const char c : text) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       c == '-' || c == '.' || c == '_' || c == '~';
-    if (plain) {
-      encoded.push_back(c);
-    } else {
-      encoded.push_back('%');
-      encoded.push_back(kDigits[(static_cast<unsigned char>(c) >> 4) & 0xf]);
-      encoded.push_back(kDigits[static_cast<unsigned char>(c) & 0xf]);
-    }
-  }
-  return encoded;
+  const bool input_may_end = answer[http::field::sec_websocket_protocol] == "v5.channel.k8s.io";
+  return RunExecSession(
+      impl_->context, socket,
+      {.stdin_open = options.stdin_open, .tty = options.tty, .input_may_end = input_may_end});
 }
 
 }  // namespace slicelet::cli

@@ -44,8 +44,9 @@ class HttpsClient {
     bool stdin_open = false;
     bool tty = false;
   };
-  /// Runs a command in a container: WebSocket, subprotocol v4.channel.k8s.io, stdin, stdout and stderr of
-  /// this process. Returns the command's exit code.
+  /// Runs a command in a container: WebSocket, subprotocol v5.channel.k8s.io (v4 with servers that know no
+  /// better: they are never told that stdin ended), stdin, stdout and stderr of this process. Returns the
+  /// command's exit code.
   absl::StatusOr<int> Exec(const std::string& server, const std::string& target, const ExecOptions& options);
 
  private:
@@ -53,8 +54,5 @@ class HttpsClient {
   explicit HttpsClient(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
-
-/// Percent-encodes everything but unreserved characters (RFC 3986).
-std::string EncodeQuery(std::string_view text);
 
 }  // namespace slicelet::cli

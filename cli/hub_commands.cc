@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "common/base/file_system.h"
+#include "provider/enrol/hub_renewal.h"
 #include "provider/enrol/hub_revocation.h"
 #include "provider/enrol/hub_secret.h"
 
@@ -15,6 +16,12 @@ namespace {
 /// Configuration files hold absolute paths, wherever the programs are started.
 std::string Absolute(const std::string& path) {
   return std::filesystem::absolute(path).lexically_normal().string();
+}
+
+/// `then`: what systemctl is to do on the host.
+void SayWhatToCopy(const std::string& credentials, const std::string& host, const char* then) {
+  std::fprintf(stderr, "copy %s to %s as /etc/slicelet/host.json, then: systemctl %s\n", credentials.c_str(),
+               host.c_str(), then);
 }
 
 }  // namespace
@@ -30,8 +37,8 @@ absl::Status RunHubInit(std::string directory, provider::HubOptions options) {
       "  operator.yaml             configuration of slicectl: export SLICELET_CONFIG=%s/operator.yaml\n",
       directory.c_str());
   std::printf(
-      "  ca.key root.key           keep them secret; only 'host add', 'hub revoke' and key rotation need "
-      "them\n\n");
+      "  ca.key root.key           keep them secret; only 'host add', 'hub renew', 'hub revoke' and key "
+      "rotation need them\n\n");
   std::printf("next:\n");
   if (!options.mqtt_endpoint.empty())
     std::printf("  mosquitto -c %s/mosquitto/mosquitto.conf\n", directory.c_str());
@@ -67,6 +74,50 @@ absl::Status RunHubRevoke(const std::string& directory, const std::string& host)
   return absl::OkStatus();
 }
 
+absl::Status RunHubRenew(const std::string& directory) {
+  const std::string dir = Absolute(directory);
+  const auto files = MakeSystemFileSystem();
+  SLICELET_ASSIGN_OR_RETURN(const provider::RenewedHub renewed,
+                            provider::RenewHub(dir, *files, SystemClock().Now()));
+  std::printf("renewed in %s, with the keys that were there, until %s%s:\n", dir.c_str(),
+              FormatTime(renewed.not_after).c_str(),
+              renewed.until_authority_ends ? ", when the hub's authority ends" : "");
+  bool broker = false;
+  for (const std::string& file : renewed.renewed) {
+    std::printf("  %s\n", file.c_str());
+    if (file.rfind("mosquitto/", 0) == 0) broker = true;
+  }
+  if (!renewed.missing.empty()) {
+    std::printf("not here, and not renewed (copy them here, renew, and copy them back):\n");
+    for (const std::string& file : renewed.missing) std::printf("  %s\n", file.c_str());
+  }
+  std::printf("next:\n");
+  std::printf("  programs that read these files take the new ones within a minute: restart nothing\n");
+  if (broker)
+    std::printf("  give the broker mosquitto/mqtt-broker.crt where it reads another copy, and SIGHUP\n");
+  std::printf("  in the cluster: 'slicectl hub secret --dir %s ... | kubectl apply -f -'%s\n", dir.c_str(),
+              broker ? ", then restart the broker's Deployment" : "");
+  if (renewed.hosts.empty()) return absl::OkStatus();
+  std::printf("hosts whose certificates end within half a year:\n");
+  for (const auto& [host, end] : renewed.hosts) {
+    std::printf("  %s   slicectl host add %s --renew --dir %s\n", FormatTime(end).c_str(), host.c_str(),
+                dir.c_str());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RunHostRenew(HostAddOptions options) {
+  options.directory = Absolute(options.directory);
+  const auto files = MakeSystemFileSystem();
+  SLICELET_ASSIGN_OR_RETURN(
+      const provider::RenewedHost renewed,
+      provider::RenewHost(options.directory, options.host, *files, SystemClock().Now()));
+  std::fprintf(stderr, "renewed the certificate of host %s until %s; its keys are the same\n",
+               options.host.c_str(), FormatTime(renewed.not_after).c_str());
+  SayWhatToCopy(renewed.credentials_path, options.host, "restart slicelet-agent (what it runs runs on)");
+  return absl::OkStatus();
+}
+
 absl::Status RunHostAdd(HostAddOptions options) {
   options.directory = Absolute(options.directory);
   const auto files = MakeSystemFileSystem();
@@ -83,9 +134,7 @@ absl::Status RunHostAdd(HostAddOptions options) {
     std::fprintf(stderr, "approve host %s by giving the object above to the cluster: kubectl apply -f -\n",
                  options.host.c_str());
   }
-  std::fprintf(stderr,
-               "copy %s to %s as /etc/slicelet/host.json, then: systemctl enable --now slicelet-agent\n",
-               made.credentials_path.c_str(), options.host.c_str());
+  SayWhatToCopy(made.credentials_path, options.host, "enable --now slicelet-agent");
   return absl::OkStatus();
 }
 

@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "cli/import/import_command.h"
+#include "cli/kinds/dry_run.h"
 #include "cli/kinds/help.h"
 #include "cli/kinds/printer.h"
 #include "common/config/config_reader.h"
@@ -19,6 +20,9 @@ std::string Variable(const std::string& name) {
   const char* value = std::getenv(name.c_str());
   return value == nullptr ? "" : value;
 }
+
+constexpr char kPlanned[] = "the object";
+constexpr char kAndSecret[] = " and the Secret that goes with it, without its values";
 
 void Print(const std::string& text) { std::fputs(text.c_str(), stdout); }
 void Say(const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }
@@ -82,7 +86,7 @@ void KindProgram::AddImport(CLI::App& app) {
       ->add_option("--host", line.hosts,
                    "[GATEWAY=]HOST: where gateways run, which the file does not say. Repeatable.")
       ->allow_extra_args(false);
-  AddDryRun(*command, line.options);
+  AddDryRun(*command, "the objects, for kubectl apply");
   command->add_option("--timeout", line.timeout, "how long to wait for a slice's namespace")
       ->capture_default_str();
   command->footer(
@@ -244,11 +248,22 @@ void KindProgram::AddWait(CLI::App& command, KindOptions& options, bool waits, c
       ->capture_default_str();
 }
 
-void KindProgram::AddDryRun(CLI::App& command, KindOptions&) {
+void KindProgram::AddDryRun(CLI::App& command, const std::string& what) {
   CLI::Option* dry_run = command.add_flag("--dry-run{client}", lines_.back()->dry_run,
-                                          "client: print the object and change nothing");
+                                          "client: print " + what + ", and change nothing");
   dry_run->check(CLI::IsMember({"none", "client"}));
   offer_(dry_run, {"none", "client"});
+}
+
+void KindProgram::AddSecret(CLI::App& command, const Kind& kind, SecretOptions& options) {
+  if (kind.noun == "server") {
+    CLI::Option* user = command.add_option("--user", options.user, kAboutUser);
+    CLI::Option* password = command.add_option("--password-file", options.password_file, kAboutPassword);
+    user->needs(password);
+    password->needs(user)->type_name("FILE");
+  } else if (kind.noun == "cluster") {
+    command.add_option("--kubeconfig-file", options.kubeconfig_file, kAboutKubeconfig)->type_name("FILE");
+  }
 }
 
 void KindProgram::AddCreate(CLI::App& group, const Kind& kind) {
@@ -257,18 +272,19 @@ void KindProgram::AddCreate(CLI::App& group, const Kind& kind) {
   Line& line = *lines_.back();
   AddName(*command, options, "its name, a DNS label");
   AddFields(*command, kind, options, true);
+  AddSecret(*command, kind, options.secret);
   // Of a kind with this field it is one of them.
   if (!kind.of_hub && FieldOf(kind, "--slice") == nullptr) {
     command->add_option("--slice", options.slice, "the slice whose namespace is meant");
   }
   AddOutput(*command, options, true);
   AddWait(*command, options, false, "return when it is Ready; steps are told on standard error");
-  AddDryRun(*command, options);
+  AddDryRun(*command, kind.secret ? kPlanned + std::string(kAndSecret) : kPlanned);
   command->callback([this, &line, &kind] {
     absl::Status status = line.Read();
     if (status.ok() && line.options.dry_run) {
       const auto files = MakeSystemFileSystem();
-      status = PrintDryRun(kind, line.options, {hub_ns_, ""}, *files, Print);
+      status = PrintDryRun(kind, line.options, {hub_ns_, ""}, *files, Print, Say);
     } else if (status.ok()) {
       status = Run([&](KindCommands& commands) { return commands.Create(kind, line.options); });
     }
@@ -282,6 +298,7 @@ void KindProgram::AddSet(CLI::App& group, const Kind& kind) {
   Line& line = *lines_.back();
   AddName(*command, options, "its name");
   AddFields(*command, kind, options, false);
+  AddSecret(*command, kind, options.secret);
   command
       ->add_option("--unset", options.unset,
                    "an option, without dashes, whose field is taken away. Repeatable.")
@@ -292,7 +309,7 @@ void KindProgram::AddSet(CLI::App& group, const Kind& kind) {
   if (kind.noun != "host") {
     AddWait(*command, options, false, "return when it is Ready; steps are told on standard error");
   }
-  AddDryRun(*command, options);
+  AddDryRun(*command, kind.secret ? kPlanned + std::string(kAndSecret) : kPlanned);
   command->callback([this, &line, &kind] {
     absl::Status status = line.Read();
     if (status.ok()) status = Run([&](KindCommands& commands) { return commands.Set(kind, line.options); });
@@ -330,9 +347,7 @@ void KindProgram::AddDelete(CLI::App& group, const Kind& kind) {
   if (!kind.of_hub) command->add_option("--slice", options.slice, "the slice whose namespace is meant");
   AddWait(*command, options, true, "--wait=false returns at once");
   command->add_flag("--ignore-not-found", options.ignore_not_found, "what is not there is no failure");
-  if (kind.can_give_up) {
-    command->add_flag("--give-up", options.give_up, "do not wait for a party that never comes back");
-  }
+  if (!kind.give_up.empty()) command->add_flag("--give-up", options.give_up, kind.give_up);
   command->callback([this, &line, &kind] {
     absl::Status status = line.Read();
     if (status.ok())

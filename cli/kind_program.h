@@ -37,6 +37,8 @@ class KindProgram {
   /// Adds the options of `list` to a command.
   KindOptions& AddListOptions(CLI::App& list, const std::string& noun);
 
+  /// Where clusters, slices and hosts are; known once the command line was read.
+  [[nodiscard]] const std::string& hub_namespace() const { return hub_ns_; }
   /// Somebody says which cluster is meant.
   [[nodiscard]] bool cluster_named() const;
   /// There is a kubeconfig to find.
@@ -57,7 +59,8 @@ class KindProgram {
   void AddName(CLI::App& command, KindOptions& options, const std::string& about);
   void AddOutput(CLI::App& command, KindOptions& options, bool sentence);
   void AddWait(CLI::App& command, KindOptions& options, bool waits, const std::string& about);
-  void AddDryRun(CLI::App& command, KindOptions& options);
+  void AddDryRun(CLI::App& command, const std::string& what);
+  void AddSecret(CLI::App& command, const Kind& kind, SecretOptions& options);
 
   void AddCreate(CLI::App& group, const Kind& kind);
   void AddSet(CLI::App& group, const Kind& kind);

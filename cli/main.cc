@@ -17,6 +17,8 @@
 #include "cli/operator_config.h"
 #include "cli/pod_commands.h"
 #include "cli/table.h"
+#include "common/rest/cpprest.h"
+#include "common/rest/system_authorities.h"
 
 namespace slicelet::cli {
 namespace {
@@ -120,7 +122,7 @@ class Program {
   }
 
   void AddHub() {
-    CLI::App* hub = Group("hub", "Make a hub",
+    CLI::App* hub = Group("hub", "A hub's keys, certificates and configuration",
                           "  slicectl hub init --dir hub --name demo --agent-endpoint 127.0.0.1:7443");
     CLI::App* init =
         hub->add_subcommand("init", "Make a hub's keys, certificates and configuration in a directory");
@@ -134,6 +136,9 @@ class Program {
                      "HOST:PORT of an MQTT broker for the hosts; writes DIR/mosquitto for it");
     init->add_option("--mqtt-listen", hub_.mqtt_listen,
                      "HOST:PORT where that broker listens (default: 0.0.0.0 and the endpoint's port)");
+    init->add_option("--provider-endpoint", hub_.provider_endpoint,
+                     "HOST:PORT where slicectl reaches the provider, as of a hub in the cluster (default: a "
+                     "socket in DIR)");
     init->add_option("--alternative-name", hub_.alternative_names,
                      "further name or address of the provider or the broker; repeatable");
     init->add_option("--shim-address", hub_.shim_address, "address of the shim, as the API server reaches it")
@@ -166,10 +171,15 @@ class Program {
     CLI::App* secret = hub->add_subcommand("secret", "The Secret that the Helm chart mounts, for kubectl");
     secret->add_option("--dir", directory_, "the hub's directory")->required();
     secret->add_option("--name", secret_name_, "the Secret's name")->capture_default_str();
-    secret->add_option("--namespace", host_add_.ns, "the hub's namespace")->capture_default_str();
+    secret->add_option("-n,--namespace", host_add_.ns, "namespace (default: the hub's)");
     Example(secret,
             "  slicectl hub secret --dir hub --name plant-7-hub --namespace plant-7 | kubectl apply -f -");
-    secret->callback([this] { outcome_.Take(RunHubSecret(directory_, secret_name_, host_add_.ns)); });
+    secret->callback([this] { outcome_.Take(RunHubSecret(directory_, secret_name_, HubNamespace())); });
+    CLI::App* renew = hub->add_subcommand(
+        "renew", "Issue the hub's own certificates anew, for the keys and names that they have");
+    renew->add_option("--dir", directory_, "the hub's directory, with ca.key")->required();
+    Example(renew, "  slicectl hub renew --dir /etc/slicelet/hub");
+    renew->callback([this] { outcome_.Take(RunHubRenew(directory_)); });
     CLI::App* revoke = hub->add_subcommand(
         "revoke", "Let the hub's MQTT broker refuse a host: writes the list of revoked certificates");
     revoke->add_option("NAME", host_add_.host, "the host")->required();
@@ -185,12 +195,21 @@ class Program {
     CLI::App* add = host->add_subcommand("add", "Make the credentials of one host and its EdgeHost object");
     add->add_option("NAME", host_add_.host, "the host's id, a DNS label; also its node's name")->required();
     add->add_option("--dir", host_add_.directory, "the hub's directory")->required();
-    add->add_option("--namespace", host_add_.ns, "namespace of EdgeHost objects")->capture_default_str();
-    Example(add, "  slicectl host add gw-1 --dir /etc/slicelet/hub | kubectl apply -f -");
-    add->callback([this] { outcome_.Take(RunHostAdd(host_add_)); });
-    CLI::App* list = host->add_subcommand(
-        "list",
-        "Hosts as the provider knows them; without a hub's operator.yaml, or with -n, as the cluster does");
+    add->add_option("-n,--namespace", host_add_.ns, "namespace of the EdgeHost (default: the hub's)");
+    add->add_flag(
+        "--renew", renew_,
+        "a new certificate for the credentials that DIR/hosts/NAME.slicelet holds; prints no EdgeHost");
+    Example(add,
+            "  slicectl host add gw-1 --dir /etc/slicelet/hub | kubectl apply -f -\n"
+            "  slicectl host add gw-1 --dir /etc/slicelet/hub --renew");
+    add->callback([this] {
+      host_add_.ns = HubNamespace();
+      outcome_.Take(renew_ ? RunHostRenew(host_add_) : RunHostAdd(host_add_));
+    });
+    CLI::App* list = host->add_subcommand("list",
+                                          "Hosts as the provider knows them; as the cluster does without a "
+                                          "hub's operator.yaml, and with -n, -A, "
+                                          "-l, --kubeconfig or --context");
     KindOptions& options = kinds_.AddListOptions(*list, "host");
     Example(list, "  slicectl host list\n  slicectl host list -n slicelet -o wide");
     list->callback([this, &options] {
@@ -203,6 +222,10 @@ class Program {
       outcome_.Take(config.ok() ? RunHostList(*config, options.output) : config.status());
     });
     kinds_.AddHostVerbs(*host);
+  }
+
+  [[nodiscard]] std::string HubNamespace() const {
+    return host_add_.ns.empty() ? kinds_.hub_namespace() : host_add_.ns;
   }
 
   void AddGet() {
@@ -336,6 +359,7 @@ class Program {
   std::vector<std::string> uids_;
   std::string secret_name_ = "slicelet-hub";
   bool force_ = false;
+  bool renew_ = false;
   provider::HubOptions hub_;
   HostAddOptions host_add_;
   GetOptions get_;
@@ -346,4 +370,7 @@ class Program {
 }  // namespace
 }  // namespace slicelet::cli
 
-int main(int argc, char** argv) { return slicelet::cli::Program().Run(argc, argv); }
+int main(int argc, char** argv) {
+  slicelet::SkipSystemAuthorities();
+  slicelet::LeaveProcess(slicelet::cli::Program().Run(argc, argv));
+}

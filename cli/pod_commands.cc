@@ -8,6 +8,7 @@
 
 #include "cli/https_client.h"
 #include "cli/table.h"
+#include "common/base/encoding.h"
 #include "common/config/config_reader.h"
 #include "common/json/json.h"
 
@@ -15,7 +16,7 @@ namespace slicelet::cli {
 namespace {
 
 std::string PodPath(const std::string& ns, const std::string& name) {
-  return "/api/v1/namespaces/" + EncodeQuery(ns) + "/pods/" + EncodeQuery(name);
+  return "/api/v1/namespaces/" + PercentEncode(ns) + "/pods/" + PercentEncode(name);
 }
 
 /// What a shim says that has no objects of its own.
@@ -89,7 +90,7 @@ absl::StatusOr<Location> Locate(const Api& api, const std::string& ns, const std
   }
   const std::string node_name = GetString(pod, "/spec/nodeName");
   if (node_name.empty()) return absl::FailedPreconditionError("pod " + pod_name + " is not on a node yet");
-  const std::string node_path = "/api/v1/nodes/" + EncodeQuery(node_name);
+  const std::string node_path = "/api/v1/nodes/" + PercentEncode(node_name);
   if (api.cluster) {
     location.server = api.server;
     location.prefix = api.prefix + node_path + "/proxy";
@@ -108,7 +109,7 @@ absl::StatusOr<Location> Locate(const Api& api, const std::string& ns, const std
 
 std::string KubeletPath(const std::string& verb, const std::string& ns, const std::string& pod,
                         const std::string& container) {
-  return "/" + verb + "/" + EncodeQuery(ns) + "/" + EncodeQuery(pod) + "/" + EncodeQuery(container);
+  return "/" + verb + "/" + PercentEncode(ns) + "/" + PercentEncode(pod) + "/" + PercentEncode(container);
 }
 
 /// Of a call through a cluster's node: says what it needs.
@@ -121,7 +122,7 @@ absl::Status WithRight(const Api& api, const absl::Status& status) {
 class Query {
  public:
   void Add(const std::string& name, const std::string& value) {
-    text_ += (text_.empty() ? "?" : "&") + name + "=" + EncodeQuery(value);
+    text_ += (text_.empty() ? "?" : "&") + name + "=" + PercentEncode(value);
   }
   [[nodiscard]] const std::string& text() const { return text_; }
 
@@ -139,9 +140,9 @@ absl::Status RunGet(const OperatorConfig& config, const GetOptions& options) {
   }
   SLICELET_ASSIGN_OR_RETURN(const Api api, OpenApi(config));
   std::string path = "/api/v1/";
-  if (pods && !options.all_namespaces) path += "namespaces/" + EncodeQuery(options.ns) + "/";
+  if (pods && !options.all_namespaces) path += "namespaces/" + PercentEncode(options.ns) + "/";
   path += nodes ? "nodes" : "pods";
-  if (!options.name.empty()) path += "/" + EncodeQuery(options.name);
+  if (!options.name.empty()) path += "/" + PercentEncode(options.name);
   SLICELET_ASSIGN_OR_RETURN(const Json answer, api.Get(path));
   if (options.output == "json") {
     std::printf("%s\n", answer.dump(2, ' ', false, Json::error_handler_t::replace).c_str());

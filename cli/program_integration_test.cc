@@ -1,8 +1,10 @@
 #include <gmock/gmock.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
 #include <cstdio>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -78,6 +80,67 @@ TEST(Slicectl, ADryRunNeedsNoCluster) {
       printed.text,
       "apiVersion: slicelet.io/v1alpha1\nkind: IotSlice\nmetadata:\n  name: north\n  namespace: slicelet\n"
       "spec:\n  edge:\n    nodes:\n      - gw-1\n      - gw-2\n");
+}
+
+TEST(Slicectl, AHostIsAddedToTheHubsNamespace) {
+  const std::string directory = testing::TempDir() + "slicectl-" + std::to_string(getpid());
+  const std::string dir = " --dir " + directory;
+  ASSERT_EQ(Slicectl("hub init --name h --agent-endpoint h:7443 --kubeconfig /k" + dir).code, 0);
+  EXPECT_THAT(Slicectl("host add gw-1" + dir).text, HasSubstr("namespace: slicelet"));
+  EXPECT_THAT(Slicectl("host add gw-2 --hub-namespace plant" + dir).text, HasSubstr("namespace: plant"));
+  EXPECT_THAT(Slicectl("host add gw-3 --hub-namespace plant -n other" + dir).text,
+              HasSubstr("namespace: other"));
+  EXPECT_THAT(Slicectl("hub secret --hub-namespace plant" + dir).text, HasSubstr(R"("namespace": "plant")"));
+  std::filesystem::remove_all(directory);
+}
+
+TEST(Slicectl, AHubElsewhereIsAskedAtTheEndpointThatWasNamed) {
+  const std::string directory = testing::TempDir() + "slicectl-far-" + std::to_string(getpid());
+  const std::string init = "hub init --name h --agent-endpoint h:7443 --kubeconfig /k --dir " + directory;
+  const Ended wrong = Slicectl(init + " --provider-endpoint localhost");
+  EXPECT_EQ(wrong.code, 2);
+  EXPECT_EQ(wrong.text, "slicectl: the provider's endpoint must be HOST:PORT, got \"localhost\"\n");
+  EXPECT_FALSE(std::filesystem::exists(directory));
+  // Nothing listens at port 1.
+  ASSERT_EQ(Slicectl(init + " --provider-endpoint 127.0.0.1:1").code, 0);
+  EXPECT_THAT(Slicectl("--config " + directory + "/operator.yaml host list").text,
+              HasSubstr("cannot reach the provider at 127.0.0.1:1: "));
+  std::filesystem::remove_all(directory);
+}
+
+TEST(Slicectl, RenewsCertificatesAndSaysWhatComesNext) {
+  const std::string directory = testing::TempDir() + "slicectl-renew-" + std::to_string(getpid());
+  const std::string dir = " --dir " + directory;
+  const Ended none = Slicectl("hub renew" + dir);
+  EXPECT_EQ(none.code, 1);
+  EXPECT_THAT(none.text, HasSubstr(directory + " holds no hub"));
+  ASSERT_EQ(
+      Slicectl("hub init --name h --agent-endpoint h:7443 --mqtt-endpoint m:8883 --kubeconfig /k" + dir).code,
+      0);
+  ASSERT_EQ(Slicectl("host add gw-1" + dir).code, 0);
+  EXPECT_THAT(Slicectl("host add gw-1" + dir).text, HasSubstr("With --renew it gets a new certificate"));
+  const Ended host = Slicectl("host add gw-1 --renew" + dir);
+  EXPECT_EQ(host.code, 0);
+  EXPECT_THAT(host.text, AllOf(HasSubstr("renewed the certificate of host gw-1 until 20"),
+                               HasSubstr("copy " + directory +
+                                         "/hosts/gw-1.slicelet to gw-1 as /etc/slicelet/host.json"),
+                               HasSubstr("systemctl restart slicelet-agent")));
+  EXPECT_THAT(host.text, testing::Not(HasSubstr("kind: EdgeHost")))
+      << "it would undo what is said of the host";
+  for (int again = 0; again < 2; ++again) {
+    const Ended hub = Slicectl("hub renew" + dir);
+    EXPECT_EQ(hub.code, 0);
+    EXPECT_THAT(hub.text, AllOf(HasSubstr("  mqtt.crt\n  mosquitto/mqtt-broker.crt\nnext:\n"),
+                                HasSubstr("SIGHUP"), HasSubstr("restart nothing")));
+  }
+  std::filesystem::rename(directory + "/mosquitto", directory + "-mosquitto");
+  EXPECT_THAT(Slicectl("hub renew" + dir).text, HasSubstr("not renewed (copy them here, renew, and copy them "
+                                                          "back):\n  mosquitto/mqtt-broker.crt\n"));
+  std::filesystem::remove(directory + "/ca.key");
+  const Ended keyless = Slicectl("hub renew" + dir);
+  EXPECT_EQ(keyless.code, 1);
+  EXPECT_THAT(keyless.text, HasSubstr("if it is kept elsewhere, copy it here"));
+  for (const char* made : {"", "-mosquitto"}) std::filesystem::remove_all(directory + made);
 }
 
 TEST(Slicectl, CompletesWithoutACluster) {

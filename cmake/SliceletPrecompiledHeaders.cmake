@@ -3,6 +3,8 @@
 # not rebuild what does not use it. Headers of one adapter alone (gRPC, Beast,
 # cpprestsdk, CLI11) stay out: they belong into few files. Every file still includes what it uses; a build with
 # SLICELET_PRECOMPILE=OFF shows it, and clang-tidy runs on such a build.
+# JSON's own functions are compiled once instead of in each of 300 files: a fifth of the time of a file that uses it.
+# So they are optimised also where tests use them, which are not.
 option(SLICELET_PRECOMPILE "Precompile the headers that nearly every file includes" ON)
 # A sanitizer's build directory gives the compiler its own flags, and so its own precompiled headers.
 
@@ -18,7 +20,7 @@ function(slicelet_precompile_headers)
     return()
   endif()
   foreach(kind product tests)
-    set(headers ${SLICELET_COMMON_HEADERS})
+    set(headers ${SLICELET_COMMON_HEADERS} <common/json/instantiated.h>)
     set(libraries slicelet_compile_options protobuf::libprotobuf nlohmann_json::nlohmann_json absl::statusor)
     if(kind STREQUAL tests)
       if(NOT SLICELET_BUILD_TESTS)
@@ -29,7 +31,8 @@ function(slicelet_precompile_headers)
     endif()
     set(source ${CMAKE_BINARY_DIR}/generated/precompiled_${kind}.cc)
     file(CONFIGURE OUTPUT ${source} CONTENT "// Gives CMake a place for the precompiled headers.\n")
-    add_library(slicelet_precompiled_${kind} OBJECT ${source})
+    # Tests are not in `all`, and neither is what only they need.
+    add_library(slicelet_precompiled_${kind} OBJECT EXCLUDE_FROM_ALL ${source})
     target_link_libraries(slicelet_precompiled_${kind} PRIVATE ${libraries})
     if(kind STREQUAL tests)
       target_compile_options(slicelet_precompiled_tests PRIVATE ${SLICELET_TEST_OPTIONS})
@@ -42,5 +45,6 @@ endfunction()
 function(slicelet_use_precompiled target kind)
   if(TARGET slicelet_precompiled_${kind})
     target_precompile_headers(${target} REUSE_FROM slicelet_precompiled_${kind})
+    target_link_libraries(${target} PRIVATE slicelet_json)
   endif()
 endfunction()

@@ -26,18 +26,12 @@ function(slicelet_program name)
   endif()
 endfunction()
 
-# slicelet_test(NAME SOURCES a_test.cc DEPS x [LABEL unit|integration|sim] [MUCH_JSON]): a GoogleTest program. With MUCH_JSON
-# what it does in JSON is optimised.
+# slicelet_test(NAME SOURCES a_test.cc DEPS x [LABEL unit|integration|sim]): a GoogleTest program.
 function(slicelet_test name)
   if(NOT SLICELET_BUILD_TESTS)
     return()
   endif()
-  cmake_parse_arguments(arg "MUCH_JSON" "LABEL" "SOURCES;DEPS" ${ARGN})
-  if(arg_MUCH_JSON)
-    set(instances ${PROJECT_SOURCE_DIR}/common/json/json_instances.cc)
-    list(PREPEND arg_SOURCES ${instances})
-    set_source_files_properties(${instances} PROPERTIES COMPILE_OPTIONS -O2 SKIP_PRECOMPILE_HEADERS ON)
-  endif()
+  cmake_parse_arguments(arg "" "LABEL" "SOURCES;DEPS" ${ARGN})
   if(NOT arg_LABEL)
     set(arg_LABEL unit)
   endif()

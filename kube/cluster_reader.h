@@ -10,6 +10,16 @@
 
 namespace slicelet::kube {
 
+/// Whether a cluster has something that whoever uses it may count on, in a condition's words.
+struct ClusterFeature {
+  /// True, False, or Unknown when it can not be read.
+  std::string status;
+  std::string reason;
+  std::string message;
+
+  friend bool operator==(const ClusterFeature&, const ClusterFeature&) = default;
+};
+
 /// What an API server says of its cluster.
 struct ClusterFacts {
   /// Its address.
@@ -18,6 +28,9 @@ struct ClusterFacts {
   std::string uid;
   std::string version;
   std::int64_t nodes = 0;
+  /// A StorageClass for claims that name none, and a network for pods.
+  ClusterFeature storage_class{};
+  ClusterFeature network_plugin{};
 
   friend bool operator==(const ClusterFacts&, const ClusterFacts&) = default;
 };

@@ -106,7 +106,9 @@ class KubeApi {
   virtual void Delete(const ObjectRef& ref, const DeleteOptions& options, StatusCallback done) = 0;
 };
 
-/// The server's Retry-After of an Unavailable status, if it sent one.
+/// However long a server says: who waits a day for one that is back after a minute sees nothing meanwhile.
+inline constexpr std::int64_t kMaxRetryAfterSeconds = 300;
+/// The server's Retry-After of an Unavailable status, if it sent one; at most `kMaxRetryAfterSeconds`.
 std::optional<std::int64_t> RetryAfterSeconds(const absl::Status& status);
 void SetRetryAfterSeconds(absl::Status& status, std::int64_t seconds);
 

@@ -13,8 +13,6 @@ std::string CollectionPath(const Resource& resource, const std::string& ns);
 std::string ObjectPath(const ObjectRef& ref);
 /// "pods", "leases.coordination.k8s.io": how the API server names the kind in messages.
 std::string GroupResource(const Resource& resource);
-/// RFC 3986 unreserved characters stay, everything else becomes %XX.
-std::string PercentEncode(std::string_view text);
 /// "apiVersion" of the kind.
 std::string ApiVersion(const Resource& resource);
 

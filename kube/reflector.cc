@@ -48,6 +48,7 @@ void Reflector::List() {
 
 void Reflector::Adopt(ObjectList list) {
   version_ = list.resource_version;
+  seen_ = version_;
   list_needed_ = false;
   broken_ = false;
   StartWatch();
@@ -61,7 +62,7 @@ void Reflector::Check() {
   options.label_selector = options_.label_selector;
   api_.List(options_.resource, options_.ns, options, lifetime_.Guard([this](absl::StatusOr<ObjectList> list) {
     if (!list.ok()) return Retry(list.status());
-    if (VersionNumber(list->resource_version) < VersionNumber(version_)) return Adopt(*std::move(list));
+    if (VersionNumber(list->resource_version) < VersionNumber(seen_)) return Adopt(*std::move(list));
     held_ = *std::move(list);
     timer_.Set(kSettle, [this] { HandOver(); });
     StartWatch();
@@ -72,7 +73,8 @@ void Reflector::HandOver() {
   timer_.Cancel();
   broken_ = false;
   ObjectList list = *std::exchange(held_, std::nullopt);
-  if (VersionNumber(version_) < VersionNumber(list.resource_version)) version_ = list.resource_version;
+  // A watch that was too slow to come so far is resumed where it was: only its events tell of deletions.
+  if (VersionNumber(seen_) < VersionNumber(list.resource_version)) seen_ = list.resource_version;
   if (handler_.on_list) handler_.on_list(std::move(list.items), list.resource_version);
 }
 
@@ -84,7 +86,7 @@ void Reflector::Probe() {
   options.field_selector += std::string("metadata.name=") + kProbeName;
   api_.List(options_.resource, options_.ns, options, lifetime_.Guard([this](absl::StatusOr<ObjectList> list) {
     if (!list.ok()) return Retry(list.status());
-    if (VersionNumber(list->resource_version) < VersionNumber(version_)) {
+    if (VersionNumber(list->resource_version) < VersionNumber(seen_)) {
       list_needed_ = true;
       return List();
     }
@@ -112,6 +114,7 @@ void Reflector::OnEvent(WatchEvent event) {
     if (alive.expired()) return;
   }
   if (!version.empty()) version_ = version;
+  if (VersionNumber(seen_) < VersionNumber(version_)) seen_ = version_;
   if (event.type != WatchEventType::kBookmark && handler_.on_event) {
     handler_.on_event(event.type, std::move(*event.object));
   }

@@ -60,9 +60,9 @@ class Reflector {
 
   void Start();
   /// The last version seen, empty before the first list.
-  [[nodiscard]] const std::string& resource_version() const { return version_; }
+  [[nodiscard]] const std::string& resource_version() const { return seen_; }
   /// A list has succeeded.
-  [[nodiscard]] bool listed() const { return !version_.empty(); }
+  [[nodiscard]] bool listed() const { return !seen_.empty(); }
 
  private:
   void Next();
@@ -85,7 +85,10 @@ class Reflector {
   Timer timer_;
   std::unique_ptr<Watch> watch_;
   MonotonicTime watch_started_{};
+  /// Where the next watch begins.
   std::string version_;
+  /// The newest that was handed over; a list may be ahead of the watch.
+  std::string seen_;
   bool list_needed_ = true;
   /// The watch broke, and what it saw has not been checked against a list since.
   bool broken_ = false;

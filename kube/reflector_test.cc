@@ -95,6 +95,29 @@ TEST_F(ReflectorTest, DeletionInAGapIsStillAnEvent) {
   EXPECT_GT(troubles, 2);
 }
 
+TEST_F(ReflectorTest, DeletionInAGapIsAnEventAlsoWhenTheFirstWatchAfterItIsTooSlow) {
+  Begin();
+  loop.Advance(seconds(60));
+  server.BreakWatches();
+  Remove("old");
+  story.clear();
+  // It is opened late, and fails then.
+  bool slow = false;
+  server.faults().latency = [&slow] { return slow ? seconds(3) : seconds(0); };
+  server.faults().after = [&slow](const KubeCall& call, const absl::Status&) {
+    slow = call.verb == Verb::kList;
+    return absl::OkStatus();
+  };
+  loop.Advance(milliseconds(2500));
+  EXPECT_THAT(story, ElementsAre("list"));
+  server.SetDown(true);
+  loop.Advance(seconds(2));
+  server.SetDown(false);
+  server.faults().latency = nullptr;
+  loop.Advance(seconds(40));
+  EXPECT_THAT(story, testing::Contains("-old"));
+}
+
 TEST_F(ReflectorTest, AfterABreakTheListComesBeforeWhatIsNewerThanIt) {
   Begin();
   loop.Advance(seconds(60));

@@ -1,7 +1,9 @@
 #include <absl/strings/cord.h>
 
+#include <algorithm>
 #include <charconv>
 
+#include "common/base/encoding.h"
 #include "kube/kube_api.h"
 #include "kube/paths.h"
 
@@ -44,7 +46,7 @@ std::optional<std::int64_t> RetryAfterSeconds(const absl::Status& status) {
 void SetRetryAfterSeconds(absl::Status& status, std::int64_t seconds) {
   // By way of a view: the constructor for strings is a template whose name GCC, which built the library,
   // spells otherwise than clang.
-  const std::string text = std::to_string(seconds);
+  const std::string text = std::to_string(std::clamp<std::int64_t>(seconds, 0, kMaxRetryAfterSeconds));
   status.SetPayload(kRetryAfter, absl::Cord(absl::string_view(text)));
 }
 
@@ -68,25 +70,6 @@ std::string ObjectPath(const ObjectRef& ref) {
   path += "/" + PercentEncode(ref.name);
   if (!ref.subresource.empty()) path += "/" + ref.subresource;
   return path;
-}
-
-std::string PercentEncode(std::string_view text) {
-  constexpr char kDigits[] = "0123456789ABCDEF";
-  std::string encoded;
-  encoded.reserve(text.size());
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    const bool unreserved = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                            c == '-' || c == '.' || c == '_' || c == '~';
-    if (unreserved) {
-      encoded += c;
-    } else {
-      encoded += '%';
-      encoded += kDigits[byte >> 4];
-      encoded += kDigits[byte & 15];
-    }
-  }
-  return encoded;
 }
 
 }  // namespace slicelet::kube

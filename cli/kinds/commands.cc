@@ -1,8 +1,10 @@
 #include "cli/kinds/commands.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "cli/kinds/dry_run.h"
 #include "cli/kinds/printer.h"
 #include "cli/kinds/refusal.h"
 #include "cli/kube/progress.h"
@@ -16,11 +18,6 @@ constexpr char kReady[] = "Ready";
 constexpr char kAttached[] = "Attached";
 constexpr char kGiveUp[] = "slicelet.io/give-up";
 
-std::string GivenSlice(const KindOptions& options) {
-  const auto it = options.given.find("--slice");
-  return it != options.given.end() && !it->second.empty() ? it->second.back() : options.slice;
-}
-
 std::string Quoted(const std::string& text) { return "\"" + text + "\""; }
 
 bool IsDetached(const Json& gateway) {
@@ -28,11 +25,20 @@ bool IsDetached(const Json& gateway) {
   return state.empty() || state == "Detached";
 }
 
+bool NothingGiven(const Given& given) {
+  return std::all_of(given.begin(), given.end(), [](const auto& option) { return option.second.empty(); });
+}
+
 kube::ObjectRef RefOf(const Kind& kind, const Json& object) {
   return {kind.resource, kube::NamespaceOf(object), kube::NameOf(object), ""};
 }
 
 }  // namespace
+
+std::string GivenSlice(const KindOptions& options) {
+  const auto it = options.given.find("--slice");
+  return it != options.given.end() && !it->second.empty() ? it->second.back() : options.slice;
+}
 
 KindCommands::KindCommands(Cluster& cluster, FileSystem& files, const Clock& clock, KindDefaults defaults,
                            Print out, Print say)
@@ -135,36 +141,100 @@ absl::Status KindCommands::Finish(const Kind& kind, const KindOptions& options, 
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::unique_ptr<OwnSecret>> KindCommands::SecretFor(const Kind& kind,
+                                                                   const KindOptions& options,
+                                                                   const std::string& ns, const Json& former,
+                                                                   Json& spec) {
+  if (!options.secret.given()) return nullptr;
+  const std::string& object = options.names.front();
+  SLICELET_ASSIGN_OR_RETURN(NamedSecret named,
+                            NameSecret(kind, object, options.secret, former, spec, files_, say_));
+  return std::make_unique<OwnSecret>(cluster_, kind, ns, object, std::move(named));
+}
+
+absl::StatusOr<Json> KindCommands::Make(const Kind& kind, const KindOptions& options,
+                                        const kube::ObjectRef& ref, const Json& object) {
+  auto made = cluster_.Create(ref, object);
+  if (!made.ok()) return Refused(kind, ref, made.status(), options.given);
+  return made;
+}
+
+/// Secret, object, and the object as the Secret's owner: so that the hub finds the one when it sees the
+/// other, and whatever fails is gone on with when the command is repeated.
+absl::StatusOr<Json> KindCommands::MakeWithSecret(const Kind& kind, const KindOptions& options,
+                                                  const kube::ObjectRef& ref, const Json& object,
+                                                  OwnSecret& secret) {
+  auto there = cluster_.Get(ref);
+  if (there.ok()) {
+    SLICELET_ASSIGN_OR_RETURN(const bool complete, secret.BelongsTo(*there));
+    Json wanted = GetObject(*there, "/spec");
+    wanted.merge_patch(object["spec"]);
+    if (complete || wanted != GetObject(*there, "/spec")) {
+      return Refused(kind, ref, absl::AlreadyExistsError(""), options.given);
+    }
+    // A former run came so far.
+    SLICELET_RETURN_IF_ERROR(secret.Put(&*there));
+    return there;
+  }
+  if (!absl::IsNotFound(there.status())) return Refused(kind, ref, there.status(), options.given);
+  SLICELET_RETURN_IF_ERROR(secret.Put(nullptr));
+  auto made = Make(kind, options, ref, object);
+  if (!made.ok()) {
+    // Of what was neither made nor refused nobody knows whether it is there.
+    const absl::Status& why = made.status();
+    if (absl::IsFailedPrecondition(why) || absl::IsPermissionDenied(why) || absl::IsNotFound(why)) {
+      secret.TakeBack();
+    }
+    return made;
+  }
+  const absl::Status owned = secret.Put(&*made);
+  if (owned.ok()) return made;
+  return WithContext(
+      owned, kind.noun + " " + ref.name + " is made, but does not own its Secret yet (run this again)");
+}
+
 absl::Status KindCommands::Create(const Kind& kind, const KindOptions& options) {
   SLICELET_ASSIGN_OR_RETURN(const std::string ns, NamespaceFor(kind, options));
   const std::string& name = options.names.front();
-  SLICELET_ASSIGN_OR_RETURN(const Json object, ObjectOf(kind, ns, name, options.given, files_));
+  SLICELET_ASSIGN_OR_RETURN(Json object, ObjectOf(kind, ns, name, options.given, files_));
+  SLICELET_ASSIGN_OR_RETURN(const auto secret, SecretFor(kind, options, ns, {}, object["spec"]));
   SLICELET_RETURN_IF_ERROR(CheckReferences(kind, options, ns));
   const kube::ObjectRef ref{kind.resource, ns, name, ""};
-  const auto made = cluster_.Create(ref, object);
-  if (!made.ok()) return Refused(kind, ref, made.status(), options.given);
-  return Finish(kind, options, *made,
+  SLICELET_ASSIGN_OR_RETURN(const Json made, secret ? MakeWithSecret(kind, options, ref, object, *secret)
+                                                    : Make(kind, options, ref, object));
+  return Finish(kind, options, made,
                 {"created", {.what = kReady, .condition = kReady, .holds = [](const Json* now) {
                                return now != nullptr && ConditionHolds(*now, kReady);
                              }}});
 }
 
 absl::Status KindCommands::Set(const Kind& kind, const KindOptions& options) {
-  SLICELET_ASSIGN_OR_RETURN(const Json patch, PatchOf(kind, options.given, options.unset, files_));
+  Json patch = {{"spec", Json::object()}};
+  const bool only_secret = options.secret.given() && options.unset.empty() && NothingGiven(options.given);
+  if (!only_secret) {
+    SLICELET_ASSIGN_OR_RETURN(patch, PatchOf(kind, options.given, options.unset, files_));
+  }
   SLICELET_ASSIGN_OR_RETURN(const std::string ns, NamespaceFor(kind, options));
   const kube::ObjectRef ref{kind.resource, ns, options.names.front(), ""};
   const auto before = cluster_.Get(ref);
   if (!before.ok()) return Refused(kind, ref, before.status(), {});
+  const Json former = GetObject(*before, "/spec");
+  SLICELET_ASSIGN_OR_RETURN(const auto secret, SecretFor(kind, options, ns, former, patch["spec"]));
+  const bool named = secret && kube::TextAt(former, {kind.secret->field}) ==
+                                   kube::TextAt(patch, {"spec", kind.secret->field});
   if (options.dry_run) {
     Json after = *before;
     after.merge_patch(patch);
-    out_(PrintOne(kind, after, options.output.empty() ? "yaml" : options.output, clock_.Now()));
+    const Json planned = secret ? secret->Planned(&*before, named) : Json();
+    out_(PrintPlanned(kind, after, planned, options.output, clock_.Now()));
     return absl::OkStatus();
   }
   SLICELET_RETURN_IF_ERROR(CheckReferences(kind, options, ns));
+  if (secret) SLICELET_RETURN_IF_ERROR(secret->Put(&*before, named));
   const auto after = cluster_.Patch(ref, patch);
   if (!after.ok()) return Refused(kind, ref, after.status(), options.given);
-  const bool changed = kube::ResourceVersionOf(*before) != kube::ResourceVersionOf(*after);
+  const bool changed =
+      (secret && secret->changed()) || kube::ResourceVersionOf(*before) != kube::ResourceVersionOf(*after);
   return Finish(
       kind, options, *after,
       {changed ? "changed" : "unchanged", {.what = kReady, .condition = kReady, .holds = [](const Json* now) {
@@ -208,7 +278,13 @@ absl::Status KindCommands::StartDelete(const Kind& kind, const KindOptions& opti
   }
   const absl::Status deleted = cluster_.Delete(ref, kube::UidOf(*object));
   // Somebody else was faster.
-  if (!deleted.ok() && !absl::IsNotFound(deleted)) return Refused(kind, ref, deleted, {});
+  if (!deleted.ok() && !absl::IsNotFound(deleted)) {
+    const absl::Status refused = Refused(kind, ref, deleted, {});
+    // As the admission policy of hosts that have workloads says it, for kubectl.
+    if (options.give_up || Message(deleted).find(kGiveUp) == std::string::npos) return refused;
+    return {refused.code(),
+            Message(refused) + " ('slicectl " + kind.noun + " delete " + name + " --give-up' does)"};
+  }
   const bool held = !GetArray(*object, "/metadata/finalizers").empty();
   if (held && options.wait) {
     waits.push_back({.ref = ref,
@@ -241,9 +317,10 @@ absl::Status KindCommands::Delete(const Kind& kind, const KindOptions& options) 
     } else if (absl::IsDeadlineExceeded(waited)) {
       failures.push_back(absl::DeadlineExceededError(
           what + ": " + Message(waited) + "; it goes on" +
-          (kind.can_give_up ? ", and 'slicectl " + kind.noun + " delete " + awaited.ref.name + " -n " +
-                                  awaited.ref.ns + " --give-up' does not wait for what will never come back"
-                            : "")));
+          (!kind.give_up.empty()
+               ? ", and 'slicectl " + kind.noun + " delete " + awaited.ref.name + " -n " + awaited.ref.ns +
+                     " --give-up' does not wait for what will never come back"
+               : "")));
     } else {
       failures.push_back(WithContext(waited, what));
     }
@@ -287,16 +364,6 @@ absl::Status KindCommands::Attach(const KindOptions& options, const std::string&
                     return now != nullptr && ConditionHolds(*now, kAttached) &&
                            GetString(*now, "/status/attachment/server", server) == server;
                   }}});
-}
-
-absl::Status PrintDryRun(const Kind& kind, const KindOptions& options, const KindDefaults& defaults,
-                         FileSystem& files, const KindCommands::Print& out) {
-  std::string ns = options.ns;
-  if (ns.empty()) ns = kind.of_hub ? defaults.hub_ns : GivenSlice(options);
-  SLICELET_ASSIGN_OR_RETURN(Json object, ObjectOf(kind, ns, options.names.front(), options.given, files));
-  if (ns.empty()) object["metadata"].erase("namespace");
-  out(PrintOne(kind, object, options.output.empty() ? "yaml" : options.output, SystemClock().Now()));
-  return absl::OkStatus();
 }
 
 }  // namespace slicelet::cli

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "cli/kinds/object.h"
+#include "cli/kinds/own_secret.h"
 #include "cli/kube/cluster.h"
 #include "common/base/time.h"
 
@@ -20,6 +22,7 @@ struct KindOptions {
   bool all_namespaces = false;
   std::string selector;
   Given given;
+  SecretOptions secret;
   std::vector<std::string> unset;
   /// One of `kFormats`; empty: a sentence.
   std::string output;
@@ -68,6 +71,13 @@ class KindCommands {
   absl::Status Refused(const Kind& kind, const kube::ObjectRef& ref, const absl::Status& status,
                        const Given& given) const;
   absl::Status Finish(const Kind& kind, const KindOptions& options, const Json& object, Done done);
+  /// The Secret that the command line gives, of a name that it gives or `former` has; none: null.
+  absl::StatusOr<std::unique_ptr<OwnSecret>> SecretFor(const Kind& kind, const KindOptions& options,
+                                                       const std::string& ns, const Json& former, Json& spec);
+  absl::StatusOr<Json> Make(const Kind& kind, const KindOptions& options, const kube::ObjectRef& ref,
+                            const Json& object);
+  absl::StatusOr<Json> MakeWithSecret(const Kind& kind, const KindOptions& options,
+                                      const kube::ObjectRef& ref, const Json& object, OwnSecret& secret);
   absl::Status StartDelete(const Kind& kind, const KindOptions& options, const std::string& ns,
                            const std::string& name, std::vector<Cluster::Awaited>& waits);
 
@@ -79,8 +89,7 @@ class KindCommands {
   const Print say_;
 };
 
-/// The object of a command line, without asking a cluster: the namespace of a slice is taken to be its name.
-absl::Status PrintDryRun(const Kind& kind, const KindOptions& options, const KindDefaults& defaults,
-                         FileSystem& files, const KindCommands::Print& out);
+/// The slice that a command line names; empty: none.
+std::string GivenSlice(const KindOptions& options);
 
 }  // namespace slicelet::cli

@@ -4,8 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "cli/kube/testing/memory_cluster_test.h"
-#include "common/base/testing/fake_file_system.h"
+#include "cli/kinds/dry_run.h"
+#include "cli/kinds/testing/kind_commands_test.h"
 #include "kube/object.h"
 
 namespace slicelet::cli {
@@ -15,7 +15,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::StartsWith;
 
-class CommandsTest : public MemoryClusterTest {
+class CommandsTest : public KindCommandsTest {
  protected:
   const Kind& Noun(const std::string& noun) { return *FindKind(noun); }
   void MakeSlice(const std::string& name, const Json& status) {
@@ -26,25 +26,11 @@ class CommandsTest : public MemoryClusterTest {
   void Make(const kube::Resource& kind, const std::string& name, const Json& object = Json::object()) {
     ASSERT_TRUE(server.cluster().Create("admin", {kind, "north", name, ""}, object).ok());
   }
-  Json Is(const kube::Resource& kind, const std::string& name, const std::string& ns = "north") {
-    const auto object = server.cluster().Peek(kind, ns, name);
-    return object == nullptr ? Json() : *object;
-  }
   void Refuse(const absl::Status& status) {
     server.faults().before = [status](const kube::KubeCall& call) {
       return call.body == nullptr ? absl::OkStatus() : status;
     };
   }
-
-  FakeFileSystem files;
-  std::string out;
-  std::vector<std::string> said;
-  KindCommands commands{cluster,
-                        files,
-                        clock,
-                        {.hub_ns = "slicelet", .context_ns = "elsewhere"},
-                        [this](const std::string& text) { out += text; },
-                        [this](const std::string& line) { said.push_back(line); }};
 };
 
 TEST_F(CommandsTest, AnObjectIsMadeInTheNamespaceOfItsSlice) {
@@ -74,6 +60,29 @@ TEST_F(CommandsTest, WhatIsReferredToHasToBeThere) {
   EXPECT_TRUE(commands.Create(Noun("device"), device).ok());
   const KindOptions slice{.names = {"x"}, .given = {{"--slice", {"south"}}, {"--host", {"gw-1"}}}};
   EXPECT_THAT(Message(commands.Create(Noun("gateway"), slice)), StartsWith("there is no slice \"south\""));
+}
+
+TEST_F(CommandsTest, TheClustersOfASliceHaveToBeThere) {
+  KindOptions slice{.names = {"north"}, .given = {{"--edge-cluster", {"plant"}}}};
+  for (const char* verb : {"create", "set"}) {
+    if (verb == std::string("set")) {
+      ASSERT_TRUE(
+          server.cluster().Create("hub", {kube::kIotSlices, "slicelet", "north", ""}, Json::object()).ok());
+    }
+    const absl::Status status = verb == std::string("set") ? commands.Set(Noun("slice"), slice)
+                                                           : commands.Create(Noun("slice"), slice);
+    EXPECT_TRUE(absl::IsNotFound(status)) << verb;
+    EXPECT_EQ(
+        Message(status),
+        "--edge-cluster: there is no cluster \"plant\" in namespace \"slicelet\": 'slicectl cluster list "
+        "-A' shows those that there are");
+  }
+  ASSERT_TRUE(
+      server.cluster().Create("hub", {kube::kIotClusters, "slicelet", "plant", ""}, Json::object()).ok());
+  EXPECT_TRUE(commands.Set(Noun("slice"), slice).ok());
+  slice.given["--cloud-cluster"] = {"core"};
+  EXPECT_THAT(Message(commands.Set(Noun("slice"), slice)),
+              StartsWith("--cloud-cluster: there is no cluster"));
 }
 
 TEST_F(CommandsTest, RefusalsAreNotWrongUse) {
@@ -148,6 +157,37 @@ TEST_F(CommandsTest, DeleteGoesOnAfterAFailureAndCanGiveUp) {
       commands.Delete(Noun("gateway"), {.names = {"none"}, .ns = "north", .ignore_not_found = true}).ok());
 }
 
+TEST_F(CommandsTest, ClustersSlicesAndHostsCanBeGivenUpToo) {
+  for (const auto& [noun, resource] :
+       {std::pair{"cluster", kube::kIotClusters}, {"slice", kube::kIotSlices}, {"host", kube::kEdgeHosts}}) {
+    ASSERT_TRUE(server.cluster()
+                    .Create("hub", {resource, "slicelet", "x", ""},
+                            {{"metadata", {{"finalizers", {"slicelet.io/undo"}}}}})
+                    .ok());
+    const KindOptions late{.names = {"x"}, .wait = true, .timeout = std::chrono::milliseconds(1)};
+    EXPECT_THAT(Message(commands.Delete(Noun(noun), late)),
+                HasSubstr(std::string("'slicectl ") + noun + " delete x -n slicelet --give-up'"));
+    EXPECT_TRUE(commands.Delete(Noun(noun), {.names = {"x"}, .give_up = true}).ok());
+    EXPECT_EQ(Is(resource, "x", "slicelet")["metadata"]["annotations"]["slicelet.io/give-up"], "true");
+  }
+}
+
+TEST_F(CommandsTest, AHostThatMayNotGoSaysHowItDoes) {
+  ASSERT_TRUE(
+      server.cluster().Create("hub", {kube::kEdgeHosts, "slicelet", "gw-1", ""}, Json::object()).ok());
+  bool told = false;
+  server.faults().before = [&](const kube::KubeCall& call) -> absl::Status {
+    if (call.verb == kube::Verb::kPatch) told = true;
+    if (call.verb != kube::Verb::kDelete || told) return absl::OkStatus();
+    return absl::FailedPreconditionError(
+        "host gw-1 still has 2 workloads: annotate it with slicelet.io/give-up=true");
+  };
+  EXPECT_THAT(Message(commands.Delete(Noun("host"), {.names = {"gw-1"}})),
+              HasSubstr("2 workloads: annotate it with slicelet.io/give-up=true ('slicectl host delete gw-1 "
+                        "--give-up' does)"));
+  EXPECT_TRUE(commands.Delete(Noun("host"), {.names = {"gw-1"}, .give_up = true}).ok());
+}
+
 TEST_F(CommandsTest, AttachAndDetachWaitForTheHub) {
   Make(kube::kIotGateways, "press", {{"spec", {{"slice", "north"}}}});
   const auto hub_says = [this](const std::string& state, const std::string& holds) {
@@ -185,9 +225,9 @@ TEST_F(CommandsTest, AttachAndDetachWaitForTheHub) {
 TEST_F(CommandsTest, ADryRunOfCreateAsksNoCluster) {
   server.SetDown(true);
   const KindOptions options{.names = {"press"}, .given = {{"--slice", {"north"}}, {"--host", {"gw-1"}}}};
-  ASSERT_TRUE(PrintDryRun(Noun("gateway"), options, {}, files, [this](const std::string& text) {
-                out += text;
-              }).ok());
+  const auto print = [this](const std::string& text) { out += text; };
+  const auto say = [this](const std::string& line) { said.push_back(line); };
+  ASSERT_TRUE(PrintDryRun(Noun("gateway"), options, {}, files, print, say).ok());
   EXPECT_EQ(
       out,
       "apiVersion: slicelet.io/v1alpha1\nkind: IotGateway\nmetadata:\n  name: press\n  namespace: north\n"

@@ -6,6 +6,14 @@
 
 namespace slicelet::cli {
 
+/// What --help says about the files that go into Secrets.
+inline constexpr char kAboutUser[] =
+    "the server's user in whose name gateways are attached, an e-mail address: it goes into a Secret of the "
+    "server's with its password";
+inline constexpr char kAboutPassword[] = "a file whose one line is the user's password";
+inline constexpr char kAboutKubeconfig[] =
+    "how the hub reaches the cluster, a kubeconfig with everything inside it: it goes into a Secret of the "
+    "cluster's";
 /// What --help calls a field's value: "NUMBER", "NAME=VALUE".
 std::string ValueName(const Field& field);
 /// What --help says about a field: what its definition says, and which values it takes.

@@ -30,14 +30,22 @@ std::vector<Kind> MakeKinds() {
        .of_hub = true,
        // --context chooses the cluster that slicectl speaks with.
        .options = {{"context", "--cluster-context"}},
+       .give_up = "also while slices or edge clusters use it",
+       .secret = KindSecret{"kubeconfigSecret", "--kubeconfig-secret", "-kubeconfig", "slicelet.io/cluster"},
        .examples = {{"create",
-                     "  slicectl cluster create here --role cloud --description 'the hub is in it'"},
-                    {"set", "  slicectl cluster set here --description 'plant 7'"}}},
+                     "  slicectl cluster create here --role cloud --description 'the hub is in it'\n"
+                     "  slicectl cluster create plant --role edge --kubeconfig-file plant.yaml "
+                     "--cluster-context plant"},
+                    {"set",
+                     "  slicectl cluster set here --description 'plant 7'\n"
+                     "  slicectl cluster set plant --kubeconfig-file renewed.yaml"}}},
       {.noun = "slice",
        .resource = kube::kIotSlices,
        .about = "Named shares of edge and cloud, each with a namespace of its own (IotSlice)",
        .of_hub = true,
        .options = {{"namespace", "--slice-namespace"}, {"edge.nodes", "--node"}},
+       .refers = {{"edge.cluster", "cluster"}, {"cloud.cluster", "cluster"}},
+       .give_up = "leave behind what is in clusters that cannot be reached",
        .examples = {{"create",
                      "  slicectl slice create north --node gw-1,gw-2 --wait\n"
                      "  slicectl slice create south --node gw-3 --quota-pods 20 --quota-memory 4Gi"},
@@ -49,6 +57,7 @@ std::vector<Kind> MakeKinds() {
        .about = "Edge machines that run the agent (EdgeHost)",
        .of_hub = true,
        .options = {{"tags", "--tag"}},
+       .give_up = "also while it has workloads: for a host that never comes back",
        .examples = {{"set",
                      "  slicectl host set gw-1 --maintenance\n"
                      "  slicectl host set gw-1 --maintenance=false --approved=false"}}},
@@ -69,7 +78,7 @@ std::vector<Kind> MakeKinds() {
                      {"target.node", {"target.host"}}},
        .refers = {{"attachTo", "server"}},
        .not_set = {"attachTo"},
-       .can_give_up = true,
+       .give_up = "do not wait for a host or a server that never comes back",
        .examples =
            {{"create",
              "  slicectl gateway create press --slice north --host gw-1 --wait\n"
@@ -89,14 +98,16 @@ std::vector<Kind> MakeKinds() {
                    {"target.host", "--host"},
                    {"target.node", "--node"}},
        .displaces = {{"target.host", {"target.node"}}, {"target.node", {"target.host"}}},
-       .can_give_up = true,
+       .give_up = "do not wait for a host that never comes back",
+       .secret = KindSecret{"credentialsSecret", "--credentials-secret", "-user", "slicelet.io/server"},
        .examples =
            {{"create",
              "  slicectl server create iot --slice north --host gw-1 --wait --timeout 10m\n"
              "  slicectl server create hall --slice north --profile external --url https://iot.example.com "
-             "--credentials-secret hall-user"},
+             "--user ann@example.com --password-file hall.password"},
             {"set",
              "  slicectl server set hall --slice north --url https://iot2.example.com\n"
+             "  slicectl server set hall --slice north --user ben@example.com --password-file hall.password\n"
              "  slicectl server set hall --slice north --suspended=false"}}},
       {.noun = "device",
        .resource = kube::kIotDevices,

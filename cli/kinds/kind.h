@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -8,6 +9,16 @@
 #include "kube/kube_api.h"
 
 namespace slicelet::cli {
+
+/// A Secret that a kind's spec names and that the command line can make.
+struct KindSecret {
+  std::string field;   // "credentialsSecret"
+  std::string option;  // "--credentials-secret"
+  /// What its name has after the object's when nobody names it.
+  std::string suffix;
+  /// On the Secret: the object's name.
+  std::string label;
+};
 
 /// A noun of the command line and the kind of object behind it. Everything that is not told here (fields,
 /// types, help, columns) is the kind's CustomResourceDefinition's to tell.
@@ -25,8 +36,10 @@ struct Kind {
   std::map<std::string, std::string> refers{};
   /// Fields that have a verb of their own instead of `set`.
   std::vector<std::string> not_set{};
-  /// Its deletion may wait for a party that is gone for good, and can be told not to.
-  bool can_give_up = false;
+  /// Its deletion may wait for a party that is gone for good, and can be told not to: what that means. Empty:
+  /// it cannot.
+  std::string give_up{};
+  std::optional<KindSecret> secret{};
   /// Command lines that work, by verb.
   std::map<std::string, std::string> examples;
 };

@@ -79,10 +79,11 @@ TEST(Kinds, NameOnlyFieldsThatThereAre) {
 
 TEST(Kinds, NoOptionMeansTwoThings) {
   for (const Kind& kind : Kinds()) {
-    std::set<std::string> taken = {"--kubeconfig", "--context",       "--hub-namespace", "--namespace",
-                                   "--config",     "--output",        "--wait",          "--timeout",
-                                   "--dry-run",    "--unset",         "--selector",      "--give-up",
-                                   "--help",       "--all-namespaces"};
+    std::set<std::string> taken = {
+        "--kubeconfig",    "--context",        "--hub-namespace", "--namespace",      "--config",
+        "--output",        "--wait",           "--timeout",       "--dry-run",        "--unset",
+        "--selector",      "--give-up",        "--help",          "--all-namespaces", "--user",
+        "--password-file", "--kubeconfig-file"};
     for (const Field& field : SchemaOf(kind.resource).fields) {
       const std::string option = OptionOf(kind, field);
       EXPECT_TRUE(taken.insert(option).second) << kind.noun << " " << option;

@@ -16,6 +16,10 @@ absl::StatusOr<std::string> HexDecode(std::string_view text);
 std::string Base64Encode(std::string_view bytes);
 absl::StatusOr<std::string> Base64Decode(std::string_view text);
 
+/// For one segment of a URL's path, or one value of its query: RFC 3986 unreserved characters stay,
+/// everything else becomes %XX.
+std::string PercentEncode(std::string_view text);
+
 /// SHA-256: 32 raw bytes.
 Digest Sha256(std::string_view bytes);
 

@@ -17,6 +17,12 @@ TEST(Hex, RefusesWhatIsNotHexadecimal) {
   EXPECT_FALSE(HexDecode("zz").ok());
 }
 
+TEST(Percent, LeavesWhatIsUnreserved) {
+  EXPECT_EQ(PercentEncode("aZ0-._~"), "aZ0-._~");
+  EXPECT_EQ(PercentEncode("a/b c?\xc3\xa4%"), "a%2Fb%20c%3F%C3%A4%25");
+  EXPECT_EQ(PercentEncode(""), "");
+}
+
 // RFC 4648 section 10.
 TEST(Base64, AgreesWithTheStandard) {
   const std::pair<const char*, const char*> cases[] = {{"", ""},

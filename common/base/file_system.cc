@@ -12,12 +12,13 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <limits>
 
 namespace slicelet {
 namespace {
 
-/// Deeper trees are somebody's attempt to exhaust the stack or the file descriptors.
-constexpr int kMaxTreeDepth = 256;
+/// What lies deeper is moved up first: stack and descriptors have an end.
+constexpr int kMaxTreeDepth = 64;
 /// linux/magic.h
 constexpr long kTmpfsMagic = 0x01021994;
 
@@ -92,8 +93,28 @@ absl::Status WriteAll(int fd, std::string_view data, const std::string& path) {
   return absl::OkStatus();
 }
 
-/// Removes what the directory `fd` holds. Takes ownership of `fd`.
-absl::Status RemoveContents(int fd, const std::string& path, int depth) {
+/// The directory whose content is removed; what lies too deep for our stack and descriptors is moved up into
+/// it.
+struct Tree {
+  int top = -1;
+  int moved = 0;
+  /// So many entries may still be removed or moved.
+  std::uint64_t left = 0;
+};
+
+absl::Status MoveUp(Tree& tree, int directory, const std::string& name, const std::string& path) {
+  for (;;) {
+    const std::string above = ".deep-" + std::to_string(getpid()) + "-" + std::to_string(tree.moved++);
+    if (renameat(directory, name.c_str(), tree.top, above.c_str()) == 0 || errno == ENOENT)
+      return absl::OkStatus();
+    if (errno != EEXIST && errno != ENOTEMPTY && errno != ENOTDIR)
+      return ErrnoStatus(errno, "cannot move", path);
+  }
+}
+
+/// Removes what the directory `fd` holds, as long as `tree.left` lasts. Takes ownership of `fd`.
+absl::Status RemoveContents(int fd, const std::string& path, int depth, Tree& tree) {
+  if (depth == 0) tree.top = fd;
   DIR* directory = fdopendir(fd);
   if (directory == nullptr) {
     const int error = errno;
@@ -101,19 +122,26 @@ absl::Status RemoveContents(int fd, const std::string& path, int depth) {
     return ErrnoStatus(error, "cannot list", path);
   }
   absl::Status result;
-  while (const dirent* entry = readdir(directory)) {
+  while (tree.left > 0) {
+    const dirent* entry = readdir(directory);
+    if (entry == nullptr) break;
     const std::string name = entry->d_name;
     if (name == "." || name == "..") continue;
-    if (unlinkat(dirfd(directory), name.c_str(), 0) == 0 || errno == ENOENT) continue;
+    if (unlinkat(dirfd(directory), name.c_str(), 0) == 0) {
+      --tree.left;
+      continue;
+    }
+    if (errno == ENOENT) continue;
     const std::string child = path + "/" + name;
     if (errno != EISDIR && errno != EPERM) {
       result = ErrnoStatus(errno, "cannot remove", child);
       break;
     }
     if (depth >= kMaxTreeDepth) {
-      result =
-          absl::InternalError("cannot remove " + child + ": deeper than " + std::to_string(kMaxTreeDepth));
-      break;
+      result = MoveUp(tree, dirfd(directory), name, child);
+      if (!result.ok()) break;
+      --tree.left;
+      continue;
     }
     const int below = openat(dirfd(directory), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (below < 0) {
@@ -121,8 +149,9 @@ absl::Status RemoveContents(int fd, const std::string& path, int depth) {
       result = ErrnoStatus(errno, "cannot open", child);
       break;
     }
-    result = RemoveContents(below, child, depth + 1);
-    if (!result.ok()) break;
+    result = RemoveContents(below, child, depth + 1, tree);
+    if (!result.ok() || tree.left == 0) break;
+    --tree.left;
     if (unlinkat(dirfd(directory), name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) {
       result = ErrnoStatus(errno, "cannot remove", child);
       break;
@@ -145,8 +174,12 @@ FileSystem::Kind KindOf(mode_t mode) {
 class SystemFileSystem : public FileSystem {
  public:
   absl::StatusOr<std::string> Read(const std::string& path, std::uint64_t limit) override {
-    const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!file.open()) return ErrnoStatus(errno, "cannot read", path);
+    // Without waiting for the other end of a pipe, or becoming a terminal's.
+    const Descriptor file(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+    struct stat info{};
+    if (!file.open() || fstat(file.get(), &info) != 0) return ErrnoStatus(errno, "cannot read", path);
+    if (!S_ISREG(info.st_mode))
+      return absl::FailedPreconditionError("cannot read " + path + ": not a regular file");
     std::string data;
     char buffer[16'384];
     for (;;) {
@@ -197,13 +230,23 @@ class SystemFileSystem : public FileSystem {
   }
 
   absl::Status RemoveAll(const std::string& path) override {
-    if (unlink(path.c_str()) == 0 || errno == ENOENT || errno == ENOTDIR) return absl::OkStatus();
+    return RemoveSome(path, std::numeric_limits<std::uint64_t>::max()).status();
+  }
+
+  absl::StatusOr<bool> RemoveSome(const std::string& path, std::uint64_t most) override {
+    if (unlink(path.c_str()) == 0 || errno == ENOENT || errno == ENOTDIR) return true;
     if (errno != EISDIR && errno != EPERM) return ErrnoStatus(errno, "cannot remove", path);
-    const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0) return errno == ENOENT ? absl::OkStatus() : ErrnoStatus(errno, "cannot remove", path);
-    SLICELET_RETURN_IF_ERROR(RemoveContents(fd, path, 0));
+    Tree tree{.left = most};
+    do {
+      tree.moved = 0;
+      const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+      if (fd < 0 && errno == ENOENT) return true;
+      if (fd < 0) return ErrnoStatus(errno, "cannot remove", path);
+      SLICELET_RETURN_IF_ERROR(RemoveContents(fd, path, 0, tree));
+    } while (tree.moved > 0 && tree.left > 0);
+    if (tree.left == 0) return false;
     if (rmdir(path.c_str()) != 0 && errno != ENOENT) return ErrnoStatus(errno, "cannot remove", path);
-    return absl::OkStatus();
+    return true;
   }
 
   absl::Status SwapSymlink(const std::string& target, const std::string& path) override {

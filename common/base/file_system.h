@@ -36,6 +36,8 @@ class FileSystem {
   virtual absl::Status MakeDirectories(const std::string& path, std::uint32_t mode) = 0;
   /// Removes a file, a link or a whole tree; what does not exist is not an error. Never follows links.
   virtual absl::Status RemoveAll(const std::string& path) = 0;
+  /// As `RemoveAll`, but no more than `most` entries of the tree: true when nothing is left.
+  virtual absl::StatusOr<bool> RemoveSome(const std::string& path, std::uint64_t most) = 0;
   /// Replaces `path` by a symbolic link to `target`, atomically.
   virtual absl::Status SwapSymlink(const std::string& target, const std::string& path) = 0;
   virtual absl::StatusOr<std::string> ReadSymlink(const std::string& path) = 0;

@@ -1,7 +1,9 @@
 #include "common/base/file_system.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/testing/fake_file_system.h"
@@ -96,6 +98,35 @@ TEST_P(FileSystemTest, RemovesTreesButNotWhatLinksPointAt) {
   EXPECT_EQ(files_->Read(At("keep/file"), 10).value(), "x");
 }
 
+TEST_P(FileSystemTest, RemovesATreeInParts) {
+  ASSERT_TRUE(files_->MakeDirectories(At("keep"), 0755).ok());
+  for (const char* directory : {"tree", "tree/a", "tree/a/deep", "tree/empty"}) {
+    ASSERT_TRUE(files_->MakeDirectories(At(directory), 0755).ok());
+    if (directory == std::string("tree/empty")) continue;
+    for (int i = 0; i < 10; ++i)
+      ASSERT_TRUE(files_->WriteAtomically(At(directory) + "/" + std::to_string(i), "x", 0600).ok());
+  }
+  ASSERT_TRUE(files_->SwapSymlink(At("keep"), At("tree/link")).ok());
+  const auto count = [&] {
+    std::size_t all = 0;
+    for (const char* directory : {"tree", "tree/a", "tree/a/deep", "tree/empty"}) {
+      const auto names = files_->List(At(directory));
+      if (names.ok()) all += names->size();
+    }
+    return all;
+  };
+  ASSERT_EQ(count(), 34U);
+  for (std::size_t left = 34; left > 0;) {
+    const auto done = files_->RemoveSome(At("tree"), 4);
+    ASSERT_TRUE(done.ok()) << done.status();
+    EXPECT_EQ(*done, left < 4);
+    left -= std::min<std::size_t>(left, 4);
+    EXPECT_EQ(count(), left);
+  }
+  EXPECT_EQ(files_->RemoveSome(At("tree"), 4).value_or(false), true);
+  EXPECT_THAT(files_->List(root_).value(), ElementsAre("keep"));
+}
+
 TEST_P(FileSystemTest, SwapsALinkAndReadsThroughIt) {
   for (const char* version : {"v1", "v2"}) {
     ASSERT_TRUE(files_->MakeDirectories(At(version), 0755).ok());
@@ -124,6 +155,34 @@ TEST_P(FileSystemTest, TellsTheFreeSpace) {
 
   EXPECT_GT(space.total, 0u);
   EXPECT_LE(space.available, space.total);
+}
+
+TEST(SystemFileSystem, ReadsFilesOnly) {
+  const TemporaryDirectory directory;
+  const auto files = MakeSystemFileSystem();
+  // Opening it would wait for somebody who writes.
+  ASSERT_EQ(mkfifo(directory.File("pipe").c_str(), 0600), 0);
+  EXPECT_THAT(Message(files->Read(directory.File("pipe"), 100).status()), HasSubstr("not a regular file"));
+  EXPECT_TRUE(files->Read("/proc/self/status", 100'000).ok());
+}
+
+TEST(SystemFileSystem, RemovesTreesOfAnyDepth) {
+  const TemporaryDirectory directory;
+  const auto files = MakeSystemFileSystem();
+  const std::string root = directory.File("tree");
+  ASSERT_TRUE(files->MakeDirectories(root, 0755).ok());
+  int at = open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  for (int depth = 0; depth < 500; ++depth) {
+    ASSERT_EQ(mkdirat(at, "deep", 0755), 0);
+    ASSERT_EQ(symlinkat("/", at, "link"), 0);
+    const int below = openat(at, "deep", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    close(at);
+    at = below;
+  }
+  close(at);
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(files->RemoveSome(root, 30).value_or(true), false);
+  EXPECT_TRUE(files->RemoveAll(root).ok());
+  EXPECT_TRUE(absl::IsNotFound(files->Stat(root).status()));
 }
 
 TEST(FakeFileSystem, AFullDiskKeepsTheOldContent) {

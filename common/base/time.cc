@@ -85,7 +85,7 @@ absl::StatusOr<WallTime> ParseTime(const std::string& text) {
         !ReadNumber(text, &at, 2, &offset_minutes)) {
       return error();
     }
-    offset = sign * (offset_hours * 3600 + offset_minutes * 60);
+    offset = std::int64_t{sign} * (offset_hours * 3600 + offset_minutes * 60);
   }
   if (at != text.size()) return error();
   std::tm parts{};

@@ -5,6 +5,8 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "common/base/shown_text.h"
+
 namespace slicelet {
 namespace {
 
@@ -179,7 +181,8 @@ std::string ConfigReader::PathOf(const std::string& name) const {
 
 absl::StatusOr<Duration> ParseDuration(const std::string& text) {
   const auto error = [&] {
-    return absl::InvalidArgumentError("\"" + text + "\" is not a duration such as 60s, 10m or 500ms");
+    return absl::InvalidArgumentError("\"" + ShownText(text) +
+                                      "\" is not a duration such as 60s, 10m or 500ms");
   };
   static constexpr std::pair<const char*, double> kUnits[] = {
       {"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}, {"d", 86400e9}};

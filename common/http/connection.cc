@@ -229,6 +229,8 @@ void Connection::EndStream() {
 }
 
 void Connection::Abandon() {
+  // Who took the connection over goes on to wait for it.
+  if (state_ == State::kRaw) return;
   gone_ = nullptr;
   if (state_ == State::kAnswering) {
     return Respond({.status = 500, .body = "the request was dropped\n", .headers = {}});
@@ -289,7 +291,11 @@ void Connection::InputArrived(const Error& error, std::size_t size) {
 void Connection::Hijack() {
   if (state_ != State::kAnswering) return;
   state_ = State::kRaw;
-  gone_ = nullptr;
+  // A client that goes while it is neither read from nor written to shows here.
+  stream_.next_layer().async_wait(Socket::wait_error, [weak = weak_from_this()](const Error& error) {
+    const auto self = weak.lock();
+    if (!error && self && self->state_ == State::kRaw) self->Destroy();
+  });
 }
 
 void Connection::ReadRaw(Callback<std::string> done) {

@@ -1,16 +1,10 @@
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
-#include <openssl/pem.h>
-#include <openssl/ssl.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include <boost/asio/io_context.hpp>
-#include <future>
 #include <thread>
 
-#include "common/http/http_server.h"
-#include "common/rpc/testing/test_authority.h"
+#include "common/base/testing/temporary_directory.h"
+#include "common/http/testing/http_server_fixture.h"
+#include "common/http/watched_listener.h"
 
 namespace slicelet {
 namespace {
@@ -19,107 +13,6 @@ using testing::ElementsAre;
 using testing::EndsWith;
 using testing::HasSubstr;
 using testing::StartsWith;
-
-/// A blocking TLS client, used on a thread of its own.
-class Client {
- public:
-  Client(int port, const TestAuthority::Issued* identity)
-      : context_(SSL_CTX_new(TLS_client_method()), SSL_CTX_free) {
-    if (identity != nullptr) {
-      BIO* certificate = BIO_new_mem_buf(identity->certificate_pem.data(), -1);
-      BIO* key = BIO_new_mem_buf(identity->key_pem.data(), -1);
-      X509* x509 = PEM_read_bio_X509(certificate, nullptr, nullptr, nullptr);
-      EVP_PKEY* pkey = PEM_read_bio_PrivateKey(key, nullptr, nullptr, nullptr);
-      SSL_CTX_use_certificate(context_.get(), x509);
-      SSL_CTX_use_PrivateKey(context_.get(), pkey);
-      X509_free(x509);
-      EVP_PKEY_free(pkey);
-      BIO_free(certificate);
-      BIO_free(key);
-    }
-    socket_ = socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    timeval patience{20, 0};
-    setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-    ok_ = connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
-    ssl_.reset(SSL_new(context_.get()));
-    SSL_set_fd(ssl_.get(), socket_);
-    ok_ = ok_ && SSL_connect(ssl_.get()) == 1;
-  }
-  ~Client() { close(socket_); }
-  Client(const Client&) = delete;
-  Client& operator=(const Client&) = delete;
-
-  void Send(const std::string& text) { SSL_write(ssl_.get(), text.data(), static_cast<int>(text.size())); }
-  /// Ends our direction of TLS; reading goes on.
-  void SendEnd() { SSL_shutdown(ssl_.get()); }
-  /// "" at the end.
-  std::string ReadSome() {
-    char data[4'096];
-    const int size = SSL_read(ssl_.get(), data, sizeof(data));
-    return size > 0 ? std::string(data, static_cast<std::size_t>(size)) : "";
-  }
-  std::string ReadUntil(const std::string& end) {
-    std::string all;
-    while (all.find(end) == std::string::npos) {
-      const auto some = ReadSome();
-      if (some.empty()) break;
-      all += some;
-    }
-    return all;
-  }
-  std::string ReadAll() {
-    std::string all;
-    for (auto some = ReadSome(); !some.empty(); some = ReadSome()) all += some;
-    return all;
-  }
-
- private:
-  std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context_;
-  std::unique_ptr<SSL, decltype(&SSL_free)> ssl_{nullptr, SSL_free};
-  int socket_ = -1;
-  bool ok_ = false;
-};
-
-class HttpServerTest : public testing::Test {
- protected:
-  void SetUp() override {
-    ASSERT_TRUE(server_->SetClientCa(client_authority_.ca_pem()).ok());
-    const auto serving = authority_.Issue("node-1");
-    const auto port = server_->Listen({.name = "node-1",
-                                       .address = "127.0.0.1",
-                                       .port = 0,
-                                       .certificate_pem = serving.certificate_pem,
-                                       .key_pem = serving.key_pem});
-    ASSERT_TRUE(port.ok()) << port.status();
-    port_ = *port;
-  }
-
-  /// Runs `talk` on a thread while the loop serves it.
-  template <typename Talk>
-  auto With(Talk talk) {
-    auto result = std::async(std::launch::async, [&] {
-      auto value = talk();
-      loop_.Stop();
-      return value;
-    });
-    loop_.Run();
-    static_cast<boost::asio::io_context*>(loop_.io_context())->restart();
-    return result.get();
-  }
-
-  AsioLoop loop_;
-  TestAuthority authority_;
-  TestAuthority client_authority_{"client CA"};
-  HttpServer::Handler handler_;
-  HttpServer::Options options_;
-  std::unique_ptr<HttpServer> server_ = std::make_unique<HttpServer>(
-      loop_, options_, [this](std::shared_ptr<HttpExchange> exchange) { handler_(std::move(exchange)); });
-  int port_ = 0;
-};
 
 TEST_F(HttpServerTest, AnswersRequestsOnOneConnectionAndKnowsTheClient) {
   const auto operator_ = client_authority_.Issue("operator", "slicelet:operators");
@@ -340,6 +233,32 @@ TEST_F(HttpServerTest, NewConnectionsGetTheNewCertificate) {
     return client.ReadAll();
   });
   EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 OK\r\n"));
+}
+
+TEST_F(HttpServerTest, AListenerFollowsItsFiles) {
+  const TemporaryDirectory directory;
+  const auto files = MakeSystemFileSystem();
+  const auto write = [&](const TestAuthority::Issued& issued) {
+    ASSERT_TRUE(files->WriteAtomically(directory.File("tls.key"), issued.key_pem, 0600).ok());
+    ASSERT_TRUE(files->WriteAtomically(directory.File("tls.crt"), issued.certificate_pem, 0644).ok());
+  };
+  write(authority_.Issue("former"));
+  WatchedListener listener(loop_, *files, *server_, std::chrono::milliseconds(10));
+  const auto port = listener.Open({.name = "watched", .address = "127.0.0.1"}, directory.File("tls.crt"),
+                                  directory.File("tls.key"));
+  ASSERT_TRUE(port.ok()) << port.status();
+  const auto shown = [&] { return With([&] { return Client(*port, nullptr).ServerName(); }); };
+  EXPECT_EQ(shown(), "former");
+  write(authority_.Issue("renewed"));
+  const auto begin = loop_.Now();
+  while (shown() != "renewed") ASSERT_LT(loop_.Now() - begin, std::chrono::seconds(20));
+  // What is no pair leaves the former in force.
+  ASSERT_TRUE(files->WriteAtomically(directory.File("tls.key"), authority_.Issue("x").key_pem, 0600).ok());
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(shown(), "renewed");
+  WatchedListener other(loop_, *files, *server_);
+  EXPECT_THAT(
+      Message(other.Open({.name = "other", .address = "127.0.0.1"}, "/nonexistent.crt", "/k").status()),
+      HasSubstr("/nonexistent.crt"));
 }
 
 TEST_F(HttpServerTest, AddressInUseIsSaid) {

@@ -81,7 +81,8 @@ class HttpExchange {
   /// Takes the connection over. The client gets no head of ours.
   virtual std::unique_ptr<RawStream> Hijack() = 0;
 
-  /// Called once when the client goes before the answer is complete.
+  /// Called once when the client goes before the answer is complete, or breaks the connection that was taken
+  /// over, even while nothing is read and written there.
   virtual void OnGone(std::function<void()> gone) = 0;
 };
 

@@ -8,6 +8,8 @@
 #include <memory>
 #include <mutex>
 
+#include "common/base/utf8.h"
+
 namespace slicelet {
 namespace {
 
@@ -60,24 +62,13 @@ std::shared_ptr<const Sink>& CustomSink() {
 
 bool IsControl(unsigned char byte) { return byte < ' ' || byte == 0x7f; }
 
-/// The size of the character that begins at `at`, in UTF-8 as RFC 3629 has it. 0: there is none, or it is one
-/// of the control characters beyond ASCII, which a terminal obeys too.
+/// The size of the character that begins at `at`. 0: there is none, or it is a control character, of which a
+/// terminal obeys those beyond ASCII too.
 std::size_t CharacterAt(const std::string& text, std::size_t at) {
-  const auto byte = [&](std::size_t i) {
-    return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0U;
-  };
-  const auto follows = [&](std::size_t i) { return byte(i) >= 0x80 && byte(i) <= 0xbf; };
-  const unsigned first = byte(0);
-  if (first < 0x80) return IsControl(static_cast<unsigned char>(first)) ? 0 : 1;
-  if (first < 0xc2 || first > 0xf4 || !follows(1)) return 0;
-  if (first < 0xe0) return first == 0xc2 && byte(1) < 0xa0 ? 0 : 2;
-  if (first < 0xf0) {
-    // Neither what two bytes can say, nor half of a UTF-16 pair.
-    if ((first == 0xe0 && byte(1) < 0xa0) || (first == 0xed && byte(1) > 0x9f)) return 0;
-    return follows(2) ? 3 : 0;
-  }
-  if ((first == 0xf0 && byte(1) < 0x90) || (first == 0xf4 && byte(1) > 0x8f)) return 0;
-  return follows(2) && follows(3) ? 4 : 0;
+  const std::size_t size = CharacterSize(text, at);
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[at + i]); };
+  const bool control = (size == 1 && IsControl(byte(0))) || (size == 2 && byte(0) == 0xc2 && byte(1) < 0xa0);
+  return control ? 0 : size;
 }
 
 bool NeedsQuotes(const std::string& value) {

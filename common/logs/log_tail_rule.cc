@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "common/base/shown_text.h"
 #include "common/base/time.h"
 #include "common/config/config_reader.h"
 
@@ -20,7 +21,8 @@ absl::StatusOr<v1::LogTailRule> ParseLogTailRule(const std::string& text) {
   if (text == "exit") return rule;
   const auto every = ParseDuration(text);
   if (!every.ok() || *every < kShortest || *every > kLongest)
-    return absl::InvalidArgumentError("is \"" + text + "\", should be off, exit or a duration of 1m to 7d");
+    return absl::InvalidArgumentError("is \"" + ShownText(text) +
+                                      "\", should be off, exit or a duration of 1m to 7d");
   rule.set_every_ms(std::chrono::duration_cast<std::chrono::milliseconds>(*every).count());
   return rule;
 }

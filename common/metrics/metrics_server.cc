@@ -2,12 +2,9 @@
 
 #include <utility>
 
-#include "common/base/file_system.h"
-
 namespace slicelet {
 namespace {
 
-constexpr std::uint64_t kMaxPemFile = std::uint64_t{1} << 20;
 using Path = std::vector<std::string>;
 constexpr char kTextFormat[] = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -26,27 +23,31 @@ MetricsServer::MetricsServer(AsioLoop& loop, std::function<void(MetricsPage&)> f
     : fill_(std::move(fill)),
       ready_(std::move(ready)),
       http_(loop, HttpServer::Options{},
-            [this](const std::shared_ptr<HttpExchange>& exchange) { Handle(exchange); }) {}
+            [this](const std::shared_ptr<HttpExchange>& exchange) { Handle(exchange); }),
+      watched_(loop, *files_, http_) {}
 
 absl::StatusOr<int> MetricsServer::Start(const MetricsOptions& options) {
-  const auto files = MakeSystemFileSystem();
-  CertificateAndKey certificate;
-  SLICELET_ASSIGN_OR_RETURN(certificate.certificate_pem, files->Read(options.certificate_file, kMaxPemFile));
-  SLICELET_ASSIGN_OR_RETURN(certificate.key_pem, files->Read(options.key_file, kMaxPemFile));
-  auto port = Start(options.listen, certificate);
+  const auto listener = ListenerAt(options.listen);
+  if (!listener.ok()) return WithContext(listener.status(), "metrics.listen");
+  auto port = watched_.Open(*listener, options.certificate_file, options.key_file);
   if (!port.ok()) return WithContext(port.status(), "metrics.listen");
   return port;
 }
 
 absl::StatusOr<int> MetricsServer::Start(const std::string& listen, const CertificateAndKey& certificate) {
+  SLICELET_ASSIGN_OR_RETURN(HttpServer::Listener listener, ListenerAt(listen));
+  listener.certificate_pem = certificate.certificate_pem;
+  listener.key_pem = certificate.key_pem;
+  return http_.Listen(listener);
+}
+
+absl::StatusOr<HttpServer::Listener> MetricsServer::ListenerAt(const std::string& listen) {
   HttpServer::Listener listener;
   listener.name = "metrics";
   SLICELET_ASSIGN_OR_RETURN(const auto address, ParseListenAddress(listen));
   listener.address = address.host;
   listener.port = address.port;
-  listener.certificate_pem = certificate.certificate_pem;
-  listener.key_pem = certificate.key_pem;
-  return http_.Listen(listener);
+  return listener;
 }
 
 void MetricsServer::Handle(const std::shared_ptr<HttpExchange>& exchange) {

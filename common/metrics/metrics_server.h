@@ -4,9 +4,11 @@
 #include <memory>
 #include <string>
 
+#include "common/base/file_system.h"
 #include "common/base/status.h"
 #include "common/config/config_reader.h"
 #include "common/http/http_server.h"
+#include "common/http/watched_listener.h"
 #include "common/metrics/metrics_page.h"
 #include "common/tls/pki.h"
 
@@ -16,7 +18,7 @@ namespace slicelet {
 struct MetricsOptions {
   /// HOST:PORT with a numeric host; empty: nowhere.
   std::string listen;
-  /// PEM files that it serves with.
+  /// PEM files that it serves with; they may be replaced meanwhile.
   std::string certificate_file;
   std::string key_file;
 
@@ -39,11 +41,14 @@ class MetricsServer {
   absl::StatusOr<int> Start(const std::string& listen, const CertificateAndKey& certificate);
 
  private:
+  static absl::StatusOr<HttpServer::Listener> ListenerAt(const std::string& listen);
   void Handle(const std::shared_ptr<HttpExchange>& exchange);
 
   const std::function<void(MetricsPage&)> fill_;
   const std::function<absl::Status()> ready_;
+  const std::unique_ptr<FileSystem> files_ = MakeSystemFileSystem();
   HttpServer http_;
+  WatchedListener watched_;
 };
 
 }  // namespace slicelet

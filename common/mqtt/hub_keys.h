@@ -70,4 +70,15 @@ class HubKeys {
   KeyRing inbox_;
 };
 
+/// What `HubKeys::Open` opens: `body` signed by the hub's envelope key, with the certificates of its keys.
+inline v1::HubAnnouncement SignAnnouncement(const v1::HubAnnouncementBody& body, const Signer& signer,
+                                            const std::vector<v1::KeyCertificate>& keys) {
+  v1::HubAnnouncement announcement;
+  announcement.set_body(body.SerializeAsString());
+  announcement.set_key_id(signer.key_id());
+  announcement.set_signature(signer.Sign(SignaturePurpose::kHub, announcement.body()));
+  for (const v1::KeyCertificate& key : keys) *announcement.add_keys() = key;
+  return announcement;
+}
+
 }  // namespace slicelet

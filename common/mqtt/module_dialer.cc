@@ -1,7 +1,10 @@
 #include "common/mqtt/module_dialer.h"
 
+#include <atomic>
 #include <map>
 #include <utility>
+
+#include "common/log/log.h"
 
 namespace slicelet {
 namespace {
@@ -13,7 +16,8 @@ std::uint32_t Seconds(Duration duration) {
   return static_cast<std::uint32_t>(std::chrono::ceil<std::chrono::seconds>(duration).count());
 }
 
-/// What the library's threads know of a connection: only how to reach it on the loop.
+/// What the library's threads know of a connection: only how to reach it on the loop, and how much they have
+/// sent there.
 struct Mailbox {
   Loop& loop;
   class ModuleConnection* owner;
@@ -21,6 +25,10 @@ struct Mailbox {
   std::function<void(const MqttMessage&)> on_arrival;
   /// False once the owner is gone; on the loop only.
   std::shared_ptr<bool> open = std::make_shared<bool>(true);
+  /// Bytes of messages that the loop has not come to.
+  std::atomic<std::size_t> unhandled = 0;
+  /// Since the loop last had nothing left of them.
+  std::atomic<std::uint64_t> dropped = 0;
 };
 
 class ModuleConnection : public MqttConnection {
@@ -98,7 +106,7 @@ class ModuleConnection : public MqttConnection {
       if (*open) task(*owner);
     });
   }
-  static const Mailbox& Of(void* user) { return *static_cast<Mailbox*>(user); }
+  static Mailbox& Of(void* user) { return *static_cast<Mailbox*>(user); }
 
   static void OnConnected(void* user, std::uint32_t max_packet) {
     Post(Of(user), [max_packet](ModuleConnection& self) {
@@ -115,12 +123,23 @@ class ModuleConnection : public MqttConnection {
   }
   static void OnMessage(void* user, const char* topic, std::size_t topic_size, const char* payload,
                         std::size_t size, int retained) {
+    Mailbox& mailbox = Of(user);
+    const std::size_t cost = topic_size + size + kMqttMessageBytes;
+    // The library would not wait for the loop, and whoever may publish could fill the memory.
+    if (!mailbox.on_arrival && mailbox.unhandled + cost > kMaxMqttUnhandledBytes) {
+      if (mailbox.dropped++ == 0)
+        LogWarning("messages from the broker are dropped: too many wait to be read");
+      return;
+    }
     MqttMessage message;
     message.topic.assign(topic, topic_size);
     message.payload.assign(payload, size);
     message.retained = retained != 0;
-    if (Of(user).on_arrival) return Of(user).on_arrival(message);
-    Post(Of(user), [message = std::move(message)](ModuleConnection& self) mutable {
+    if (mailbox.on_arrival) return mailbox.on_arrival(message);
+    mailbox.unhandled += cost;
+    Post(mailbox, [cost, message = std::move(message)](ModuleConnection& self) mutable {
+      self.mailbox_.unhandled -= cost;
+      if (self.mailbox_.unhandled == 0) self.TellDropped();
       const auto on_message = self.events_.on_message;
       if (on_message) on_message(std::move(message));
     });
@@ -135,6 +154,11 @@ class ModuleConnection : public MqttConnection {
       const auto on_taken = self.events_.on_taken;
       if (taken != 0 && on_taken) on_taken(sent.id);
     });
+  }
+
+  void TellDropped() {
+    const std::uint64_t dropped = mailbox_.dropped.exchange(0);
+    if (dropped > 0) LogWarning("messages from the broker were dropped", {{"count", dropped}});
   }
 
   void Closed(const std::string& why) {
@@ -166,24 +190,29 @@ class ModuleConnection : public MqttConnection {
 
 class ModuleDialer : public MqttDialer {
  public:
-  ModuleDialer(Loop& loop, const slicelet_mqtt_module& module, MqttBrokerAddress broker)
+  ModuleDialer(Loop& loop, const slicelet_mqtt_module& module, std::function<MqttBrokerAddress()> broker)
       : loop_(loop), module_(module), broker_(std::move(broker)) {}
 
   std::unique_ptr<MqttConnection> Connect(MqttConnection::Options options,
                                           MqttConnection::Events events) override {
-    return std::make_unique<ModuleConnection>(loop_, module_, broker_, options, std::move(events));
+    return std::make_unique<ModuleConnection>(loop_, module_, broker_(), options, std::move(events));
   }
 
  private:
   Loop& loop_;
   const slicelet_mqtt_module& module_;
-  const MqttBrokerAddress broker_;
+  const std::function<MqttBrokerAddress()> broker_;
 };
 
 }  // namespace
 
 std::unique_ptr<MqttDialer> MakeModuleDialer(Loop& loop, const slicelet_mqtt_module& module,
                                              MqttBrokerAddress broker) {
+  return MakeAskingModuleDialer(loop, module, [broker = std::move(broker)] { return broker; });
+}
+
+std::unique_ptr<MqttDialer> MakeAskingModuleDialer(Loop& loop, const slicelet_mqtt_module& module,
+                                                   std::function<MqttBrokerAddress()> broker) {
   return std::make_unique<ModuleDialer>(loop, module, std::move(broker));
 }
 

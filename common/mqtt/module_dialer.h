@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -27,6 +28,10 @@ struct MqttBrokerAddress {
 /// Connections made with the client library behind `module`. `loop` must outlive them.
 std::unique_ptr<MqttDialer> MakeModuleDialer(Loop& loop, const slicelet_mqtt_module& module,
                                              MqttBrokerAddress broker);
+
+/// The same where the address or the certificates may change: `broker` is asked before every connection.
+std::unique_ptr<MqttDialer> MakeAskingModuleDialer(Loop& loop, const slicelet_mqtt_module& module,
+                                                   std::function<MqttBrokerAddress()> broker);
 
 /// Loads the module from a shared object. It stays loaded. An error names the file and what is wrong with it.
 absl::StatusOr<const slicelet_mqtt_module*> LoadMqttModule(const std::string& path);

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 
 #include <deque>
+#include <fstream>
 #include <mutex>
 
 #include "common/loop/testing/run_until.h"
@@ -197,6 +198,48 @@ TEST_F(MosquittoTest, ARevokedHostIsRefusedAndTheOthersAreNot) {
   broker_.Kill();
   broker_.Start();
   EXPECT_FALSE(is_let_in(lost, "gw-1"));
+}
+
+TEST_F(MosquittoTest, RenewedCertificatesCountForNewConnectionsOnBothSides) {
+  const auto until = [&](const std::string& pem, Duration from_now) {
+    const WallTime begin = SystemClock().Now() - std::chrono::hours(48);
+    return RenewCertificate(broker_.authority(), pem, begin, std::chrono::hours(48) + from_now).value();
+  };
+  const Duration ended = -std::chrono::hours(1);
+  const Duration good = std::chrono::hours(1);
+  auto address = broker_.AddressFor(broker_.Issue(kMqttHubUser));
+  const auto dialer = MakeAskingModuleDialer(loop_, *slicelet_mqtt_module_v1(), [&] { return address; });
+  const auto connects = [&] {
+    Seen seen;
+    const auto hub =
+        dialer->Connect({.client_id = kMqttHubUser, .will = {}},
+                        {.on_connected = [&seen] { seen.connected = true; },
+                         .on_closed = [&seen](absl::Status why) { seen.closed = std::move(why); }});
+    EXPECT_TRUE(RunUntil([&] { return seen.connected || seen.closed; }));
+    return seen.connected;
+  };
+  Seen stays;
+  const auto before = Join("gw-1", stays);
+  address.certificate = until(address.certificate, ended);
+  EXPECT_FALSE(connects());
+  address.certificate = until(address.certificate, good);
+  EXPECT_TRUE(connects());
+
+  const auto replace = [&](Duration from_now) {
+    std::ifstream file(broker_.directory() + "/mqtt-broker.crt");
+    const std::string former(std::istreambuf_iterator<char>(file), {});
+    broker_.Write("mqtt-broker.crt", until(former, from_now));
+    broker_.Reload();
+  };
+  replace(ended);
+  for (int tries = 0; tries < 1'000 && connects(); ++tries) {
+  }
+  EXPECT_FALSE(connects());
+  replace(good);
+  for (int tries = 0; tries < 1'000 && !connects(); ++tries) {
+  }
+  EXPECT_TRUE(connects());
+  EXPECT_FALSE(stays.closed.has_value()) << "what stood before stands still";
 }
 
 TEST_F(MosquittoTest, AKilledBrokerIsNoticedAndForgetsEverything) {

@@ -40,6 +40,7 @@ class MqttConnection {
   };
   struct Events {
     std::function<void()> on_connected;
+    /// What comes while `kMaxMqttUnhandledBytes` wait for the loop is lost, like what a broker loses.
     std::function<void(MqttMessage)> on_message;
     /// In the place of `on_message`, and not on the loop: on a thread of the library's, before the broker is
     /// told that the message arrived. What must not be lost is made durable here; it must not wait for the
@@ -76,5 +77,9 @@ class MqttDialer {
 /// More messages than this waiting for the broker are refused.
 inline constexpr std::size_t kMaxMqttOutstanding = 2'048;
 inline constexpr std::size_t kMaxMqttOutstandingBytes = std::size_t{32} * 1024 * 1024;
+/// Of the messages of one connection, with what each costs beside its text: more than this waiting for a busy
+/// loop are dropped.
+inline constexpr std::size_t kMaxMqttUnhandledBytes = std::size_t{64} * 1024 * 1024;
+inline constexpr std::size_t kMqttMessageBytes = 256;
 
 }  // namespace slicelet

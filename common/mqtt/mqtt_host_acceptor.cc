@@ -8,10 +8,10 @@
 
 #include "common/base/backoff.h"
 #include "common/base/encoding.h"
-#include "common/crypto/tls_signing.h"
 #include "common/mqtt/fault_log.h"
+#include "common/mqtt/host_keys.h"
+#include "common/mqtt/hub_keys.h"
 #include "common/mqtt/topics.h"
-#include "common/tls/pki.h"
 
 namespace slicelet {
 namespace {
@@ -29,8 +29,6 @@ constexpr std::chrono::milliseconds kLeastStatusBatch(250);
 /// Between two requests to one host to begin again: after a will, and after the hub itself closed.
 constexpr Duration kAgainAfterWill = seconds(5);
 constexpr Duration kAgainAfterClose = seconds(60);
-/// Certificates of one host that count at one time: the present one, and former ones that are still valid.
-constexpr std::size_t kMaxKeys = 4;
 constexpr int kIncarnationBytes = 8;
 /// Hosts that went while the broker was away. What more it keeps is only litter.
 constexpr std::size_t kMaxForgotten = 10'000;
@@ -41,14 +39,14 @@ class AcceptorImpl;
 
 /// One host as the hub knows it; made when its certificate was proved.
 struct Peer {
-  Peer(HostId the_host, EnvelopeReader::Options options, EnvelopeFaults& faults)
-      : host(std::move(the_host)), reader(std::move(options), faults) {}
+  Peer(HostId the_host, std::shared_ptr<HostKeys> the_keys, EnvelopeReader::Options options,
+       EnvelopeFaults& faults)
+      : host(std::move(the_host)), keys(std::move(the_keys)), reader(std::move(options), faults) {}
 
   const HostId host;
+  const std::shared_ptr<HostKeys> keys;
   EnvelopeReader reader;
   std::optional<EnvelopeWriter> writer;
-  /// Public keys by id, of certificates that the authority signed.
-  std::map<std::string, std::string> keys;
   std::string sealing_key;
   /// Which connection to the broker the newest Birth was sent on.
   std::string connection;
@@ -115,6 +113,10 @@ class AcceptorImpl : public MqttHostAcceptor {
   }
   [[nodiscard]] const EnvelopeFaults& faults() const override { return log_.faults(); }
   [[nodiscard]] bool connected() const override { return connected_; }
+  [[nodiscard]] std::optional<WallTime> CertificateEnd(const HostId& host) const override {
+    const auto it = peers_.find(host);
+    return it == peers_.end() ? std::nullopt : it->second->keys->not_after();
+  }
 
   void Send(Peer& peer, v1::HubMessage message) {
     if (!peer.writer) return;
@@ -192,12 +194,7 @@ class AcceptorImpl : public MqttHostAcceptor {
     body.set_incarnation(incarnation_);
     body.set_started(started_);
     body.set_online(online);
-    v1::HubAnnouncement announcement;
-    announcement.set_body(body.SerializeAsString());
-    announcement.set_key_id(d_.signer.key_id());
-    announcement.set_signature(d_.signer.Sign(SignaturePurpose::kHub, announcement.body()));
-    for (const v1::KeyCertificate& key : options_.keys) *announcement.add_keys() = key;
-    return announcement.SerializeAsString();
+    return SignAnnouncement(body, d_.signer, options_.keys).SerializeAsString();
   }
   void Announce(bool online) {
     Publish({.topic = topics_.Hub(), .payload = Announcement(online), .retained = true});
@@ -264,47 +261,14 @@ class AcceptorImpl : public MqttHostAcceptor {
     if (topic.leaf == "will") OnWill(*peer, message);
   }
 
-  /// OK: the certificate is one that this hub gave to the host; its key counts from now on.
-  absl::Status Learn(Peer& peer, const v1::Envelope& envelope) {
-    SLICELET_ASSIGN_OR_RETURN(const std::string key, CertifiedKey(envelope.certificate()));
-    const std::string id = KeyIdOf(key);
-    if (id != envelope.key_id()) return absl::PermissionDeniedError("the certificate is of another key");
-    if (!VerifyTlsSignature(key, SignaturePurpose::kEnvelope, envelope.body(), envelope.signature())) {
-      return absl::PermissionDeniedError("the signature is wrong");
-    }
-    SLICELET_RETURN_IF_ERROR(VerifyCertificate(envelope.certificate(), options_.ca, d_.clock.Now()));
-    SLICELET_ASSIGN_OR_RETURN(const CertificateInfo info, ReadCertificate(envelope.certificate()));
-    const std::string uri = "spiffe://" + options_.hub_id + "/host/" + peer.host.value();
-    if (info.common_name != peer.host.value() ||
-        std::find(info.uris.begin(), info.uris.end(), uri) == info.uris.end()) {
-      return absl::PermissionDeniedError("the certificate is that of \"" + info.common_name + "\"");
-    }
-    if (peer.keys.size() >= kMaxKeys) peer.keys.clear();
-    peer.keys[id] = key;
-    return absl::OkStatus();
-  }
-
-  absl::Status Verify(Peer& peer, const v1::Envelope& envelope) {
-    if (!envelope.certificate().empty()) return Learn(peer, envelope);
-    const auto key = peer.keys.find(envelope.key_id());
-    if (key == peer.keys.end()) return absl::NotFoundError("an unknown key " + envelope.key_id());
-    if (VerifyTlsSignature(key->second, SignaturePurpose::kEnvelope, envelope.body(), envelope.signature())) {
-      return absl::OkStatus();
-    }
-    return absl::PermissionDeniedError("the signature is wrong");
-  }
-
   std::shared_ptr<Peer> MakePeer(const HostId& host) {
-    // The reader asks for its own peer, which is not there before the first Birth is proved.
-    const auto slot = std::make_shared<Peer*>(nullptr);
+    const auto keys = std::make_shared<HostKeys>(options_.hub_id, options_.ca, d_.clock, host);
     EnvelopeReader::Options options{
         .route = {options_.hub_id, host},
-        .verify = [this, slot](const v1::Envelope& envelope) { return Verify(**slot, envelope); },
+        .verify = [keys](const v1::Envelope& envelope) { return keys->Verify(envelope); },
         .hub_now = [this] { return std::optional(ToUnixNanos(d_.clock.Now())); },
         .opener = &d_.opener};
-    auto peer = std::make_shared<Peer>(host, std::move(options), log_.faults());
-    *slot = peer.get();
-    return peer;
+    return std::make_shared<Peer>(host, keys, std::move(options), log_.faults());
   }
 
   void OnBirth(const HostId& host, const MqttMessage& message) {
@@ -314,7 +278,7 @@ class AcceptorImpl : public MqttHostAcceptor {
       // It proves who the host is and nothing about being alive.
       v1::Envelope envelope;
       if (message.payload.size() <= kMaxEnvelopeBytes && envelope.ParseFromString(message.payload) &&
-          Learn(*peer, envelope).ok()) {
+          peer->keys->Learn(envelope).ok()) {
         peers_[host] = peer;
       }
       return;

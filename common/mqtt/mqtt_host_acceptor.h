@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,8 @@ class MqttHostAcceptor : public Acceptor<v1::HubMessage, v1::HostMessage> {
   virtual void Stop() = 0;
   [[nodiscard]] virtual const EnvelopeFaults& faults() const = 0;
   [[nodiscard]] virtual bool connected() const = 0;
+  /// When the certificate ends with which the host proved who it is; nullopt: it has not.
+  [[nodiscard]] virtual std::optional<WallTime> CertificateEnd(const HostId& host) const = 0;
 };
 
 /// The references must outlive the acceptor and its pipes.

@@ -4,6 +4,9 @@
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
 
 #include "common/log/log.h"
 
@@ -33,6 +36,12 @@ void DisableNagle(void* handle, bool tls) {
   boost::system::error_code refused;
   if (socket.set_option(tcp::no_delay(true), refused))
     LogDebug("a socket keeps Nagle's algorithm for now", {{"why", refused.message()}});
+}
+
+void LeaveProcess(int exit_code) {
+  std::cout.flush();
+  std::fflush(nullptr);
+  std::_Exit(exit_code);
 }
 
 }  // namespace slicelet

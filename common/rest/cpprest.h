@@ -32,4 +32,9 @@ void LimitCpprestThreads();
 /// not open yet refuses the option and gets it at its next use.
 void DisableNagle(void* handle, bool tls);
 
+/// The end of `main`. Prints what is buffered and ends the process without the handlers of exit: the
+/// library's threads may be inside TLS, which OpenSSL's handler takes apart under them, and good work would
+/// end with a crash.
+[[noreturn]] void LeaveProcess(int exit_code);
+
 }  // namespace slicelet

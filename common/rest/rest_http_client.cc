@@ -9,7 +9,10 @@
 #include <utility>
 #include <vector>
 
+#include "common/rest/answer_body.h"
 #include "common/rest/cpprest.h"
+#include "common/rest/pending_calls.h"
+#include "common/rest/system_authorities.h"
 
 namespace slicelet {
 namespace {
@@ -19,33 +22,21 @@ using web::http::http_response;
 using web::http::client::http_client;
 using web::http::client::http_client_config;
 
+/// Of silence.
 constexpr std::chrono::seconds kTimeout{20};
-/// Lists of things and channels are far below it.
-constexpr std::size_t kMaxBodyBytes = std::size_t{4} << 20;
 /// Servers that connections are kept to.
 constexpr std::size_t kMaxServers = 256;
 
 class RestHttpClient : public HttpClient {
  public:
-  RestHttpClient(Loop& loop, std::string ca_pem)
-      : shared_(std::make_shared<Shared>(loop)), ca_pem_(std::move(ca_pem)) {
+  RestHttpClient(Loop& loop, std::string ca_pem, RestLimits limits)
+      : ca_pem_(std::move(ca_pem)), limits_(limits), calls_(loop, limits.whole) {
     LimitCpprestThreads();
-  }
-  ~RestHttpClient() override {
-    shared_->gate.Close();
-    shared_->pending.clear();
-    cancel_.cancel();
   }
 
   void Send(const Request& request, Callback<Answer> done) override {
-    const std::uint64_t id = next_id_++;
-    shared_->pending.emplace(id, std::move(done));
-    const auto finish = [shared = shared_, id](absl::StatusOr<Answer> answer) {
-      auto held = std::make_shared<absl::StatusOr<Answer>>(std::move(answer));
-      shared->gate.Post([weak = std::weak_ptr<Shared>(shared), id, held] {
-        if (const auto alive = weak.lock()) alive->Finish(id, std::move(*held));
-      });
-    };
+    const auto call = calls_.Begin(std::move(done), request.url + ": the whole answer did not come in time");
+    auto body = std::make_shared<BoundedBody>(limits_.answer, call.cancel);
     pplx::task<http_response> response;
     try {
       const web::uri uri(request.url);
@@ -53,46 +44,31 @@ class RestHttpClient : public HttpClient {
       built.set_request_uri(uri.resource());
       for (const auto& [name, value] : request.headers) built.headers().add(name, value);
       if (!request.body.empty()) built.set_body(request.body, "application/json");
+      built.set_response_stream(BodySink::Stream([body](std::string_view bytes) { body->Consume(bytes); }));
       response =
-          ClientFor(uri, request.ca.empty() ? ca_pem_ : request.ca).request(built, cancel_.get_token());
+          ClientFor(uri, request.ca.empty() ? ca_pem_ : request.ca).request(built, call.cancel.get_token());
     } catch (const std::exception& e) {
-      return finish(absl::InvalidArgumentError(request.url + ": " + e.what()));
+      return call.finish(absl::InvalidArgumentError(request.url + ": " + e.what()));
     }
-    response
-        .then([](const http_response& answered) {
-          return answered.extract_vector().then([answered](const std::vector<unsigned char>& bytes) {
+    response.then([](const http_response& answered) { return answered.content_ready(); })
+        .then([finish = call.finish, body, url = request.url,
+               most = limits_.answer](const pplx::task<http_response>& whole) {
+          try {
+            const http_response answered = whole.get();
             Answer answer{.status = answered.status_code()};
             const auto location = answered.headers().find("Location");
             if (location != answered.headers().end()) answer.location = location->second;
-            if (bytes.size() > kMaxBodyBytes) throw web::http::http_exception("the answer is too large");
-            answer.body.assign(bytes.begin(), bytes.end());
-            return answer;
-          });
-        })
-        .then([finish, url = request.url](const pplx::task<Answer>& whole) {
-          try {
-            finish(whole.get());
+            answer.body = body->Take();
+            if (!body->too_large()) return finish(std::move(answer));
           } catch (const std::exception& e) {
-            finish(absl::UnavailableError(url + ": " + e.what()));
+            if (!body->too_large()) return finish(absl::UnavailableError(url + ": " + e.what()));
           }
+          finish(
+              absl::UnavailableError(url + ": the answer is larger than " + std::to_string(most) + " bytes"));
         });
   }
 
  private:
-  /// Of the loop, but for the gate.
-  struct Shared {
-    explicit Shared(Loop& loop) : gate(loop) {}
-    void Finish(std::uint64_t id, absl::StatusOr<Answer> answer) {
-      const auto it = pending.find(id);
-      if (it == pending.end()) return;
-      const auto done = std::move(it->second);
-      pending.erase(it);
-      done(std::move(answer));
-    }
-    LoopGate gate;
-    std::map<std::uint64_t, Callback<Answer>> pending;
-  };
-
   http_client& ClientFor(const web::uri& uri, const std::string& ca_pem) {
     const std::pair<std::string, std::string> key{uri.authority().to_string(), ca_pem};
     const auto it = clients_.find(key);
@@ -104,27 +80,25 @@ class RestHttpClient : public HttpClient {
     config.set_max_redirects(0);
     config.set_nativehandle_options(
         [tls](web::http::client::native_handle handle) { DisableNagle(handle, tls); });
-    if (!ca_pem.empty()) {
-      config.set_ssl_context_callback([ca = ca_pem](boost::asio::ssl::context& context) {
-        SSL_CTX_set_cert_store(context.native_handle(), X509_STORE_new());
-        context.add_certificate_authority(boost::asio::buffer(ca));
-      });
-    }
+    config.set_ssl_context_callback([ca = ca_pem](boost::asio::ssl::context& context) {
+      if (ca.empty()) return TrustSystemAuthorities(context.native_handle());
+      SSL_CTX_set_cert_store(context.native_handle(), X509_STORE_new());
+      context.add_certificate_authority(boost::asio::buffer(ca));
+    });
     return clients_.emplace(key, http_client(uri.authority(), config)).first->second;
   }
 
-  const std::shared_ptr<Shared> shared_;
   const std::string ca_pem_;
+  const RestLimits limits_;
   /// By server and by whom it is trusted through.
   std::map<std::pair<std::string, std::string>, http_client> clients_;
-  pplx::cancellation_token_source cancel_;
-  std::uint64_t next_id_ = 1;
+  PendingCalls<Answer> calls_;
 };
 
 }  // namespace
 
-std::unique_ptr<HttpClient> MakeRestHttpClient(Loop& loop, const std::string& ca_pem) {
-  return std::make_unique<RestHttpClient>(loop, ca_pem);
+std::unique_ptr<HttpClient> MakeRestHttpClient(Loop& loop, const std::string& ca_pem, RestLimits limits) {
+  return std::make_unique<RestHttpClient>(loop, ca_pem, limits);
 }
 
 }  // namespace slicelet

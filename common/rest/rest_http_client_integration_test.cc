@@ -8,6 +8,7 @@
 #include "common/loop/testing/run_until.h"
 #include "common/metrics/metrics_server.h"
 #include "common/rest/rest_http_client.h"
+#include "common/rest/testing/endless_server.h"
 #include "common/tls/pki.h"
 
 namespace slicelet {
@@ -72,6 +73,44 @@ TEST_F(RestHttpClientTest, ARequestThatNamesNoneTrustsTheClients) {
   EXPECT_TRUE(Get(*client, port, "").ok());
   EXPECT_TRUE(absl::IsUnavailable(Get(*client, port, other.certificate_pem).status()))
       << "instead, not beside";
+}
+
+absl::StatusOr<HttpClient::Answer> GetFrom(AsioLoop& loop, HttpClient& client, const std::string& url) {
+  std::optional<absl::StatusOr<HttpClient::Answer>> got;
+  client.Send({.method = "GET", .url = url, .body = ""},
+              [&](absl::StatusOr<HttpClient::Answer> answer) { got = std::move(answer); });
+  if (!RunLoopUntil(loop, [&] { return got.has_value(); })) return absl::DeadlineExceededError("no answer");
+  return *got;
+}
+
+TEST_F(RestHttpClientTest, AnAnswerWithoutEndIsReadNoFurtherThanItsBound) {
+  EndlessServer server(std::size_t{64} << 10);
+  const auto client = MakeRestHttpClient(loop_, "", {.answer = std::size_t{1} << 20});
+  const auto answer = GetFrom(loop_, *client, server.url());
+  EXPECT_TRUE(absl::IsUnavailable(answer.status())) << answer.status();
+  EXPECT_THAT(Message(answer.status()), testing::HasSubstr("the answer is larger than 1048576 bytes"));
+  EXPECT_TRUE(RunLoopUntil(loop_, [&] { return server.closed() == 1; })) << "the connection stays open";
+  // What the kernel holds for both is beside it.
+  EXPECT_LT(server.sent(), std::size_t{64} << 20);
+}
+
+TEST_F(RestHttpClientTest, AnAnswerThatDripsEndsAtTheDeadline) {
+  EndlessServer server(1, 10);
+  const auto client = MakeRestHttpClient(loop_, "", {.whole = std::chrono::milliseconds(300)});
+  const auto answer = GetFrom(loop_, *client, server.url());
+  EXPECT_TRUE(absl::IsUnavailable(answer.status())) << answer.status();
+  EXPECT_THAT(Message(answer.status()), testing::HasSubstr("the whole answer did not come in time"));
+  EXPECT_TRUE(RunLoopUntil(loop_, [&] { return server.closed() == 1; })) << "the connection stays open";
+}
+
+TEST_F(RestHttpClientTest, WhatIsUnderWayEndsWithTheClient) {
+  EndlessServer server(1, 10);
+  auto client = MakeRestHttpClient(loop_);
+  client->Send({.method = "GET", .url = server.url(), .body = ""},
+               [](const absl::StatusOr<HttpClient::Answer>&) { FAIL() << "answered after its end"; });
+  ASSERT_TRUE(RunLoopUntil(loop_, [&] { return server.sent() > 100; }));
+  client.reset();
+  EXPECT_TRUE(RunLoopUntil(loop_, [&] { return server.closed() == 1; })) << "the connection stays open";
 }
 
 }  // namespace

@@ -33,7 +33,7 @@ class Bound final : public v1::EdgeLink::CallbackService {
   grpc::ServerBidiReactor<v1::HostMessage, v1::HubMessage>* Session(
       grpc::CallbackServerContext* context) override {
     using Call = ServerCall<v1::HubMessage, v1::HostMessage>;
-    return Call::Serve(state_->loop, calls_, *context->auth_context(), kSessionMethod, authorize_,
+    return Call::Serve(state_->loop, calls_, context, kSessionMethod, authorize_,
                        [state = state_](auto call, const RpcPeer& peer) {
                          state->acceptor.Accept(state->loop, std::move(call), peer.common_name);
                        });
@@ -42,7 +42,7 @@ class Bound final : public v1::EdgeLink::CallbackService {
   grpc::ServerBidiReactor<v1::StreamFrame, v1::StreamFrame>* Tunnel(
       grpc::CallbackServerContext* context) override {
     using Call = ServerCall<v1::StreamFrame, v1::StreamFrame>;
-    return Call::Serve(state_->loop, calls_, *context->auth_context(), kTunnelMethod, authorize_,
+    return Call::Serve(state_->loop, calls_, context, kTunnelMethod, authorize_,
                        [state = state_](auto call, const RpcPeer& peer) {
                          if (!state->on_tunnel) return call->End(absl::UnimplementedError("no streams here"));
                          state->on_tunnel(MakeCallStream(state->loop, std::move(call)), peer.common_name);

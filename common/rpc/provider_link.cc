@@ -33,7 +33,7 @@ class Bound final : public v1::Provider::CallbackService {
   grpc::ServerBidiReactor<v1::ShimMessage, v1::ProviderMessage>* Sync(
       grpc::CallbackServerContext* context) override {
     using Call = ServerCall<v1::ProviderMessage, v1::ShimMessage>;
-    return Call::Serve(state_->loop, calls_, *context->auth_context(), kSyncMethod, authorize_,
+    return Call::Serve(state_->loop, calls_, context, kSyncMethod, authorize_,
                        [state = state_](auto call, const RpcPeer& peer) {
                          state->acceptor.Accept(state->loop, std::move(call), peer.common_name);
                        });
@@ -42,7 +42,7 @@ class Bound final : public v1::Provider::CallbackService {
   grpc::ServerBidiReactor<v1::StreamFrame, v1::StreamFrame>* Stream(
       grpc::CallbackServerContext* context) override {
     using Call = ServerCall<v1::StreamFrame, v1::StreamFrame>;
-    return Call::Serve(state_->loop, calls_, *context->auth_context(), kStreamMethod, authorize_,
+    return Call::Serve(state_->loop, calls_, context, kStreamMethod, authorize_,
                        [state = state_](auto call, const RpcPeer&) {
                          if (!state->on_stream) return call->End(absl::UnimplementedError("no streams here"));
                          state->on_stream(MakeCallStream(state->loop, std::move(call)));

@@ -117,6 +117,7 @@ TEST_F(RpcTest, CarriesASessionAndKnowsThePeer) {
   EXPECT_THAT(peers_, ElementsAre("gw-1"));
   EXPECT_THAT(seen_.organizations, ElementsAre("slicelet:hosts"));
   EXPECT_THAT(seen_.uris, ElementsAre("spiffe://hub-1/host/gw-1"));
+  EXPECT_GT(seen_.not_after, SystemClock().Now());
   EXPECT_FALSE(seen_.local);
   EXPECT_EQ(answers_, received_);
 }

@@ -39,6 +39,8 @@ struct RpcPeer {
   std::vector<std::string> organizations;
   /// URI subject alternative names: "spiffe://HUB/host/NAME".
   std::vector<std::string> uris;
+  /// When its certificate ends.
+  WallTime not_after;
 };
 
 /// How soon an idle connection notices that its peer vanished: after `interval` plus `timeout` without an

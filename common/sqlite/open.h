@@ -25,9 +25,12 @@ struct Opened {
 /// refused with FailedPrecondition. `load` then reads the rows; it returns DataLoss for one it can not
 /// decode.
 ///
-/// A file that is damaged (quick_check, or DataLoss from `load`) is renamed to "PATH.damaged" (with ".1",
-/// ".2" ... if that exists), an error is logged, and a new one is made: `load` is then called again and must
-/// start afresh.
+/// "PATH.reserve" keeps room for opening it on a disk that is full: what makes room may be the very program
+/// that opens it.
+///
+/// A file that is damaged (no whole pages, quick_check, or DataLoss from `load`) is renamed to
+/// "PATH.damaged" (with ".1", ".2" ... if that exists), an error is logged, and a new one is made: `load` is
+/// then called again and must start afresh.
 absl::StatusOr<Opened> OpenStore(const std::string& path, const std::vector<std::string>& migrations,
                                  const std::function<absl::Status(Database&)>& load);
 

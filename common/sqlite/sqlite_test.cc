@@ -172,6 +172,49 @@ TEST_F(SqliteTest, ATruncatedFileIsKeptAsideAndReplaced) {
   EXPECT_TRUE(opened->created);
 }
 
+TEST_F(SqliteTest, AFileOfLessThanAPageIsNotTakenForAnEmptyOne) {
+  for (const std::uintmax_t left : {1U, 99U, 1'365U, 2'048U}) {
+    const std::string kept = path_ + ".damaged";
+    {
+      ASSERT_TRUE(Open().ok());
+    }
+    std::filesystem::resize_file(path_, left);
+    const auto opened = Open();
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    EXPECT_TRUE(opened->created);
+    ASSERT_TRUE(std::filesystem::exists(kept)) << left;
+    EXPECT_EQ(std::filesystem::file_size(kept), left);
+    std::filesystem::remove(kept);
+  }
+  // Nothing was ever written: it is new, not damaged.
+  std::filesystem::remove(path_);
+  std::ofstream(path_, std::ios::binary).flush();
+  ASSERT_TRUE(Open().ok());
+  EXPECT_FALSE(std::filesystem::exists(path_ + ".damaged"));
+}
+
+TEST_F(SqliteTest, WhatIsStillInTheLogOfWritesIsNoDamage) {
+  auto opened = Open();
+  ASSERT_TRUE(opened.ok());
+  ASSERT_TRUE(Put("k", "v")(*opened->database).ok());
+  // As after a crash.
+  for (const char* suffix : {"", "-wal"}) {
+    std::filesystem::copy_file(path_ + suffix, directory_.File("copy.db") + suffix);
+  }
+  std::filesystem::resize_file(directory_.File("copy.db"), 1'365);
+  std::vector<std::string> read;
+  const auto copy =
+      OpenStore(directory_.File("copy.db"), kMigrations, [&](Database& database) -> absl::Status {
+        SLICELET_ASSIGN_OR_RETURN(Statement keys, database.Prepare("SELECT k FROM kv"));
+        SLICELET_ASSIGN_OR_RETURN(const bool row, keys.Step());
+        if (row) read.push_back(keys.Bytes(0));
+        return absl::OkStatus();
+      });
+  ASSERT_TRUE(copy.ok()) << copy.status();
+  EXPECT_EQ(read, std::vector<std::string>{"k"});
+  EXPECT_FALSE(std::filesystem::exists(directory_.File("copy.db") + ".damaged"));
+}
+
 TEST_F(SqliteTest, ARowThatCannotBeDecodedCountsAsDamage) {
   {
     auto opened = Open();

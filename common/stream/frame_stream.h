@@ -21,6 +21,9 @@ class FrameStream {
   virtual ~FrameStream() = default;
   virtual void Read(OnFrame on_frame) = 0;
   virtual void Write(v1::StreamFrame frame, StatusCallback written) = 0;
+  /// Called once when the peer or the transport ends the stream with an error and this end may know it, even
+  /// while nothing is read and written.
+  virtual void OnBroken(StatusCallback broken) = 0;
   /// Ends our direction and then the stream; pending reads answer nullopt or the error.
   virtual void Finish(absl::Status status) = 0;
 };

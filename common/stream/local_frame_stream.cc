@@ -13,6 +13,8 @@ struct Direction {
   FrameStream::OnFrame reader;
   /// The one write that waits for room.
   StatusCallback writer;
+  /// The reading end's.
+  StatusCallback broken;
   /// Set when the writing end finished: readers get what is queued, then this.
   std::optional<absl::Status> end;
 };
@@ -55,6 +57,7 @@ class LocalFrameStream : public FrameStream {
   ~LocalFrameStream() override {
     // No callback may follow the destruction of its stream's user.
     in_.reader = nullptr;
+    in_.broken = nullptr;
     out_.writer = nullptr;
     if (!out_.end) End(absl::CancelledError("the peer cancelled the stream"), /*drop=*/true);
   }
@@ -73,6 +76,8 @@ class LocalFrameStream : public FrameStream {
     wire_->Deliver(out_);
   }
 
+  void OnBroken(StatusCallback broken) override { in_.broken = std::move(broken); }
+
   void Finish(absl::Status status) override {
     if (!out_.end) End(status, /*drop=*/false);
   }
@@ -83,6 +88,7 @@ class LocalFrameStream : public FrameStream {
     if (drop) out_.frames.clear();
     wire_->Answer(out_.writer, absl::OkStatus());
     wire_->Deliver(out_);
+    if (!status.ok()) wire_->Answer(out_.broken, status);
     // The stream is over for both: what the peer still writes has no reader.
     if (!in_.end) {
       in_.end = status;

@@ -13,6 +13,13 @@ class Splicer : public std::enable_shared_from_this<Splicer> {
       : a_(std::move(a)), b_(std::move(b)), done_(std::move(done)) {}
 
   void Start() {
+    // While neither is read from nor written to, because a write to the other is blocked.
+    for (const auto& stream : {a_, b_}) {
+      stream->OnBroken([weak = weak_from_this()](const absl::Status& status) {
+        const auto self = weak.lock();
+        if (self && !self->finished_) self->End(status);
+      });
+    }
     Pump(a_.get(), b_.get());
     Pump(b_.get(), a_.get());
   }

@@ -74,6 +74,22 @@ TEST_F(SpliceTest, CarriesAnErrorOnward) {
   EXPECT_EQ(done, at_shim.end);
 }
 
+TEST_F(SpliceTest, CarriesAnErrorOnwardWhileTheOtherEndDoesNotRead) {
+  auto [shim, provider_a] = MakeLocalFrameStreams(loop_, 1);
+  auto [provider_b, host] = MakeLocalFrameStreams(loop_, 1);
+  std::string done;
+  const auto splice = Splice(std::move(provider_a), std::move(provider_b),
+                             [&](const absl::Status& status) { done = Describe(status); });
+  for (int i = 0; i < 5; ++i) {
+    shim->Write(Data("x"), [](const absl::Status&) {});
+    loop_.RunReady();
+  }
+  EXPECT_EQ(done, "");
+  shim.reset();
+  loop_.RunReady();
+  EXPECT_EQ(done, "CANCELLED: the peer cancelled the stream");
+}
+
 TEST_F(SpliceTest, DroppingTheHandleCancelsBothEnds) {
   auto [shim, provider_a] = MakeLocalFrameStreams(loop_);
   auto [provider_b, host] = MakeLocalFrameStreams(loop_);

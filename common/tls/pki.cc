@@ -120,19 +120,48 @@ std::vector<std::string> NameEntries(const X509_NAME* name, int nid) {
   return values;
 }
 
+/// A serial number that no other certificate has, and the time it is valid.
+absl::Status Begin(X509* certificate, WallTime now, Duration validity) {
+  unsigned char serial[16];
+  if (RAND_bytes(serial, sizeof(serial)) != 1) return InternalError("no random serial number");
+  serial[0] &= 0x7f;  // positive
+  const std::unique_ptr<BIGNUM, openssl::Deleter<BN_free>> number(BN_bin2bn(serial, sizeof(serial), nullptr));
+  BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate));
+  SetTime(X509_getm_notBefore(certificate), now - std::chrono::hours(1));
+  SetTime(X509_getm_notAfter(certificate), now + validity);
+  return absl::OkStatus();
+}
+
+struct Authority {
+  X509Ptr certificate;
+  KeyPtr key;
+};
+
+absl::StatusOr<Authority> ReadAuthority(const CertificateAndKey& pem) {
+  Authority authority;
+  SLICELET_ASSIGN_OR_RETURN(authority.certificate, ReadPem(pem.certificate_pem));
+  SLICELET_ASSIGN_OR_RETURN(authority.key, openssl::ReadPrivateKeyPem(pem.key_pem));
+  if (X509_check_private_key(authority.certificate.get(), authority.key.get()) != 1) {
+    return absl::InvalidArgumentError("the authority's key does not belong to its certificate");
+  }
+  return authority;
+}
+
+absl::StatusOr<std::string> Signed(X509* certificate, const Authority& authority) {
+  X509_set_issuer_name(certificate, X509_get_subject_name(authority.certificate.get()));
+  if (X509_sign(certificate, authority.key.get(), EVP_sha256()) == 0) {
+    return InternalError("cannot sign a certificate");
+  }
+  return WritePem(certificate);
+}
+
 /// A certificate for `key` with everything but the signature.
 absl::StatusOr<X509Ptr> Unsigned(EVP_PKEY* key, const CertificateTemplate& contents, WallTime now,
                                  Duration validity) {
   SLICELET_RETURN_IF_ERROR(CheckNames(contents));
   X509Ptr certificate(X509_new());
   X509_set_version(certificate.get(), X509_VERSION_3);
-  unsigned char serial[16];
-  if (RAND_bytes(serial, sizeof(serial)) != 1) return InternalError("no random serial number");
-  serial[0] &= 0x7f;  // positive
-  std::unique_ptr<BIGNUM, openssl::Deleter<BN_free>> number(BN_bin2bn(serial, sizeof(serial), nullptr));
-  BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate.get()));
-  SetTime(X509_getm_notBefore(certificate.get()), now - std::chrono::hours(1));
-  SetTime(X509_getm_notAfter(certificate.get()), now + validity);
+  SLICELET_RETURN_IF_ERROR(Begin(certificate.get(), now, validity));
   X509_set_pubkey(certificate.get(), key);
   SetName(X509_get_subject_name(certificate.get()), contents);
   SLICELET_ASSIGN_OR_RETURN(const ExtensionsPtr extensions, Extensions(contents));
@@ -161,19 +190,36 @@ absl::StatusOr<CertificateAndKey> MakeAuthority(const std::string& common_name, 
 absl::StatusOr<CertificateAndKey> IssueCertificate(const CertificateAndKey& authority,
                                                    const CertificateTemplate& contents, WallTime now,
                                                    Duration validity) {
-  SLICELET_ASSIGN_OR_RETURN(const X509Ptr issuer, ReadPem(authority.certificate_pem));
-  SLICELET_ASSIGN_OR_RETURN(const KeyPtr issuer_key, openssl::ReadPrivateKeyPem(authority.key_pem));
-  if (X509_check_private_key(issuer.get(), issuer_key.get()) != 1) {
-    return absl::InvalidArgumentError("the authority's key does not belong to its certificate");
-  }
+  SLICELET_ASSIGN_OR_RETURN(const Authority issuer, ReadAuthority(authority));
   const KeyPtr key = GenerateKey();
   if (!key) return InternalError("cannot make a key");
   SLICELET_ASSIGN_OR_RETURN(const X509Ptr certificate, Unsigned(key.get(), contents, now, validity));
-  X509_set_issuer_name(certificate.get(), X509_get_subject_name(issuer.get()));
-  if (X509_sign(certificate.get(), issuer_key.get(), EVP_sha256()) == 0) {
-    return InternalError("cannot sign a certificate");
-  }
-  return CertificateAndKey{WritePem(certificate.get()), openssl::WritePrivateKeyPem(key.get())};
+  SLICELET_ASSIGN_OR_RETURN(std::string pem, Signed(certificate.get(), issuer));
+  return CertificateAndKey{std::move(pem), openssl::WritePrivateKeyPem(key.get())};
+}
+
+absl::StatusOr<std::string> RenewCertificate(const CertificateAndKey& authority,
+                                             const std::string& former_pem, WallTime now, Duration validity) {
+  const openssl::ErrorsEndHere errors_end_here;
+  SLICELET_ASSIGN_OR_RETURN(const Authority issuer, ReadAuthority(authority));
+  SLICELET_ASSIGN_OR_RETURN(const X509Ptr former, ReadPem(former_pem));
+  if (X509_verify(former.get(), issuer.key.get()) != 1)
+    return absl::InvalidArgumentError("the certificate is not signed by this authority");
+  // The authority has signed itself too; a copy of it as a program's certificate would be another authority.
+  if (X509_check_ca(former.get()) != 0)
+    return absl::InvalidArgumentError("the certificate is an authority's own");
+  const X509Ptr certificate(X509_dup(former.get()));
+  if (!certificate) return InternalError("cannot copy a certificate");
+  SLICELET_RETURN_IF_ERROR(Begin(certificate.get(), now, validity));
+  return Signed(certificate.get(), issuer);
+}
+
+absl::Status CheckKeyOfCertificate(const std::string& certificate_pem, const std::string& key_pem) {
+  const openssl::ErrorsEndHere errors_end_here;
+  SLICELET_ASSIGN_OR_RETURN(const X509Ptr certificate, ReadPem(certificate_pem));
+  SLICELET_ASSIGN_OR_RETURN(const KeyPtr key, openssl::ReadPrivateKeyPem(key_pem));
+  if (X509_check_private_key(certificate.get(), key.get()) == 1) return absl::OkStatus();
+  return absl::InvalidArgumentError("the key does not belong to the certificate");
 }
 
 absl::StatusOr<std::string> MakeCertificateRequest(const std::string& key_pem,

@@ -51,6 +51,15 @@ absl::StatusOr<CertificateAndKey> IssueCertificate(const CertificateAndKey& auth
                                                    const CertificateTemplate& contents, WallTime now,
                                                    Duration validity);
 
+/// The certificate `former_pem` (its first, if there are several) anew: the same key, names and uses, for
+/// `validity` from `now`. InvalidArgument when `authority` has not signed it, or when it is an authority's
+/// itself. Whether it has ended does not matter.
+absl::StatusOr<std::string> RenewCertificate(const CertificateAndKey& authority,
+                                             const std::string& former_pem, WallTime now, Duration validity);
+
+/// OK when the private key is that of the certificate.
+absl::Status CheckKeyOfCertificate(const std::string& certificate_pem, const std::string& key_pem);
+
 /// A PKCS#10 request for `key_pem`, PEM.
 absl::StatusOr<std::string> MakeCertificateRequest(const std::string& key_pem,
                                                    const CertificateTemplate& contents);

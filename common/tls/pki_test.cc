@@ -69,6 +69,51 @@ TEST(Pki, NamesWhatItCanNotPutIntoACertificate) {
             absl::StatusCode::kInvalidArgument);
 }
 
+TEST(Pki, ARenewedCertificateHasTheFormersKeyAndNames) {
+  const CertificateAndKey authority = Authority();
+  const auto former = *IssueCertificate(authority,
+                                        {.common_name = "gw-1",
+                                         .organizations = {"slicelet:hosts"},
+                                         .dns_names = {"gw-1.example.com"},
+                                         .uris = {"spiffe://test-hub/host/gw-1"},
+                                         .client = true},
+                                        kNow, hours(24));
+  // That it has ended is why it is renewed.
+  const WallTime later = kNow + hours(48);
+  const auto renewed = RenewCertificate(authority, former.certificate_pem, later, hours(24));
+  ASSERT_TRUE(renewed.ok()) << renewed.status();
+  EXPECT_FALSE(VerifyCertificate(former.certificate_pem, authority.certificate_pem, later).ok());
+  EXPECT_TRUE(VerifyCertificate(*renewed, authority.certificate_pem, later).ok());
+  EXPECT_TRUE(CheckKeyOfCertificate(*renewed, former.key_pem).ok());
+  const auto info = *ReadCertificate(*renewed);
+  EXPECT_EQ(info.common_name, "gw-1");
+  EXPECT_EQ(info.organizations, std::vector<std::string>{"slicelet:hosts"});
+  EXPECT_EQ(info.uris, std::vector<std::string>{"spiffe://test-hub/host/gw-1"});
+  EXPECT_EQ(info.not_after, later + hours(24));
+  EXPECT_NE(info.fingerprint, ReadCertificate(former.certificate_pem)->fingerprint);
+}
+
+TEST(Pki, RenewsOnlyWhatTheAuthorityHasIssued) {
+  const CertificateAndKey authority = Authority();
+  const CertificateAndKey other = Authority();
+  const auto code = [&](const CertificateAndKey& issuer, const std::string& former) {
+    return RenewCertificate(issuer, former, kNow, kYear).status().code();
+  };
+  const std::string foreign =
+      IssueCertificate(other, {.common_name = "gw-1", .client = true}, kNow, kYear)->certificate_pem;
+  EXPECT_EQ(code(authority, foreign), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(code(authority, authority.certificate_pem), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(code(authority, "half a file"), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(code({other.certificate_pem, authority.key_pem}, foreign), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(Pki, KnowsWhoseKeyItIs) {
+  const auto one = *IssueCertificate(Authority(), {.common_name = "x"}, kNow, kYear);
+  EXPECT_TRUE(CheckKeyOfCertificate(one.certificate_pem, one.key_pem).ok());
+  EXPECT_FALSE(CheckKeyOfCertificate(one.certificate_pem, GenerateTlsKeyPem()).ok());
+  EXPECT_FALSE(CheckKeyOfCertificate(one.certificate_pem, "").ok());
+}
+
 TEST(Pki, RefusesAnAuthorityWhoseKeyIsAnothers) {
   CertificateAndKey mixed = Authority();
   mixed.key_pem = Authority().key_pem;

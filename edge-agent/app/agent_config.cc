@@ -2,13 +2,16 @@
 
 #include <unistd.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "common/base/encoding.h"
+#include "common/base/ip_address.h"
 #include "common/config/config_reader.h"
 #include "common/config/link_profile.h"
-#include "common/log/log.h"
+#include "common/config/log_level.h"
 #include "common/logs/log_tail_rule.h"
+#include "edge-agent/pod/capabilities.h"
 
 namespace slicelet::agent {
 namespace {
@@ -51,7 +54,32 @@ void ReadLink(ConfigReader& reader, LinkConfig& link) {
     reader.Error("readings", "is not between 1m and 24h");
 }
 
+void ReadPolicy(ConfigReader& reader, HostPolicy& policy) {
+  reader.Optional("privileged", &policy.privileged);
+  reader.Optional("hostNetwork", &policy.host_network);
+  reader.Optional("hostPorts", &policy.host_ports);
+  reader.Optional("hostPid", &policy.host_pid);
+  reader.Optional("hostIpc", &policy.host_ipc);
+  reader.Optional("unconfined", &policy.unconfined);
+  std::vector<std::string> capabilities;
+  reader.Optional("capabilities", &capabilities);
+  for (const auto& text : capabilities) {
+    if (IsCapability(CapabilityName(text)))
+      policy.capabilities.insert(CapabilityName(text));
+    else
+      reader.Error("capabilities", "\"" + text + "\" is no capability; name one as NET_ADMIN, or ALL");
+  }
+  reader.Optional("hostPathPrefixes", &policy.host_path_prefixes);
+  for (const auto& prefix : policy.host_path_prefixes) CheckAbsolute(reader, "hostPathPrefixes", prefix);
+}
+
 }  // namespace
+
+std::string InstalledMqttModule() {
+  std::error_code failed;
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", failed);
+  return (program.parent_path() / SLICELET_MODULE_DIR / "slicelet-mqtt.so").lexically_normal().string();
+}
 
 absl::StatusOr<HostCredentials> ReadHostCredentials(const std::string& path) {
   SLICELET_ASSIGN_OR_RETURN(const nlohmann::json json, LoadJsonConfigFile(path));
@@ -97,7 +125,7 @@ absl::StatusOr<AgentConfig> ReadAgentConfig(const std::string& path, bool option
   reader.Optional("root", &config.root);
   reader.Optional("logRoot", &config.log_root);
   reader.Optional("cgroupParent", &config.cgroup_parent);
-  reader.Optional("logLevel", &config.log_level);
+  ReadLogLevel(reader);
   reader.Optional("address", &config.address);
   reader.Optional("bootIdFile", &config.boot_id_file);
   reader.Optional("tags", &config.tags);
@@ -106,21 +134,15 @@ absl::StatusOr<AgentConfig> ReadAgentConfig(const std::string& path, bool option
   reader.Optional("logMaxFiles", &config.log_max_files);
   reader.Optional("imageGcHighPercent", &config.image_high_percent);
   reader.Optional("imageGcLowPercent", &config.image_low_percent);
-  reader.Object("policy", [&](ConfigReader& policy) {
-    policy.Optional("privileged", &config.policy.privileged);
-    policy.Optional("hostNetwork", &config.policy.host_network);
-    policy.Optional("hostPid", &config.policy.host_pid);
-    policy.Optional("hostIpc", &config.policy.host_ipc);
-    policy.Optional("hostPathPrefixes", &config.policy.host_path_prefixes);
-    for (const auto& prefix : config.policy.host_path_prefixes)
-      CheckAbsolute(policy, "hostPathPrefixes", prefix);
-  });
+  reader.Object("policy", [&](ConfigReader& policy) { ReadPolicy(policy, config.policy); });
   reader.Object("link", [&](ConfigReader& link) { ReadLink(link, config.link); });
   CheckAbsolute(reader, "runtimeSocket", config.runtime_socket);
   CheckAbsolute(reader, "root", config.root);
   CheckAbsolute(reader, "logRoot", config.log_root);
   CheckAbsolute(reader, "cgroupParent", config.cgroup_parent);
   CheckAbsolute(reader, "bootIdFile", config.boot_id_file);
+  if (!config.address.empty() && !IsIpAddress(config.address))
+    reader.Error("address", "\"" + config.address + "\" is no IP address");
   if (config.max_pods < 1 || config.max_pods > 1'000) reader.Error("maxPods", "is not between 1 and 1000");
   if (config.log_max_files < 2) reader.Error("logMaxFiles", "is less than 2");
   if (config.image_high_percent < 1 || config.image_high_percent > 100)
@@ -131,9 +153,6 @@ absl::StatusOr<AgentConfig> ReadAgentConfig(const std::string& path, bool option
                  std::to_string(config.image_low_percent) + " is not between 0 and imageGcHighPercent");
   constexpr std::uint64_t kLeastLogBytes = std::uint64_t{64} * 1024;
   if (config.log_max_bytes < kLeastLogBytes) reader.Error("logMaxBytes", "is less than 65536");
-  if (!SetLogLevel(config.log_level)) {
-    reader.Error("logLevel", "\"" + config.log_level + "\" is none of debug, info, warning, error, off");
-  }
   const auto status = reader.Finish();
   if (!status.ok()) return WithContext(status, path);
   return config;

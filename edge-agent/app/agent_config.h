@@ -28,12 +28,15 @@ struct HostCredentials {
   std::vector<std::string> mqtt_keys;
 };
 
+/// Where the MQTT client is beside an installed agent, wherever that is.
+std::string InstalledMqttModule();
+
 /// How the host reaches its hub.
 struct LinkConfig {
   enum class Kind { kGrpc, kMqtt };
   Kind kind = Kind::kGrpc;
   /// The shared object with the MQTT client; loaded only for an MQTT link.
-  std::string module = SLICELET_MODULE_DIR "/slicelet-mqtt.so";
+  std::string module = InstalledMqttModule();
   Duration keepalive = std::chrono::seconds(60);
   /// The readings of IoT devices are told at most this often.
   Duration readings = std::chrono::seconds(60);
@@ -51,7 +54,6 @@ struct AgentConfig {
   std::string root = "/var/lib/slicelet";
   std::string log_root = "/var/log/pods";
   std::string cgroup_parent = "/slicelet";
-  std::string log_level = "info";
   /// The address pods on the host's network show; empty: that of the default route.
   std::string address;
   /// Says whether the machine was booted anew.

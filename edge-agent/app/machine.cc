@@ -11,6 +11,7 @@
 #include <array>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 
 namespace slicelet::agent {
 namespace {
@@ -68,25 +69,73 @@ std::string DefaultRouteAddress() {
   return result;
 }
 
-/// Without a route (no network yet): the first address that is not loopback.
-std::string FirstInterfaceAddress() {
+constexpr char kLoopback[] = "127.0.0.1";
+
+/// Calls `each` with every interface that is up and has an address. False when the kernel does not tell.
+bool ForEachInterface(const std::function<void(const ifaddrs&)>& each) {
   ifaddrs* interfaces = nullptr;
-  if (getifaddrs(&interfaces) != 0) return "";
-  std::string result;
-  for (const ifaddrs* one = interfaces; one != nullptr && result.empty(); one = one->ifa_next) {
-    if (one->ifa_addr == nullptr || one->ifa_addr->sa_family != AF_INET ||
-        (one->ifa_flags & IFF_LOOPBACK) != 0 || (one->ifa_flags & IFF_UP) == 0) {
-      continue;
-    }
-    std::array<char, INET_ADDRSTRLEN> text{};
-    const auto* address = reinterpret_cast<const sockaddr_in*>(one->ifa_addr);
-    if (inet_ntop(AF_INET, &address->sin_addr, text.data(), text.size()) != nullptr) result = text.data();
+  if (getifaddrs(&interfaces) != 0) return false;
+  for (const ifaddrs* one = interfaces; one != nullptr; one = one->ifa_next) {
+    if (one->ifa_addr != nullptr && (one->ifa_flags & IFF_UP) != 0) each(*one);
   }
   freeifaddrs(interfaces);
-  return result;
+  return true;
+}
+
+/// Containers' interfaces: a bridge they are joined by, or the host's end of a pair.
+bool IsForContainers(const std::string& interface) {
+  return interface.rfind("veth", 0) == 0 ||
+         access(("/sys/class/net/" + interface + "/bridge").c_str(), F_OK) == 0;
+}
+
+std::vector<InterfaceAddress> InterfaceAddresses() {
+  std::vector<InterfaceAddress> all;
+  ForEachInterface([&all](const ifaddrs& one) {
+    if (one.ifa_addr->sa_family != AF_INET || (one.ifa_flags & IFF_LOOPBACK) != 0) return;
+    std::array<char, INET_ADDRSTRLEN> text{};
+    const auto* address = reinterpret_cast<const sockaddr_in*>(one.ifa_addr);
+    if (inet_ntop(AF_INET, &address->sin_addr, text.data(), text.size()) == nullptr) return;
+    const std::string own = text.data();
+    all.push_back({own, own.rfind("169.254.", 0) == 0 || IsForContainers(one.ifa_name)});
+  });
+  return all;
 }
 
 }  // namespace
+
+std::string ChooseAddress(const std::vector<InterfaceAddress>& interfaces, const std::string& before) {
+  const InterfaceAddress* best = nullptr;
+  for (const InterfaceAddress& one : interfaces) {
+    if (one.address == before && !one.poor) return before;
+    if (best == nullptr || (best->poor && !one.poor)) best = &one;
+  }
+  const bool known = !before.empty() && before != kLoopback;
+  if (best == nullptr || (best->poor && known)) return known ? before : "";
+  return best->address;
+}
+
+std::string FindAddress(const std::string& before) {
+  const std::string of_route = DefaultRouteAddress();
+  return of_route.empty() ? ChooseAddress(InterfaceAddresses(), before) : of_route;
+}
+
+bool HasAddress(const std::string& address) {
+  in_addr v4{};
+  in6_addr v6{};
+  const bool is_v4 = inet_pton(AF_INET, address.c_str(), &v4) == 1;
+  if (!is_v4 && inet_pton(AF_INET6, address.c_str(), &v6) != 1) return true;
+  bool found = false;
+  const bool told = ForEachInterface([&](const ifaddrs& one) {
+    if (is_v4 && one.ifa_addr->sa_family == AF_INET) {
+      const auto* own = reinterpret_cast<const sockaddr_in*>(one.ifa_addr);
+      found = found || own->sin_addr.s_addr == v4.s_addr;
+    } else if (!is_v4 && one.ifa_addr->sa_family == AF_INET6) {
+      const auto* own = reinterpret_cast<const sockaddr_in6*>(one.ifa_addr);
+      found = found || std::memcmp(&own->sin6_addr, &v6, sizeof v6) == 0;
+    }
+  });
+  return found || !told;
+}
 
 std::string FirstLine(FileSystem& files, const std::string& path) {
   const auto text = files.Read(path, kFileLimit);
@@ -115,9 +164,8 @@ v1::NodeFacts DescribeMachine(FileSystem& files, const std::string& root, const 
     facts.set_allocatable_ephemeral_storage_bytes(total / 100 * kUsableDiskPercent);
   }
   facts.set_pods(max_pods);
-  std::string own = address.empty() ? DefaultRouteAddress() : address;
-  if (own.empty()) own = FirstInterfaceAddress();
-  facts.set_address(own.empty() ? "127.0.0.1" : own);
+  const std::string own = address.empty() ? FindAddress("") : address;
+  facts.set_address(own.empty() ? kLoopback : own);
   return facts;
 }
 

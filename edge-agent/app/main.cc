@@ -1,4 +1,5 @@
 #include <malloc.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
@@ -13,6 +14,7 @@
 #include "common/loop/asio_loop.h"
 #include "common/rpc/edge_link.h"
 #include "common/rpc/rpc_client.h"
+#include "common/tls/expiry.h"
 #include "edge-agent/app/agent_config.h"
 #include "edge-agent/app/footprint.h"
 #include "edge-agent/app/machine.h"
@@ -42,16 +44,22 @@ constexpr int kStartsPerCore = 2;
 constexpr Duration kStopLimit = std::chrono::seconds(3);
 
 constexpr char kUsage[] =
-    "usage: slicelet-agent [--host FILE] [--config FILE]\n"
+    "usage: slicelet-agent [--host FILE] [--config FILE] [--check-config]\n"
     "Runs this host's workloads with the container runtime.\n"
-    "  --host FILE    credentials made by `slicectl host add` (default /etc/slicelet/host.json)\n"
-    "  --config FILE  the owner's settings (default /etc/slicelet/agent.json, which may be absent)\n"
-    "  --version      print the version\n";
+    "  --host FILE     credentials made by `slicectl host add` (default /etc/slicelet/host.json)\n"
+    "  --config FILE   the owner's settings (default /etc/slicelet/agent.json, which may be absent)\n"
+    "  --check-config  check both files and exit\n"
+    "  --version       print the version\n"
+    "Examples:\n"
+    "  slicelet-agent\n"
+    "  slicelet-agent --check-config\n"
+    "  slicelet-agent --host ./host.json --config ./agent.json\n";
 
 struct Arguments {
   std::string host = "/etc/slicelet/host.json";
   std::string config = "/etc/slicelet/agent.json";
   bool config_given = false;
+  bool check_only = false;
 };
 
 HostAgent::Options MakeOptions(const HostCredentials& host, const AgentConfig& config, FileSystem& files) {
@@ -84,6 +92,12 @@ absl::Status Run(const Arguments& arguments) {
   SLICELET_ASSIGN_OR_RETURN(const HostCredentials host, ReadHostCredentials(arguments.host));
   SLICELET_ASSIGN_OR_RETURN(const AgentConfig config,
                             ReadAgentConfig(arguments.config, !arguments.config_given));
+  if (arguments.check_only) {
+    const bool there = access(arguments.config.c_str(), F_OK) == 0;
+    std::printf("%s is correct\n", arguments.host.c_str());
+    std::printf("%s is %s\n", arguments.config.c_str(), there ? "correct" : "absent, and need not be there");
+    return absl::OkStatus();
+  }
 
   AsioLoop loop;
   SystemClock clock;
@@ -144,7 +158,10 @@ absl::Status Run(const Arguments& arguments) {
                            const PodSupervisor& pods) { streams.Serve(head, std::move(stream), pods); },
        .edgex = edgex.get(),
        .refused = [&mqtt] { return mqtt.hub ? mqtt.hub->faults().Total() : 0; },
-       .read_log_tail = StreamServer::ReadTail});
+       .read_log_tail = StreamServer::ReadTail,
+       .find_address =
+           config.address.empty() ? FindAddress : std::function<std::string(const std::string&)>(),
+       .has_address = HasAddress});
   started = &agent;
   ServiceManager service(loop);
   Timer stop_limit(loop);
@@ -156,6 +173,9 @@ absl::Status Run(const Arguments& arguments) {
     stop_limit.Set(kStopLimit, [&loop] { loop.Stop(); });
     agent.Stop("shutdown", [&loop] { loop.Stop(); });
   });
+  WarnIfCertificateEnds(host.certificate, arguments.host,
+                        "slicectl host add " + host.host + " --renew --dir DIR, where the hub is",
+                        clock.Now());
   LogInfo("agent starts", {{"host", host.host}, {"hub", host.hub}, {"version", SLICELET_VERSION}});
   agent.Start();
   Timer memory(loop);
@@ -182,6 +202,10 @@ int main(int argc, char** argv) {
     const std::string option = argv[i];
     if (option == "--version") return std::puts("slicelet-agent " SLICELET_VERSION) < 0 ? kFailure : 0;
     if (option == "--help") return std::fputs(kUsage, stdout) < 0 ? kFailure : 0;
+    if (option == "--check-config") {
+      arguments.check_only = true;
+      continue;
+    }
     if ((option != "--host" && option != "--config") || i + 1 == argc) {
       std::fprintf(stderr, "slicelet-agent: bad argument: %s\n%s", option.c_str(), kUsage);
       return kWrongUse;

@@ -43,6 +43,13 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
 
   void Start() {
     stream_.expires_after(kTimeout);
+    ErrorCode no_address;
+    const auto address = asio::ip::make_address(endpoint_.host, no_address);
+    // A pod's address, which need not wait for those who look up names.
+    if (!no_address) {
+      return Connect(tcp::resolver::results_type::create(
+          tcp::endpoint(address, static_cast<std::uint16_t>(endpoint_.port)), endpoint_.host, ""));
+    }
     resolver_.async_resolve(endpoint_.host, std::to_string(endpoint_.port),
                             [self = shared_from_this()](const ErrorCode& error, const auto& found) {
                               if (error) return self->Fail(error);

@@ -3,11 +3,12 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/base/encoding.h"
+#include "common/base/utf8.h"
+#include "common/json/json.h"
 #include "common/log/log.h"
 
 namespace slicelet::agent {
-
-using Json = nlohmann::json;
 
 namespace {
 
@@ -16,6 +17,8 @@ constexpr int kOk = 200;
 constexpr int kCreated = 201;
 constexpr int kNotFound = 404;
 constexpr int kConflict = 409;
+/// It goes into the pod's status, of which the link takes 4 MiB for all devices together.
+constexpr std::size_t kMostMessage = 1024;
 
 /// True when `found` says all that `wanted` says. core-metadata adds fields of its own.
 bool Holds(const Json& found, const Json& wanted) {
@@ -36,14 +39,21 @@ bool Holds(const Json& found, const Json& wanted) {
 /// The one item's verdict in the answer to a POST, PUT or PATCH, whose own status is 207 whatever happened.
 int VerdictOf(int status, const Json& body) {
   if (!body.is_array() || body.empty() || !body[0].is_object()) return status;
-  return body[0].value("statusCode", status);
+  const auto code = body[0].find("statusCode");
+  return code != body[0].end() && code->is_number_integer() ? code->get<int>() : status;
+}
+
+/// "" where there is no text.
+std::string TextAt(const Json& object, const char* member) {
+  if (!object.is_object()) return "";
+  const auto found = object.find(member);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
 std::string MessageOf(const Json& body) {
   const Json& item = body.is_array() && !body.empty() ? body[0] : body;
-  if (!item.is_object() || !item.contains("message") || !item["message"].is_string())
-    return "no reason given";
-  return item["message"].get<std::string>();
+  const std::string message = TextAt(item, "message");
+  return message.empty() ? "no reason given" : std::string(Beginning(message, kMostMessage));
 }
 
 Json Items(const char* member, const Json& item) {
@@ -104,18 +114,19 @@ void DeviceProvisioner::Next() {
 void DeviceProvisioner::FindService() {
   // Devices of an unregistered service are refused: it registers itself at its start.
   const std::string name = devices_[at_].device["serviceName"];
-  Ask("GET", "/deviceservice/name/" + PathSegment(name), Json(), [this, name](int status, const Json& body) {
-    if (status == kOk) return FindProfile();
-    if (status == kNotFound)
-      return Settle("WaitingForDeviceService", "device service " + name + " has not registered yet");
-    Settle("CoreMetadataError", MessageOf(body));
-  });
+  Ask("GET", "/deviceservice/name/" + PercentEncode(name), Json(),
+      [this, name](int status, const Json& body) {
+        if (status == kOk) return FindProfile();
+        if (status == kNotFound)
+          return Settle("WaitingForDeviceService", "device service " + name + " has not registered yet");
+        Settle("CoreMetadataError", MessageOf(body));
+      });
 }
 
 void DeviceProvisioner::FindProfile() {
   const Json& profile = devices_[at_].profile;
   if (profile.is_null()) return FindDevice();
-  Ask("GET", "/deviceprofile/name/" + PathSegment(profile["name"]), Json(),
+  Ask("GET", "/deviceprofile/name/" + PercentEncode(profile["name"].get<std::string>()), Json(),
       [this, &profile](int status, const Json& body) {
         const bool there = status == kOk;
         if (there && body.contains("profile") && Holds(body["profile"], profile)) return FindDevice();
@@ -131,7 +142,7 @@ void DeviceProvisioner::FindProfile() {
 
 void DeviceProvisioner::FindDevice() {
   const IotDevice& wanted = devices_[at_];
-  Ask("GET", "/device/name/" + PathSegment(wanted.name), Json(),
+  Ask("GET", "/device/name/" + PercentEncode(wanted.name), Json(),
       [this, &wanted](int status, const Json& body) {
         const bool there = status == kOk;
         if (there && body.contains("device") && Holds(body["device"], wanted.device)) return Settle("", "");
@@ -147,8 +158,8 @@ void DeviceProvisioner::FindDevice() {
 void DeviceProvisioner::Fail(const std::string& reason, const Json& verdict) {
   const std::string message = MessageOf(verdict);
   if (!made_profile_) return Settle(reason, message);
-  Ask("DELETE", "/deviceprofile/name/" + PathSegment(devices_[at_].profile["name"]), Json(),
-      [this, reason, message](int, const Json&) { Settle(reason, message); });
+  Ask("DELETE", "/deviceprofile/name/" + PercentEncode(devices_[at_].profile["name"].get<std::string>()),
+      Json(), [this, reason, message](int, const Json&) { Settle(reason, message); });
 }
 
 void DeviceProvisioner::Settle(const std::string& reason, const std::string& message) {
@@ -175,13 +186,14 @@ void DeviceProvisioner::RemoveStrangers() {
     std::vector<std::pair<std::string, std::string>> strangers;
     if (body.is_object() && body.contains("devices") && body["devices"].is_array()) {
       for (const Json& device : body["devices"]) {
-        const Json labels = device.value("labels", Json::array());
-        if (!labels.is_array() || std::find(labels.begin(), labels.end(), kDeviceLabel) == labels.end())
+        const auto labels = device.is_object() ? device.find("labels") : device.end();
+        if (labels == device.end() || !labels->is_array() ||
+            std::find(labels->begin(), labels->end(), kDeviceLabel) == labels->end())
           continue;
-        const std::string name = device.value("name", "");
+        const std::string name = TextAt(device, "name");
         const bool wanted = std::any_of(devices_.begin(), devices_.end(),
                                         [&](const IotDevice& known) { return known.name == name; });
-        if (!wanted) strangers.emplace_back(name, device.value("profileName", ""));
+        if (!wanted) strangers.emplace_back(name, TextAt(device, "profileName"));
       }
     }
     RemoveOne(std::move(strangers));
@@ -192,10 +204,10 @@ void DeviceProvisioner::RemoveOne(std::vector<std::pair<std::string, std::string
   if (strangers.empty()) return Finish();
   const auto [name, profile] = strangers.back();
   strangers.pop_back();
-  Ask("DELETE", "/device/name/" + PathSegment(name), Json(),
+  Ask("DELETE", "/device/name/" + PercentEncode(name), Json(),
       [this, profile = profile, strangers](int, const Json&) {
         // Refused while another device uses it, and that is fine.
-        Ask("DELETE", "/deviceprofile/name/" + PathSegment(profile), Json(),
+        Ask("DELETE", "/deviceprofile/name/" + PercentEncode(profile), Json(),
             [this, strangers](int, const Json&) { RemoveOne(strangers); });
       });
 }
@@ -214,8 +226,7 @@ void DeviceProvisioner::Ask(const std::string& method, const std::string& target
       timer_.Set(kRetryPeriod, [this] { Begin(); });
       return;
     }
-    const Json json = Json::parse(answer->body, nullptr, false);
-    answered(answer->status, json.is_discarded() ? Json() : json);
+    answered(answer->status, ParseJson(answer->body).value_or(Json()));
   };
   client_.Send(*endpoint_, {method, kApi + target, body.is_null() ? "" : body.dump()}, lifetime_.Guard(done));
 }

@@ -154,6 +154,42 @@ TEST_F(DeviceProvisionerTest, AnOutageOnlyDelays) {
   EXPECT_TRUE(Result().applied()) << "nothing says that it is gone";
 }
 
+TEST_F(DeviceProvisionerTest, WhateverIsAnsweredEndsNothingAndIsToldInFewWords) {
+  Start({File("boiler")});
+  for (
+      const std::string text :
+      {"", "5", "[1]", "{}", R"([{"statusCode":"x","message":7}])", R"({"device":3,"profile":[]})",
+       R"({"device":{"name":1,"labels":{}},"devices":[1,{"labels":["slicelet.io"],"name":5},{"labels":7}]})"}) {
+    for (const int status : {200, 201, 207, 404, 500}) {
+      metadata_.babble = EdgexClient::Answer{status, text};
+      loop_.Advance(minutes(10));
+    }
+  }
+  const Json verdict = Json::array({Json{{"statusCode", 400}, {"message", std::string(50'000, 'm')}}});
+  metadata_.babble = EdgexClient::Answer{404, verdict.dump()};
+  loop_.Advance(minutes(10));
+  EXPECT_FALSE(Result().applied());
+  EXPECT_LE(Result().message().size(), 2'000U);
+  metadata_.babble.reset();
+  loop_.Advance(minutes(10));
+  EXPECT_TRUE(Result().applied());
+}
+
+/// Text that is cheap to send and whose copy needs more stack than there is.
+std::string Deep() { return std::string(200'000, '[') + std::string(200'000, ']'); }
+
+TEST_F(DeviceProvisionerTest, AnAnswerThatNestsWithoutEndEndsNothing) {
+  Start({File("boiler")});
+  for (const std::string& text :
+       {Deep(), R"({"device":)" + Deep() + R"(,"devices":[{"labels":)" + Deep() + "}]}"}) {
+    metadata_.babble = EdgexClient::Answer{200, text};
+    loop_.Advance(minutes(10));
+  }
+  metadata_.babble.reset();
+  loop_.Advance(minutes(10));
+  EXPECT_TRUE(Result().applied());
+}
+
 TEST_F(DeviceProvisionerTest, AnswersToAnOlderRoundAreDropped) {
   provisioner_.SetDevices(Devices({File("boiler")}));
   provisioner_.SetEndpoint(kHere);
@@ -175,6 +211,15 @@ TEST(IotDevice, BadFilesAreNamedOneByOne) {
   EXPECT_THAT(devices[2].error, HasSubstr("device.serviceName is required"));
   EXPECT_EQ(devices[3].error, "");
   EXPECT_THAT(devices[4].error, HasSubstr("defined twice"));
+}
+
+TEST(IotDevice, AFileThatNestsWithoutEndIsABadOne) {
+  const std::string device = R"("device":{"name":"a","serviceName":"s","profileName":"p")";
+  const auto devices = Devices({"{" + device + R"(,"x":)" + Deep() + "}}",
+                                "{" + device + R"(},"profile":)" + Deep() + "}", Deep(), File("good")});
+  ASSERT_EQ(devices.size(), 4U);
+  for (int i = 0; i < 3; ++i) EXPECT_THAT(devices[i].error, HasSubstr("is no JSON object"));
+  EXPECT_EQ(devices[3].error, "");
 }
 
 }  // namespace

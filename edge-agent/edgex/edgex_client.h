@@ -34,7 +34,4 @@ class EdgexClient {
   virtual void Send(const Endpoint& endpoint, const Request& request, Callback<Answer> done) = 0;
 };
 
-/// A name as one segment of a target.
-std::string PathSegment(const std::string& name);
-
 }  // namespace slicelet::agent

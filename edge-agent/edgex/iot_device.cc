@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
+#include "common/json/json.h"
+
 namespace slicelet::agent {
 namespace {
-
-using Json = nlohmann::json;
 
 std::string Text(const Json& object, const char* key) {
   const auto found = object.find(key);
@@ -15,7 +15,8 @@ std::string Text(const Json& object, const char* key) {
 IotDevice Read(const std::string& file, const std::string& data) {
   IotDevice result;
   result.name = file;
-  const Json json = Json::parse(data, nullptr, false);
+  // Copying one that nests without end ends the program.
+  const Json json = ParseJson(data).value_or(Json());
   if (!json.is_object() || !json.contains("device") || !json["device"].is_object()) {
     result.error = "\"" + file + "\" is no JSON object with a \"device\"";
     return result;

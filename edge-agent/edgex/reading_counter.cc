@@ -5,10 +5,11 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "common/base/encoding.h"
+#include "common/json/json.h"
+
 namespace slicelet::agent {
 namespace {
-
-using Json = nlohmann::json;
 
 constexpr int kOk = 200;
 
@@ -22,7 +23,7 @@ std::optional<std::int64_t> NumberAt(const Json& object, const char* member) {
 
 /// {"totalCount": n, "readings": [the newest one]}
 std::optional<v1::DeviceReadings> Read(const EdgexClient::Answer& answer) {
-  const Json body = Json::parse(answer.body, nullptr, false);
+  const Json body = ParseJson(answer.body).value_or(Json());
   if (answer.status != kOk || !body.is_object()) return std::nullopt;
   const auto count = NumberAt(body, "totalCount");
   if (!count) return std::nullopt;
@@ -102,7 +103,7 @@ void ReadingCounter::AskNext() {
     AskNext();
   };
   client_.Send(*endpoint_,
-               {"GET", "/api/v3/reading/device/name/" + PathSegment(name) + "?offset=0&limit=1", ""},
+               {"GET", "/api/v3/reading/device/name/" + PercentEncode(name) + "?offset=0&limit=1", ""},
                lifetime_.Guard(done));
 }
 

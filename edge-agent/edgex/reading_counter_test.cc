@@ -45,6 +45,14 @@ class ReadingCounterTest : public ::testing::Test {
   std::optional<ReadingCounter> counter_;
 };
 
+TEST_F(ReadingCounterTest, AnAnswerThatNestsWithoutEndIsNone) {
+  edgex_.babble = EdgexClient::Answer{
+      200, R"({"totalCount":1,"readings":)" + std::string(200'000, '[') + std::string(200'000, ']') + "}"};
+  Start({"boiler"});
+  loop_.Advance(minutes(5));
+  EXPECT_THAT(counter_->readings(), IsEmpty());
+}
+
 TEST_F(ReadingCounterTest, TellsWhatCoreDataHolds) {
   edgex_.readings["boiler"] = {.count = 7, .newest = 4'711};
   edgex_.readings["stove%20%2F1"] = {.count = 1, .newest = 5};

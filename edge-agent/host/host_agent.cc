@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "common/log/log.h"
 #include "edge-agent/host/node_conditions.h"
 #include "edge-agent/host/traffic_meter.h"
 #include "edge-agent/link/hub_session.h"
@@ -9,9 +10,17 @@
 namespace slicelet::agent {
 namespace {
 
+/// A lease that came or went is seen to before a probe has failed often enough to matter.
+constexpr Duration kLookForAddress = std::chrono::seconds(10);
 /// How often the node is looked at: seldom while all is well, soon after it was not.
 constexpr Duration kLookAgain = std::chrono::seconds(60);
 constexpr Duration kLookSoon = std::chrono::seconds(2);
+
+PodSupervisor::Options PodOptions(const HostAgent::Options& options) {
+  PodSupervisor::Options pods = options.pods;
+  pods.boot_id = options.boot_id;
+  return pods;
+}
 
 /// The supervisor as the link sees it.
 class SupervisedRunner : public ManifestRunner {
@@ -51,8 +60,8 @@ struct HostAgent::Impl {
         facts(options.facts),
         conditions(d.files, d.clock, options.pods.root),
         traffic(d.files),
-        pods(options.pods,
-             {d.loop, d.clock, d.random, d.files, d.store, d.runtime, d.opener, d.prober, d.edgex}),
+        pods(PodOptions(options), {d.loop, d.clock, d.random, d.files, d.store, d.runtime, d.opener, d.prober,
+                                   d.edgex, d.has_address}),
         runner(pods),
         images(d.loop, d.files, d.runtime, options.images, [this] { return pods.ImageNames(); }),
         session(
@@ -78,7 +87,8 @@ struct HostAgent::Impl {
              .refused = d.refused,
              .receive_rate = [this] { return traffic.Rate(); },
              .read_log_tail = TailReader()}),
-        look(d.loop) {}
+        look(d.loop),
+        follow_address(d.loop) {}
 
   void Serve(const v1::StreamHead& head, std::shared_ptr<FrameStream> stream) {
     if (d.serve_stream)
@@ -90,6 +100,19 @@ struct HostAgent::Impl {
   std::function<absl::StatusOr<v1::LogTail>(const v1::LogTailWanted&)> TailReader() {
     if (!d.read_log_tail) return {};
     return [this](const v1::LogTailWanted& wanted) { return d.read_log_tail(wanted, pods); };
+  }
+
+  /// Takes up what the host's address is by now.
+  void FollowAddress() {
+    std::string found = d.find_address ? d.find_address(facts.address()) : "";
+    // One that is lost is shown until there is another.
+    if (!found.empty() && found != facts.address()) {
+      LogInfo("the host's address has changed", {{"before", facts.address()}, {"now", found}});
+      facts.set_address(std::move(found));
+      session.SetFacts(facts);
+    }
+    if (!facts.address().empty()) pods.SetHostIp(facts.address());
+    follow_address.Set(kLookForAddress, [this] { FollowAddress(); });
   }
 
   void Look() {
@@ -118,6 +141,7 @@ struct HostAgent::Impl {
   ImageCollector images;
   HubSession session;
   Timer look;
+  Timer follow_address;
   Lifetime lifetime;
 };
 
@@ -129,6 +153,7 @@ void HostAgent::Start() {
   impl_->pods.Start();
   impl_->images.Start();
   impl_->Look();
+  if (impl_->d.find_address || impl_->d.has_address) impl_->FollowAddress();
   impl_->session.Start();
 }
 

@@ -64,6 +64,10 @@ class HostAgent {
     /// The end of a container's log, for the hub to keep. May be empty.
     std::function<absl::StatusOr<v1::LogTail>(const v1::LogTailWanted&, const PodSupervisor&)> read_log_tail =
         {};
+    /// The host's own address now, given the one it had; "" while it has none. Empty: it never changes.
+    std::function<std::string(const std::string& before)> find_address = {};
+    /// Whether the host has this address now. Empty: it loses none.
+    std::function<bool(const std::string& address)> has_address = {};
   };
 
   HostAgent(const Options& options, Dependencies dependencies);

@@ -35,23 +35,29 @@ class HostAgentTest : public testing::Test {
   void StartAgent() {
     runtime_ = std::make_unique<ScriptedRuntime>(host_);
     HostAgent::Options options;
+    options.facts.set_address(options.pods.host_ip = address_);
     options.pods.hub_id = "hub";
     options.pods.host = HostId("gw-1");
     options.pods.root = "/agent";
     options.pods.log_root = "/logs";
     options.facts.set_cpu_milli(2000);
+    options.boot_id = "boot-1";
     options.root_public_key = root_->public_key();
-    agent_ = std::make_unique<HostAgent>(std::move(options), HostAgent::Dependencies{.loop = loop_,
-                                                                                     .clock = clock_,
-                                                                                     .random = random_,
-                                                                                     .files = files_,
-                                                                                     .store = store_,
-                                                                                     .runtime = *runtime_,
-                                                                                     .opener = opener_,
-                                                                                     .prober = prober_,
-                                                                                     .hub = *connector_,
-                                                                                     .dial_tunnel = {},
-                                                                                     .serve_stream = {}});
+    agent_ = std::make_unique<HostAgent>(
+        std::move(options),
+        HostAgent::Dependencies{.loop = loop_,
+                                .clock = clock_,
+                                .random = random_,
+                                .files = files_,
+                                .store = store_,
+                                .runtime = *runtime_,
+                                .opener = opener_,
+                                .prober = prober_,
+                                .hub = *connector_,
+                                .dial_tunnel = {},
+                                .serve_stream = {},
+                                .find_address = [this](const std::string&) { return address_; },
+                                .has_address = [this](const std::string& at) { return at == address_; }});
     agent_->Start();
   }
 
@@ -129,6 +135,8 @@ class HostAgentTest : public testing::Test {
   std::unique_ptr<HostAgent::HubConnector> connector_ = link_.MakeConnector("gw-1");
   std::unique_ptr<HubPipe> pipe_;
   v1::NodeFacts node_;
+  /// The host's own; "" while it has none.
+  std::string address_ = "192.0.2.1";
   static constexpr std::uint64_t kNoRate = 1'000'000'007;
   std::uint64_t rate_ = 0;
   std::string goodbye_;
@@ -174,6 +182,22 @@ TEST_F(HostAgentTest, ARuntimeThatIsDownIsSeenWithinAMinuteAndItsReturnWithinSec
   EXPECT_EQ(Condition("RuntimeReady"), "True RuntimeIsUp");
 }
 
+TEST_F(HostAgentTest, ANewAddressIsToldOfTheHostAndOfItsPods) {
+  StoreManifest();
+  StartAgent();
+  loop_.Advance(seconds(20));
+  EXPECT_EQ(node_.address(), "192.0.2.1");
+  EXPECT_EQ(agent_->pods().FindStatus(PodUid("u1"))->host_ip(), "192.0.2.1");
+  address_ = "";
+  loop_.Advance(minutes(2));
+  EXPECT_EQ(node_.address(), "192.0.2.1") << "the last one until there is another";
+  address_ = "192.0.2.99";
+  loop_.Advance(seconds(15));
+  EXPECT_EQ(node_.address(), "192.0.2.99");
+  EXPECT_EQ(Condition("RuntimeReady"), "True RuntimeIsUp") << "with all else that is known of the host";
+  EXPECT_EQ(agent_->pods().FindStatus(PodUid("u1"))->host_ip(), "192.0.2.99");
+}
+
 TEST_F(HostAgentTest, StartsTheStoredPodsWithoutAHub) {
   StoreManifest();
   link_.SetRefused("gw-1", true);
@@ -181,6 +205,13 @@ TEST_F(HostAgentTest, StartsTheStoredPodsWithoutAHub) {
   loop_.Advance(seconds(10));
   EXPECT_FALSE(agent_->connected());
   EXPECT_EQ(host_.Running("u1").count("main"), 1U);
+}
+
+TEST_F(HostAgentTest, PodsRecordsKnowTheirBoot) {
+  StoreManifest();
+  StartAgent();
+  loop_.Advance(seconds(10));
+  EXPECT_EQ(store_.records().at(PodUid("u1")).boot_id(), "boot-1");
 }
 
 TEST_F(HostAgentTest, AFullDiskIsReportedAndFreedOfImagesThatNoPodNames) {
@@ -197,6 +228,22 @@ TEST_F(HostAgentTest, AFullDiskIsReportedAndFreedOfImagesThatNoPodNames) {
   files_.set_space({.total = 1'000'000, .available = 500'000});
   loop_.Advance(seconds(62));
   EXPECT_EQ(Condition("DiskPressure"), "False KubeletHasNoDiskPressure");
+}
+
+TEST_F(HostAgentTest, AFullDiskIsFreedOfImagesWhilePodsHaveNoNetwork) {
+  StoreManifest();
+  host_.images["stray"].present = true;
+  StartAgent();
+  // Past the collector's own round of every five minutes.
+  loop_.Advance(minutes(6));
+  host_.SetNetworkReady(false);
+  files_.set_space({.total = 1'000'000, .available = 120'000});
+  // The node is looked at every few seconds now; each look finds the disk full.
+  loop_.Advance(minutes(9));
+  EXPECT_EQ(Condition("NetworkReady"), "False NetworkPluginNotReady");
+  EXPECT_EQ(Condition("DiskPressure"), "True KubeletHasDiskPressure");
+  EXPECT_FALSE(host_.images["stray"].present);
+  EXPECT_TRUE(host_.images["app"].present);
 }
 
 TEST_F(HostAgentTest, AStoppedPodsImageStaysForItsNextStart) {

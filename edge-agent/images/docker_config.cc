@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/encoding.h"
+#include "common/json/json.h"
 #include "edge-agent/images/image_reference.h"
 
 namespace slicelet::agent {
@@ -74,7 +75,8 @@ absl::StatusOr<DockerConfig> DockerConfig::Parse(const v1::FileSet& secret) {
   for (const auto& file : secret.files()) {
     if (file.key() != ".dockerconfigjson" && file.key() != ".dockercfg") continue;
     found = true;
-    const json document = json::parse(file.data(), nullptr, false);
+    // What nests without end can not be copied.
+    const json document = ParseJson(file.data()).value_or(json());
     if (!document.is_object()) return absl::InvalidArgumentError(file.key() + " is not a JSON object");
     const json empty = json::object();
     const json& auths = file.key() == ".dockercfg" ? document : document.value("auths", empty);

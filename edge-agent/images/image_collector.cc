@@ -28,11 +28,17 @@ ImageCollector::ImageCollector(Loop& loop, FileSystem& files, ContainerRuntime& 
 void ImageCollector::Start() { Round(); }
 
 void ImageCollector::Hurry() {
-  if (!busy_) timer_.Set(kSoon, [this] { Round(); });
+  // Who hurries more often than every kSoon must not keep the round from ever beginning.
+  if (!busy_ && loop_.Now() + kSoon < due_) RoundAfter(kSoon);
+}
+
+void ImageCollector::RoundAfter(Duration delay) {
+  due_ = loop_.Now() + delay;
+  timer_.Set(delay, [this] { Round(); });
 }
 
 void ImageCollector::Round() {
-  timer_.Set(options_.period, [this] { Round(); });
+  RoundAfter(options_.period);
   if (busy_) return;
   busy_ = true;
   candidates_.clear();

@@ -36,7 +36,7 @@ class ImageCollector {
 
   /// Looks now, and again every period. Call once.
   void Start();
-  /// Looks again soon: the disk is short of space.
+  /// Looks again soon: the disk is short of space. Saying so again puts nothing off.
   void Hurry();
   /// A path on the images' file system; "" until it is known.
   [[nodiscard]] const std::string& root() const { return root_; }
@@ -48,6 +48,7 @@ class ImageCollector {
   };
 
   void Round();
+  void RoundAfter(Duration delay);
   void FindRoot();
   void ListUsed();
   void ResolveNext();
@@ -65,6 +66,8 @@ class ImageCollector {
   std::string root_;
   bool busy_ = false;
   Timer timer_;
+  /// When the next round begins.
+  MonotonicTime due_;
   /// By image id.
   std::map<std::string, Seen> seen_;
 

@@ -191,5 +191,29 @@ TEST_F(ImageCollectorTest, PressureBringsTheNextRoundForward) {
   EXPECT_EQ(Left(), "");
 }
 
+TEST_F(ImageCollectorTest, WhoHurriesWithoutEndPutsNothingOff) {
+  AddImage("a");
+  collector_.Start();
+  loop_.Advance(minutes(3));
+  SetUsed(99);
+  for (int i = 0; i < 30; ++i) {
+    collector_.Hurry();
+    loop_.Advance(seconds(2));
+  }
+  EXPECT_EQ(Left(), "");
+  // A round is not begun anew with every call either.
+  EXPECT_LE(host_.calls().at("ListImages"), 8);
+}
+
+TEST_F(ImageCollectorTest, ARoundThatIsDueSoonerStaysSo) {
+  AddImage("a");
+  collector_.Start();
+  loop_.Advance(minutes(5) - seconds(3));
+  SetUsed(99);
+  collector_.Hurry();
+  loop_.Advance(seconds(5));
+  EXPECT_EQ(Left(), "");
+}
+
 }  // namespace
 }  // namespace slicelet::agent

@@ -1,6 +1,7 @@
 #include "edge-agent/link/blob_fetcher.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -15,6 +16,8 @@ using std::chrono::seconds;
 
 /// Without a chunk for this long everything asked for is asked for again.
 constexpr Duration kRetry = seconds(10);
+/// A blob that the store can not take is brought over the link again each time.
+constexpr Duration kLongestPause = minutes(5);
 constexpr Duration kCollectSoon = minutes(1);
 constexpr Duration kCollectAgain = minutes(30);
 /// A guess where the manifest does not say: a workload.
@@ -38,9 +41,11 @@ void BlobFetcher::Want(const v1::Manifest& manifest) {
       if (!deployment.has_stop()) needed[Digest(blob.digest())] = blob.size();
     }
   }
-  std::erase_if(transfers_, [&](const auto& entry) {
-    return needed.count(entry.first) == 0 && entry.second.stage != Stage::kStoring;
-  });
+  for (auto it = transfers_.begin(); it != transfers_.end();) {
+    Transfer& transfer = it->second;
+    transfer.unwanted = needed.count(it->first) == 0;
+    it = transfer.unwanted && transfer.stage != Stage::kStoring ? transfers_.erase(it) : std::next(it);
+  }
   for (const auto& [digest, size] : needed) {
     if (stored_.count(digest) == 0) transfers_[digest].size = size;
   }
@@ -51,8 +56,9 @@ void BlobFetcher::Want(const v1::Manifest& manifest) {
 void BlobFetcher::Begin() {
   open_ = true;
   for (auto& [digest, transfer] : transfers_) {
-    if (transfer.stage == Stage::kAsked || transfer.stage == Stage::kParked) transfer.stage = Stage::kWaiting;
+    if (transfer.stage == Stage::kAsked) transfer.stage = Stage::kWaiting;
   }
+  Unpark();
   Refresh();
 }
 
@@ -72,6 +78,12 @@ void BlobFetcher::Refresh() {
     transfers_[digest];
   }
   Pump();
+}
+
+void BlobFetcher::Unpark() {
+  for (auto& [digest, transfer] : transfers_) {
+    if (transfer.stage == Stage::kParked && transfer.due <= loop_.Now()) transfer.stage = Stage::kWaiting;
+  }
 }
 
 void BlobFetcher::Pump() {
@@ -102,10 +114,10 @@ void BlobFetcher::Pump() {
     retry_.Set(kRetry, [this] {
       std::vector<Digest> again;
       for (auto& [digest, transfer] : transfers_) {
-        if (transfer.stage == Stage::kParked) transfer.stage = Stage::kWaiting;
         if (transfer.stage == Stage::kAsked && !progress_) again.push_back(digest);
       }
       progress_ = false;
+      Unpark();
       Ask(again);
       Pump();
     });
@@ -171,7 +183,13 @@ void BlobFetcher::OnStored(const std::vector<Digest>& digests, const absl::Statu
   for (const auto& digest : digests) {
     if (!status.ok()) {
       LogWarning("cannot store a blob", {{"blob", Short(digest)}, {"error", Describe(status)}});
-      if (const auto it = transfers_.find(digest); it != transfers_.end()) it->second.stage = Stage::kParked;
+      const auto it = transfers_.find(digest);
+      if (it == transfers_.end()) continue;
+      Transfer& transfer = it->second;
+      transfer.stage = Stage::kParked;
+      transfer.pause = std::clamp<Duration>(transfer.pause * 2, kRetry, kLongestPause);
+      transfer.due = loop_.Now() + transfer.pause;
+      if (transfer.unwanted) transfers_.erase(it);
       continue;
     }
     stored_.insert(digest);

@@ -25,8 +25,9 @@ inline constexpr std::size_t kMaxEarlyBytes = std::size_t{256} * 1024;
 
 /// Brings the blobs that the manifest names onto the host: asks, joins the chunks, checks the digest, stores.
 ///
-/// A transfer goes on where it was cut off. Chunks may be lost, doubled and out of order. What nobody needs
-/// any more leaves the store a minute later. Used on the loop.
+/// A transfer goes on where it was cut off. Chunks may be lost, doubled and out of order. What the store can
+/// not take is asked for again after a pause that grows. What nobody needs any more leaves the store a minute
+/// later. Used on the loop.
 class BlobFetcher {
  public:
   using Send = std::function<void(const v1::Fetch&)>;
@@ -52,8 +53,15 @@ class BlobFetcher {
     Stage stage = Stage::kWaiting;
     std::uint64_t size = 0;  // as the manifest says, 0 if it does not
     std::string data;
+    /// The newest manifest does not name it any more, and what comes of its write does not matter.
+    bool unwanted = false;
+    /// How long the last write that failed made it wait, and until when.
+    Duration pause{};
+    MonotonicTime due{};
   };
 
+  /// What is parked and need not wait longer is asked for by the next `Pump`.
+  void Unpark();
   void Pump();
   void Ask(const std::vector<Digest>& digests);
   void Store(const Digest& digest, Transfer& transfer);

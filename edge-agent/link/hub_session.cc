@@ -9,6 +9,8 @@
 #include "edge-agent/link/autonomy.h"
 #include "edge-agent/link/blob_fetcher.h"
 #include "edge-agent/link/commands.h"
+#include "edge-agent/link/credentials.h"
+#include "edge-agent/link/heartbeat.h"
 #include "edge-agent/link/log_ranges.h"
 #include "edge-agent/link/manifest_keeper.h"
 #include "edge-agent/link/status_reporter.h"
@@ -27,11 +29,8 @@ constexpr char kLogTails[] = "log-tails";
 constexpr Duration kHealthy = seconds(60);
 constexpr Duration kBirthRetry = seconds(10);
 constexpr int kMaxBirths = 3;
-constexpr int kMissedHeartbeats = 3;
 /// What the hub may ask for.
-constexpr Duration kShortestHeartbeat = seconds(1);
 constexpr Duration kLongestHeartbeat = hours(1);
-constexpr Duration kDefaultHeartbeat = seconds(60);
 constexpr Duration kLongestBatch = seconds(5);
 constexpr Duration kDefaultBatch = milliseconds(50);
 constexpr Duration kLongestWait = hours(1);
@@ -40,8 +39,6 @@ constexpr Duration kReturnSpread = seconds(1);
 /// What a pipe needs to send a last message.
 constexpr Duration kGoodbye = milliseconds(200);
 constexpr int kNonceBytes = 16;
-constexpr std::uint64_t kMaxCredentialBytes = std::uint64_t{64} * 1024;
-constexpr std::size_t kMaxCredentialRequests = 256;
 
 /// `value` in milliseconds within its bounds; 0 is "not said".
 Duration Within(std::int64_t value, Duration fallback, Duration least, Duration most) {
@@ -60,17 +57,13 @@ struct HubSession::Impl {
         keeper({options.hub_id, options.host, options.root_public_key}, d.store, settings, KeeperEvents()),
         autonomy(d.loop, [this](const v1::Manifest& manifest) { d.runner.Apply(manifest); }),
         blobs(d.loop, d.store, d.runner,
-              [this](const v1::Fetch& fetch) {
-                v1::HostMessage message;
-                *message.mutable_fetch() = fetch;
-                Send(std::move(message));
-              }),
+              [this](const v1::Fetch& fetch) { Send(&v1::HostMessage::mutable_fetch, fetch); }),
+        credentials(d.store, d.runner,
+                    [this](const v1::CredentialRequest& request) {
+                      Send(&v1::HostMessage::mutable_credential_request, request);
+                    }),
         reporter(d.loop, d.runner,
-                 [this](const v1::StatusReport& report) {
-                   v1::HostMessage message;
-                   *message.mutable_status() = report;
-                   Send(std::move(message));
-                 }),
+                 [this](const v1::StatusReport& report) { Send(&v1::HostMessage::mutable_status, report); }),
         log_ranges(d.loop, d.serve_stream, [this](const v1::Reply& reply) { SendReply(reply); }),
         commands(
             d.dial_tunnel, d.serve_stream,
@@ -78,7 +71,8 @@ struct HubSession::Impl {
             d.read_log_tail, [this](const v1::Reply& reply) { SendReply(reply); }),
         backoff({}, d.random),
         birth_timer(d.loop),
-        heartbeat_timer(d.loop),
+        heartbeat(d.loop, {.due = [this](bool want_ack) { SendHeartbeat(want_ack); },
+                           .silent = [this] { Drop("the hub is silent"); }}),
         reconnect_timer(d.loop),
         healthy_timer(d.loop),
         goodbye_timer(d.loop) {
@@ -93,7 +87,6 @@ struct HubSession::Impl {
 
   v1::AgentSettings FirstSettings() {
     v1::AgentSettings first = d.store.loaded().settings;
-    if (d.store.created()) first.set_amnesiac(true);
     first.set_boot_id(options.boot_id);
     return first;
   }
@@ -106,9 +99,7 @@ struct HubSession::Impl {
             .verified = [this](const v1::Manifest& manifest) { blobs.Want(manifest); },
             .accepted =
                 [this](const v1::Manifest& manifest, const v1::Accepted& accepted, bool fresh) {
-                  v1::HostMessage message;
-                  *message.mutable_accepted() = accepted;
-                  Send(std::move(message));
+                  Send(&v1::HostMessage::mutable_accepted, accepted);
                   if (!fresh) return;
                   reporter.SetObserved(keeper.accepted());
                   autonomy.Apply(manifest);
@@ -116,11 +107,7 @@ struct HubSession::Impl {
                   ScheduleHeartbeat();
                 },
             .rejected =
-                [this](const v1::Rejected& rejected) {
-                  v1::HostMessage message;
-                  *message.mutable_rejected() = rejected;
-                  Send(std::move(message));
-                }};
+                [this](const v1::Rejected& rejected) { Send(&v1::HostMessage::mutable_rejected, rejected); }};
   }
 
   void SaveSettings(Loop::Task then) {
@@ -145,16 +132,29 @@ struct HubSession::Impl {
 
   void Connect() {
     if (stopping) return;
-    session = settings.session() + 1;
-    settings.set_session(session);
-    births = 0;
     // The counter is made durable while the connection is set up.
-    SaveSettings([this, expected = session] {
-      if (expected == session) SendBirth();
-    });
+    BeginSession(settings.session() + 1);
     pipe = d.hub.Connect(
-        {.on_message = lifetime.Guard([this](v1::HubMessage m) { OnMessage(m); }),
+        {.on_message = lifetime.Guard([this](const v1::HubMessage& m) { OnMessage(m); }),
          .on_closed = lifetime.Guard([this](const absl::Status& status) { OnClosed(status); })});
+  }
+
+  /// Its Birth follows once the number is durable.
+  void BeginSession(std::uint64_t number) {
+    session = number;
+    settings.set_session(number);
+    births = 0;
+    SaveSettings([this, number] {
+      if (number == session) SendBirth();
+    });
+  }
+
+  void EndSession() {
+    up = false;
+    heartbeat.Cancel();
+    healthy_timer.Cancel();
+    reporter.End();
+    blobs.End();
   }
 
   void OnClosed(const absl::Status& status) {
@@ -168,12 +168,8 @@ struct HubSession::Impl {
   }
 
   void Disconnect() {
-    up = false;
     birth_timer.Cancel();
-    heartbeat_timer.Cancel();
-    healthy_timer.Cancel();
-    reporter.End();
-    blobs.End();
+    EndSession();
     // It may be the one that is calling us.
     if (pipe) d.loop.Post([old = std::shared_ptr<HubPipe>(std::move(pipe))] {});
     pipe.reset();
@@ -198,11 +194,15 @@ struct HubSession::Impl {
     pipe->Send(std::move(message));
   }
 
-  void SendReply(const v1::Reply& reply) {
+  /// A message of one part.
+  template <typename Part>
+  void Send(Part* (v1::HostMessage::*part)(), const Part& said) {
     v1::HostMessage message;
-    *message.mutable_reply() = reply;
+    *(message.*part)() = said;
     Send(std::move(message));
   }
+
+  void SendReply(const v1::Reply& reply) { Send(&v1::HostMessage::mutable_reply, reply); }
 
   void SendBirth() {
     if (!pipe) return;
@@ -239,7 +239,7 @@ struct HubSession::Impl {
     if (message.session() != 0 && message.session() != session) return;
     // What a broker kept for us says nothing about the hub being alive.
     if (message.session() == session) {
-      heard = d.loop.Now();
+      heartbeat.Heard();
       autonomy.Heard();
     }
     switch (message.message_case()) {
@@ -266,7 +266,7 @@ struct HubSession::Impl {
         if (up) commands.Run(message.command(), HubNow(), keeper.held());
         break;
       case v1::HubMessage::kCredential:
-        OnCredential(message.credential());
+        credentials.OnCredential(message.credential());
         break;
       case v1::HubMessage::MESSAGE_NOT_SET:
         // A newer hub's.
@@ -284,23 +284,16 @@ struct HubSession::Impl {
     const bool keys_changed = keeper.AddKeys(welcome.manifest_keys());
     if (welcome.session_floor() >= session) {
       // Our counter was lost with the store, or the hub began anew: go on above what it remembers.
-      if (std::exchange(up, false)) {
-        heartbeat_timer.Cancel();
-        healthy_timer.Cancel();
-        reporter.End();
-        blobs.End();
+      if (up) {
+        EndSession();
         returning = true;
       }
-      session = welcome.session_floor() + 1;
-      settings.set_session(session);
-      births = 0;
-      SaveSettings([this, expected = session] {
-        if (expected == session) SendBirth();
-      });
+      BeginSession(welcome.session_floor() + 1);
       return;
     }
     if (keys_changed) SaveSettings({});
-    heartbeat = Within(welcome.heartbeat_ms(), kDefaultHeartbeat, kShortestHeartbeat, kLongestHeartbeat);
+    heartbeat.SetInterval(
+        Within(welcome.heartbeat_ms(), kDefaultHeartbeat, kShortestHeartbeat, kLongestHeartbeat));
     if (welcome.want_manifest() && keeper.held()) {
       v1::Reply reply;
       *reply.mutable_manifest() = *keeper.held();
@@ -323,37 +316,8 @@ struct HubSession::Impl {
     ScheduleHeartbeat();
   }
 
-  void OnCredential(const v1::Credential& credential) {
-    if (credential.ByteSizeLong() > kMaxCredentialBytes || credential.uid().empty() ||
-        credential.name().empty()) {
-      LogWarning("credential refused", {{"uid", credential.uid()}, {"name", credential.name()}});
-      return;
-    }
-    v1::StoredCredential stored;
-    stored.set_uid(credential.uid());
-    stored.set_name(credential.name());
-    *stored.mutable_sealed() = credential.sealed();
-    stored.set_expires(credential.expires());
-    AgentStore::Batch batch;
-    batch.credentials.push_back(stored);
-    d.store.Commit(std::move(batch), lifetime.Guard([this, stored](const absl::Status& status) {
-      if (status.ok())
-        d.runner.OnCredentialStored(stored);
-      else
-        LogWarning("cannot store a credential", {{"uid", stored.uid()}, {"error", Describe(status)}});
-    }));
-  }
-
   void RequestCredentials() {
-    if (!up) return;
-    std::size_t count = 0;
-    for (const auto& [uid, name] : d.runner.MissingCredentials()) {
-      if (++count > kMaxCredentialRequests) return;
-      v1::HostMessage message;
-      message.mutable_credential_request()->set_uid(uid.value());
-      message.mutable_credential_request()->set_name(name);
-      Send(std::move(message));
-    }
+    if (up) credentials.RequestMissing();
   }
 
   // ---- Time and signs of life ----
@@ -362,6 +326,7 @@ struct HubSession::Impl {
     if (time <= 0) return;
     settings.set_hub_time(time);
     hub_time_heard = d.loop.Now();
+    heartbeat.HeardTime();
   }
 
   [[nodiscard]] std::int64_t HubNow() const {
@@ -373,28 +338,18 @@ struct HubSession::Impl {
   }
 
   void ScheduleHeartbeat() {
-    if (!up) return;
-    Duration interval = heartbeat;
-    // The shortest autonomy must not run out over an idle link.
-    if (autonomy.shortest() > Duration::zero()) {
-      interval = std::min(interval, std::max(autonomy.shortest() / 4, kShortestHeartbeat));
-    }
-    heartbeat_timer.Set(interval, [this, interval] {
-      if (d.loop.Now() - heard > kMissedHeartbeats * interval) {
-        Drop("the hub is silent");
-        return;
-      }
-      v1::HostMessage message;
-      // An idle link is answered every other time; where autonomy is counted, every time.
-      const Duration silence = interval < heartbeat ? interval / 2 : interval * 3 / 2;
-      message.mutable_heartbeat()->set_want_ack(d.loop.Now() - heard >= silence);
-      if (d.refused) message.mutable_heartbeat()->set_refused(d.refused());
-      if (const auto rate = ReceiveRate()) message.mutable_heartbeat()->set_receive_rate(*rate);
-      Send(std::move(message));
-      blobs.Refresh();
-      RequestCredentials();
-      ScheduleHeartbeat();
-    });
+    if (up) heartbeat.Schedule(autonomy.shortest());
+  }
+
+  void SendHeartbeat(bool want_ack) {
+    v1::HostMessage message;
+    message.mutable_heartbeat()->set_want_ack(want_ack);
+    if (d.refused) message.mutable_heartbeat()->set_refused(d.refused());
+    if (const auto rate = ReceiveRate()) message.mutable_heartbeat()->set_receive_rate(*rate);
+    Send(std::move(message));
+    blobs.Refresh();
+    RequestCredentials();
+    ScheduleHeartbeat();
   }
 
   void Stop(const std::string& reason, std::function<void()> done) {
@@ -408,11 +363,8 @@ struct HubSession::Impl {
     message.mutable_goodbye()->set_reason(reason);
     Send(std::move(message));
     pipe->Close();
-    up = false;
     birth_timer.Cancel();
-    heartbeat_timer.Cancel();
-    reporter.End();
-    blobs.End();
+    EndSession();
     goodbye_timer.Set(kGoodbye, [this, done = std::move(done)] {
       pipe.reset();
       done();
@@ -427,6 +379,7 @@ struct HubSession::Impl {
   ManifestKeeper keeper;
   Autonomy autonomy;
   BlobFetcher blobs;
+  Credentials credentials;
   StatusReporter reporter;
   LogRanges log_ranges;
   Commands commands;
@@ -439,12 +392,10 @@ struct HubSession::Impl {
   /// Not the first connection of this process.
   bool returning = false;
   std::string incarnation;
-  Duration heartbeat = kDefaultHeartbeat;
   Duration directed_wait{};
-  MonotonicTime heard{};
   MonotonicTime hub_time_heard{};
   Timer birth_timer;
-  Timer heartbeat_timer;
+  Heartbeat heartbeat;
   Timer reconnect_timer;
   Timer healthy_timer;
   Timer goodbye_timer;

@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "common/base/encoding.h"
+#include "common/base/names.h"
+#include "common/base/shown_text.h"
 #include "common/log/log.h"
 #ifdef SLICELET_PLANTS
 #include "tests/sim/plants.h"
@@ -25,7 +27,11 @@ ManifestKeeper::ManifestKeeper(Options options, AgentStore& store, v1::AgentSett
       keys_(options_.hub_id, options_.root_public_key) {
   AddKeys(settings_.keys());
   const auto& stored = store_.loaded().manifest;
-  if (!stored) return;
+  if (!stored) {
+    // A store without one is new, or was made anew by a process that ended before it could write anything.
+    settings_.set_amnesiac(true);
+    return;
+  }
   v1::Manifest manifest;
   absl::Status status = keys_.VerifyAccepted(*stored);
   if (status.ok() && !manifest.ParseFromString(stored->manifest()))
@@ -90,10 +96,17 @@ std::string ManifestKeeper::Defect(const v1::Manifest& manifest) {
   std::set<std::string> uids;
   for (const auto& deployment : manifest.deployments()) {
     const auto& uid = deployment.uid();
-    // It becomes a directory name.
-    if (uid.empty() || uid.size() > kMaxUidBytes || uid == "." || uid == ".." ||
-        uid.find_first_of(std::string("/\0", 2)) != std::string::npos) {
+    // These become names of directories.
+    if (uid.size() > kMaxUidBytes || !IsPathComponent(uid)) {
       return "deployments.uid: \"" + uid + "\" is not a uid";
+    }
+    const auto& ns = deployment.namespace_();
+    if (!ns.empty() && !IsDnsLabel(ns)) {
+      return "deployment " + uid + ": namespace: \"" + ShownText(ns) + "\" is no DNS label";
+    }
+    const auto& name = deployment.name();
+    if (!name.empty() && !IsDnsSubdomain(name)) {
+      return "deployment " + uid + ": name: \"" + ShownText(name) + "\" is no DNS subdomain";
     }
     if (!uids.insert(uid).second) return "deployments.uid: " + uid + " is there twice";
     if (deployment.digest().size() != kDigestBytes) return "deployment " + uid + ": digest: not 32 bytes";
@@ -177,21 +190,27 @@ void ManifestKeeper::Store(const v1::Manifest& manifest, Held next) {
   batch.manifest = next.bytes;
   batch.settings = settings_;
   std::vector<Digest> blobs = events_.attach(manifest, batch);
+  // Blobs for a manifest that the store does not take would come over the link in vain.
+  const bool put_off = full_;
   // The commit first, so that it is under way while blobs are asked for.
-  store_.Commit(std::move(batch), lifetime_.Guard([this, manifest, next, was_amnesiac,
+  store_.Commit(std::move(batch), lifetime_.Guard([this, manifest, next, was_amnesiac, put_off,
                                                    blobs = std::move(blobs)](const absl::Status& status) {
     events_.attached(blobs, status);
+    full_ = !status.ok();
     if (!status.ok()) {
       if (writing_.digest == next.digest) {
         writing_ = held_;
         newest_.Clear();
         if (held_.bytes) newest_.ParseFromString(held_.bytes->manifest());
+        events_.verified(newest_);
       }
       settings_.set_amnesiac(settings_.amnesiac() || was_amnesiac);
       Reject(next.generation, v1::Rejected::STORE_FULL, Message(status), false);
       return;
     }
     held_ = next;
+    // The newest one, which a write that follows may carry.
+    if (put_off) events_.verified(newest_);
     LogInfo(
         "manifest accepted",
         {{"host", options_.host}, {"gen", next.generation}, {"deployments", manifest.deployments_size()}});
@@ -200,7 +219,7 @@ void ManifestKeeper::Store(const v1::Manifest& manifest, Held next) {
     accepted.set_digest(next.digest);
     events_.accepted(manifest, accepted, true);
   }));
-  events_.verified(manifest);
+  if (!put_off) events_.verified(manifest);
 }
 
 }  // namespace slicelet::agent

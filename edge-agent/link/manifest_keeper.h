@@ -33,14 +33,16 @@ class ManifestKeeper {
     std::function<std::vector<Digest>(const v1::Manifest&, AgentStore::Batch&)> attach;
     /// What became of them.
     std::function<void(const std::vector<Digest>&, const absl::Status&)> attached;
-    /// About to become durable: the other blobs can be asked for at once.
+    /// About to become durable: the other blobs can be asked for at once. Of a host whose store was full it
+    /// is durable by then. After one that the store did not take: the one that is held, or an empty one.
     std::function<void(const v1::Manifest&)> verified;
     /// Durable: may be acknowledged and run. `fresh` is false for one that was held already.
     std::function<void(const v1::Manifest&, const v1::Accepted&, bool fresh)> accepted;
     std::function<void(const v1::Rejected&)> rejected;
   };
 
-  /// Reads what the store holds; a manifest that can not be read or verified makes the host amnesiac.
+  /// Reads what the store holds. Without a manifest that can be read and verified the host is amnesiac: its
+  /// store is new, was lost, or is damaged.
   ManifestKeeper(Options options, AgentStore& store, v1::AgentSettings& settings, Events events);
 
   void Offer(const v1::Desired& desired);
@@ -76,6 +78,8 @@ class ManifestKeeper {
   /// Being written; equals `held_` when nothing is.
   Held writing_;
   v1::Manifest newest_;
+  /// The store did not take the last one.
+  bool full_ = false;
   Lifetime lifetime_;
 };
 

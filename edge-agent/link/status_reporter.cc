@@ -62,7 +62,17 @@ void StatusReporter::OnAck(std::uint64_t sequence) {
   if (!open_ || sequence > sequence_ || sequence <= acknowledged_) return;
   acknowledged_ = sequence;
   patience_ = kFirstPatience;
-  if (acknowledged_ == sequence_) resend_.Cancel();
+  // While the hub follows, the patience is with what it has not acknowledged yet.
+  resend_.Cancel();
+  if (acknowledged_ != sequence_) ExpectAck();
+}
+
+void StatusReporter::ExpectAck() {
+  if (resend_.armed()) return;
+  resend_.Set(patience_, [this] {
+    patience_ = std::min(patience_ * 2, kLastPatience);
+    OnResync();
+  });
 }
 
 void StatusReporter::Schedule(bool urgent) {
@@ -108,12 +118,7 @@ void StatusReporter::Flush() {
   full_ = false;
   facts_changed_ = false;
   last_sent_ = loop_.Now();
-  if (!resend_.armed()) {
-    resend_.Set(patience_, [this] {
-      patience_ = std::min(patience_ * 2, kLastPatience);
-      OnResync();
-    });
-  }
+  ExpectAck();
   for (auto& report : reports) {
     report.set_sequence(++sequence_);
     report.mutable_observed()->set_epoch(observed_.epoch);

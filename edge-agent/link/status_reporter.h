@@ -40,6 +40,8 @@ class StatusReporter {
  private:
   void Schedule(bool urgent);
   void Flush();
+  /// Within the patience, if that does not run already.
+  void ExpectAck();
 
   Loop& loop_;
   const ManifestRunner& runner_;

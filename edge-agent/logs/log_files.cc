@@ -1,5 +1,6 @@
 #include "edge-agent/logs/log_files.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -7,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <utility>
 
 namespace slicelet::agent {
 namespace {
@@ -14,49 +16,95 @@ namespace {
 constexpr std::size_t kBlock = std::size_t{64} * 1024;
 /// The runtime breaks lines at 16 KiB; what is longer is no log file and is cut.
 constexpr std::size_t kMaxLine = std::size_t{1024} * 1024;
+/// A file may be renamed between being found and being opened; more often than this it is not.
+constexpr int kMostTries = 5;
+
+int Open(const std::string& path) { return open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW); }
+
+bool IsOpenAs(int fd, const std::string& path) {
+  struct stat open_file{};
+  struct stat named{};
+  return fstat(fd, &open_file) == 0 && lstat(path.c_str(), &named) == 0 && open_file.st_ino == named.st_ino &&
+         open_file.st_dev == named.st_dev;
+}
+
+/// The rotated files of a log, oldest first.
+std::vector<std::string> RotatedFiles(const std::string& directory, const std::string& newest) {
+  std::vector<std::string> names;
+  DIR* listing = opendir(directory.c_str());
+  if (listing == nullptr) return names;
+  while (const dirent* entry = readdir(listing)) {
+    const std::string name(static_cast<const char*>(entry->d_name));
+    if (name.rfind(newest + ".", 0) == 0) names.push_back(directory + name);
+  }
+  closedir(listing);
+  std::sort(names.begin(), names.end());
+  return names;
+}
 
 }  // namespace
 
-LogFiles::~LogFiles() { Close(); }
-
-void LogFiles::Close() {
-  if (fd_ >= 0) close(fd_);
-  fd_ = -1;
+LogFiles::LogFiles(std::vector<std::string> paths) : paths_(std::move(paths)) {
+  if (paths_.empty()) return;
+  const std::size_t name = paths_.back().rfind('/') + 1;
+  directory_ = paths_.back().substr(0, name);
+  newest_ = paths_.back().substr(name);
 }
 
-bool LogFiles::OpenNext() {
-  while (next_ < paths_.size()) {
-    const auto& path = paths_[next_++];
-    fd_ = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd_ < 0) continue;  // Rotated away meanwhile.
-    if (first_offset_ > 0) (void)lseek(fd_, static_cast<off_t>(first_offset_), SEEK_SET);
-    first_offset_ = 0;
+LogFiles::~LogFiles() { Take(-1); }
+
+void LogFiles::Take(int fd) {
+  if (fd_ >= 0) close(fd_);
+  fd_ = fd;
+  rest_.clear();
+}
+
+bool LogFiles::OpenFirst() {
+  for (const auto& path : paths_) {
+    const int fd = Open(path);
+    if (fd < 0) continue;  // Rotated away meanwhile.
+    Take(fd);
     return true;
   }
   return false;
 }
 
-bool LogFiles::Rotated() const {
-  struct stat open_file{};
-  struct stat named{};
-  if (paths_.empty() || next_ < paths_.size() || fstat(fd_, &open_file) != 0) return false;
-  if (stat(paths_.back().c_str(), &named) != 0) return false;
-  return open_file.st_ino != named.st_ino || open_file.st_dev != named.st_dev;
+std::string LogFiles::Following() const {
+  std::vector<std::string> files = RotatedFiles(directory_, newest_);
+  files.push_back(directory_ + newest_);
+  const auto open_file =
+      std::find_if(files.begin(), files.end(), [this](const auto& path) { return IsOpenAs(fd_, path); });
+  // One that is gone was the oldest.
+  const auto next = open_file == files.end() ? files.begin() : open_file + 1;
+  if (next == files.end() || (*next == files.back() && access(next->c_str(), F_OK) != 0)) return "";
+  return *next;
+}
+
+bool LogFiles::OpenNext() {
+  for (int i = 0; i < kMostTries; ++i) {
+    const std::string path = Following();
+    if (path.empty()) return false;
+    const int fd = Open(path);
+    if (fd < 0) continue;
+    // It may have become an older file's name or a newer file's while it was opened.
+    if (IsOpenAs(fd, Following())) {
+      Take(fd);
+      return true;
+    }
+    close(fd);
+  }
+  return false;
 }
 
 void LogFiles::SeekToTail(std::uint64_t lines) {
   std::string block(kBlock, '\0');
   for (std::size_t i = paths_.size(); i-- > 0;) {
-    const int fd = open(paths_[i].c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    const int fd = Open(paths_[i]);
     if (fd < 0) continue;
-    next_ = i;
-    first_offset_ = 0;
+    // Kept open: by the time it is read it may have another name.
+    Take(fd);
     off_t end = lseek(fd, 0, SEEK_END);
-    if (lines == 0) {
-      first_offset_ = static_cast<std::uint64_t>(std::max<off_t>(end, 0));
-      close(fd);
-      return;
-    }
+    if (lines == 0) return;
     // The line feed that ends the last line does not begin another one.
     std::uint64_t seen = 0;
     while (end > 0) {
@@ -66,13 +114,12 @@ void LogFiles::SeekToTail(std::uint64_t lines) {
       for (ssize_t at = n; at-- > 0;) {
         if (block[static_cast<std::size_t>(at)] != '\n') continue;
         if (seen++ < lines) continue;
-        first_offset_ = static_cast<std::uint64_t>(begin + at + 1);
-        close(fd);
+        (void)lseek(fd, begin + at + 1, SEEK_SET);
         return;
       }
       end = begin;
     }
-    close(fd);
+    (void)lseek(fd, 0, SEEK_SET);
     lines -= std::min(lines, seen);
     if (lines == 0) return;
   }
@@ -81,10 +128,9 @@ void LogFiles::SeekToTail(std::uint64_t lines) {
 std::string LogFiles::Read(std::size_t limit) {
   std::string lines;
   std::string block(kBlock, '\0');
+  bool followed = false;
   while (lines.size() < limit) {
-    if (fd_ < 0 && !OpenNext()) return lines;
-    // Before reading: what is written between the two is seen by the next round.
-    const bool rotated = Rotated();
+    if (fd_ < 0 && !OpenFirst()) return lines;
     const ssize_t n = read(fd_, block.data(), std::min(kBlock, limit));
     if (n < 0 && errno == EINTR) continue;
     if (n > 0) {
@@ -98,15 +144,14 @@ std::string LogFiles::Read(std::size_t limit) {
       }
       continue;
     }
-    if (next_ < paths_.size()) {
-      Close();
-    } else if (rotated) {
-      Close();
-      next_ = paths_.size() - 1;
-    } else {
-      return lines;
+    if (!followed) {
+      if (Following().empty()) return lines;
+      // Once more: something may have been written here before the other file was made.
+      followed = true;
+      continue;
     }
-    rest_.clear();
+    if (!OpenNext()) return lines;
+    followed = false;
   }
   return lines;
 }

@@ -10,11 +10,14 @@
 namespace slicelet::agent {
 
 /// Reads the log files of one container instance in order, whole lines at a time, over rotations: the file
-/// that is being read stays open when it is renamed, and the next one is opened when nothing is left in it.
+/// that is being read stays open when it is renamed, and is left for the one that came after it once there is
+/// one and nothing is left in it. However often the log is rotated meanwhile, none is skipped that still
+/// exists.
 class LogFiles {
  public:
-  /// Oldest first; the last is the one that is being written.
-  explicit LogFiles(std::vector<std::string> paths) : paths_(std::move(paths)) {}
+  /// Of one directory, oldest first; the last is the one that is being written. It may be absent between
+  /// being moved aside and being made anew.
+  explicit LogFiles(std::vector<std::string> paths);
   ~LogFiles();
   LogFiles(const LogFiles&) = delete;
   LogFiles& operator=(const LogFiles&) = delete;
@@ -26,16 +29,19 @@ class LogFiles {
   std::string Read(std::size_t limit);
 
  private:
+  /// Opens the oldest of those that reading begins with.
+  bool OpenFirst();
+  /// Leaves the open file for the one that comes after it. False when there is none.
   bool OpenNext();
-  /// True when the path of the file being read names another file by now.
-  [[nodiscard]] bool Rotated() const;
-  void Close();
+  /// Path of the file after the open one, as the directory is now; "" when the open one is the newest.
+  [[nodiscard]] std::string Following() const;
+  /// From now on `fd` is read.
+  void Take(int fd);
 
   const std::vector<std::string> paths_;
-  /// Of the open file; paths_.size() when none was opened yet or none is left.
-  std::size_t next_ = 0;
+  /// Where the log is and how the newest file is called; the names of older ones begin like it.
+  std::string directory_, newest_;
   int fd_ = -1;
-  std::uint64_t first_offset_ = 0;
   std::string rest_;
 };
 

@@ -48,6 +48,56 @@ TEST_F(LogFilesTest, FollowsARotation) {
   EXPECT_EQ(files.Read(1000), "c\nd\n");
 }
 
+TEST_F(LogFilesTest, SkipsNoFileHoweverOftenTheLogIsRotatedMeanwhile) {
+  Append("0.log", "a\nb\n");
+  LogFiles files({Path("0.log")});
+  EXPECT_EQ(files.Read(2), "a\n");
+  std::filesystem::rename(Path("0.log"), Path("0.log.1"));
+  Append("0.log", "c\n");
+  std::filesystem::rename(Path("0.log"), Path("0.log.2"));
+  Append("0.log", "d\n");
+  EXPECT_EQ(files.Read(1000), "b\nc\nd\n");
+  EXPECT_EQ(files.Read(1000), "");
+}
+
+TEST_F(LogFilesTest, ReadsOnWhereTheRuntimeWritesUntilTheLogIsMadeAnew) {
+  Append("0.log.1", "a\n");
+  LogFiles files({Path("0.log.1"), Path("0.log")});
+  EXPECT_EQ(files.Read(1000), "a\n");
+  EXPECT_EQ(files.Read(1000), "");
+  Append("0.log.1", "b\n");
+  EXPECT_EQ(files.Read(1000), "b\n");
+  Append("0.log", "c\n");
+  EXPECT_EQ(files.Read(1000), "c\n");
+}
+
+TEST_F(LogFilesTest, WhatIsGoneWhileItIsReadIsFollowedByTheOldestThatIsLeft) {
+  Append("0.log", "a\nb\n");
+  LogFiles files({Path("0.log")});
+  EXPECT_EQ(files.Read(2), "a\n");
+  std::filesystem::remove(Path("0.log"));
+  Append("0.log.2", "c\n");
+  Append("0.log", "d\n");
+  EXPECT_EQ(files.Read(1000), "b\nc\nd\n");
+}
+
+TEST_F(LogFilesTest, OtherAttemptsAreNotRead) {
+  Append("1.log", "one\n");
+  Append("10.log.1", "ten\n");
+  Append("1.log.1", "old\n");
+  LogFiles files({Path("1.log.1"), Path("1.log")});
+  EXPECT_EQ(files.Read(1000), "old\none\n");
+}
+
+TEST_F(LogFilesTest, TheTailIsOfTheFileThatItWasFoundInThoughItIsRotated) {
+  Append("0.log", "1\n2\n3\n");
+  LogFiles files({Path("0.log")});
+  files.SeekToTail(1);
+  std::filesystem::rename(Path("0.log"), Path("0.log.1"));
+  Append("0.log", "4\n5\n");
+  EXPECT_EQ(files.Read(1000), "3\n4\n5\n");
+}
+
 struct Tail {
   std::uint64_t lines;
   std::string expected;
@@ -136,6 +186,22 @@ TEST_F(LogStreamTest, FollowsUntilTheContainerStops) {
   Append("0.log", Full("b") + "\n");
   ASSERT_TRUE(Until([&] { return text_ == "a\nb\n"; }));
   std::filesystem::rename(Path("0.log"), Path("0.log.1"));
+  Append("0.log", Full("c") + "\n");
+  ASSERT_TRUE(Until([&] { return text_ == "a\nb\nc\n"; }));
+  EXPECT_FALSE(ended_);
+  source_->running = false;
+  ASSERT_TRUE(Until([&] { return ended_; }));
+}
+
+TEST_F(LogStreamTest, FollowingThatBeginsInTheMiddleOfARotationGoesOn) {
+  Append("0.log.1", Full("a") + "\n");
+  source_ = LogSource{{Path("0.log.1"), Path("0.log")}, true};
+  v1::LogOptions options;
+  options.set_follow(true);
+  Serve(options);
+  ASSERT_TRUE(Until([&] { return text_ == "a\n"; }));
+  Append("0.log.1", Full("b") + "\n");
+  ASSERT_TRUE(Until([&] { return text_ == "a\nb\n"; }));
   Append("0.log", Full("c") + "\n");
   ASSERT_TRUE(Until([&] { return text_ == "a\nb\nc\n"; }));
   EXPECT_FALSE(ended_);

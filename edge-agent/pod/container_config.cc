@@ -121,7 +121,7 @@ absl::Status SetUser(const v1::Workload& workload, const v1::Container& containe
   } else if (pod.has_run_as_user()) {
     config.run_as_user = pod.run_as_user();
   } else if (image.user) {
-    config.run_as_user = *image.user;
+    config.run_as_user = image.user;
   } else {
     config.run_as_username = image.username;
   }
@@ -152,18 +152,20 @@ absl::Status SetUser(const v1::Workload& workload, const v1::Container& containe
   return absl::OkStatus();
 }
 
-std::string SeccompOf(const v1::Workload& workload, const v1::Container& container) {
+/// A pod that says nothing gets the runtime's profile: else leaving it out would be the way around the
+/// policy.
+std::string SeccompOf(const PodSupervisor::Options& options, const v1::Workload& workload,
+                      const v1::Container& container) {
   const v1::Seccomp& seccomp =
       container.security().has_seccomp() ? container.security().seccomp() : workload.security().seccomp();
   switch (seccomp.profile()) {
-    case v1::Seccomp::RUNTIME_DEFAULT:
-      return "runtime/default";
     case v1::Seccomp::UNCONFINED:
       return "unconfined";
     case v1::Seccomp::LOCALHOST:
-      return "localhost/" + seccomp.localhost_path();
+      // The owner's files, as the kubelet has them: the hub can write none there.
+      return "localhost/" + options.root + "/seccomp/" + seccomp.localhost_path();
     default:
-      return "";
+      return "runtime/default";
   }
 }
 
@@ -178,12 +180,22 @@ Propagation PropagationOf(v1::Mount::Propagation propagation) {
   }
 }
 
-void SetMounts(const v1::Container& container, const ContainerInputs& inputs, ContainerConfig& config) {
+/// Nobody writes to what the agent projects: it would be changed under the other containers, and under the
+/// agent.
+bool IsProjection(const v1::Workload& workload, const std::string& volume) {
+  return std::any_of(workload.volumes().begin(), workload.volumes().end(), [&](const v1::Volume& candidate) {
+    return candidate.name() == volume && candidate.has_projection();
+  });
+}
+
+void SetMounts(const v1::Workload& workload, const v1::Container& container, const ContainerInputs& inputs,
+               ContainerConfig& config) {
   bool own_hosts = false;
   for (int i = 0; i < container.mounts_size(); ++i) {
     const v1::Mount& mount = container.mounts(i);
     config.mounts.push_back({inputs.mount_sources.at(static_cast<std::size_t>(i)), mount.path(),
-                             mount.read_only(), PropagationOf(mount.propagation())});
+                             mount.read_only() || IsProjection(workload, mount.volume()),
+                             PropagationOf(mount.propagation())});
     own_hosts = own_hosts || mount.path() == "/etc/hosts";
   }
   if (!inputs.hosts_file.empty() && !own_hosts) {
@@ -196,6 +208,11 @@ void SetMounts(const v1::Container& container, const ContainerInputs& inputs, Co
 }
 
 }  // namespace
+
+std::string ContainerNameOf(const Container& container) {
+  const auto label = container.labels.find(kContainerNameLabel);
+  return label == container.labels.end() || label->second.empty() ? container.name : label->second;
+}
 
 std::string PodLogDirectory(const PodSupervisor::Options& options, const std::string& ns,
                             const std::string& name, const std::string& uid) {
@@ -295,9 +312,9 @@ absl::StatusOr<ContainerConfig> MakeContainerConfig(const PodSupervisor::Options
       security.has_allow_privilege_escalation() && !security.allow_privilege_escalation();
   config.add_capabilities.assign(security.add_capabilities().begin(), security.add_capabilities().end());
   config.drop_capabilities.assign(security.drop_capabilities().begin(), security.drop_capabilities().end());
-  config.seccomp = SeccompOf(workload, container);
+  config.seccomp = SeccompOf(options, workload, container);
   SLICELET_RETURN_IF_ERROR(SetUser(workload, container, inputs.image, config));
-  SetMounts(container, inputs, config);
+  SetMounts(workload, container, inputs, config);
   return config;
 }
 

@@ -18,6 +18,9 @@ inline constexpr char kRestartCountAnnotation[] = "slicelet.io/restart-count";
 inline constexpr char kInitAnnotation[] = "slicelet.io/init";
 inline constexpr char kGraceAnnotation[] = "slicelet.io/termination-grace-seconds";
 
+/// The name in a listed container's label, or the runtime's own where it has none.
+std::string ContainerNameOf(const Container& container);
+
 /// LOG_ROOT/NAMESPACE_NAME_UID, as the kubelet names it.
 std::string PodLogDirectory(const PodSupervisor::Options& options, const std::string& ns,
                             const std::string& name, const std::string& uid);

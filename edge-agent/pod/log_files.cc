@@ -8,6 +8,19 @@ namespace {
 
 constexpr std::size_t kTailBytes = 2048;
 constexpr int kTailLines = 80;
+/// Of nanoseconds since 1970, until the year 2286.
+constexpr std::size_t kDigits = 19;
+
+/// Sorts after the rotated files in `all`, also where the clock went back, as at the start of a machine
+/// without a battery.
+std::string RotatedName(const std::vector<std::string>& all, const std::string& path, std::int64_t now) {
+  if (all.size() > 1) {
+    const std::string newest = all[all.size() - 2].substr(path.size() + 1);
+    now = std::max<std::int64_t>(now, std::strtoll(newest.c_str(), nullptr, 10) + 1);
+  }
+  const std::string digits = std::to_string(now);
+  return path + "." + std::string(kDigits - std::min(kDigits, digits.size()), '0') + digits;
+}
 
 }  // namespace
 
@@ -22,7 +35,8 @@ std::vector<std::string> LogFiles(FileSystem& files, const std::string& director
     if (name.rfind(current + ".", 0) == 0) found.push_back(directory + "/" + name);
   }
   std::sort(found.begin(), found.end());
-  if (has_current) found.push_back(directory + "/" + current);
+  // Where some were moved aside the runtime is about to make it.
+  if (has_current || !found.empty()) found.push_back(directory + "/" + current);
   return found;
 }
 
@@ -39,11 +53,15 @@ bool RotateLog(FileSystem& files, const std::string& directory, std::int32_t att
   }
   const std::string path = directory + "/" + std::to_string(attempt) + ".log";
   const auto info = files.Stat(path);
+  // It was moved aside and never opened anew, because the agent or the runtime ended in between: the runtime
+  // still writes into the newest of those.
+  if (absl::IsNotFound(info.status())) return !LogFiles(files, directory, attempt).empty();
   if (!info.ok() || info->size <= max_bytes) return false;
-  if (!files.Rename(path, path + "." + std::to_string(now)).ok()) return false;
+  const std::string aside = RotatedName(LogFiles(files, directory, attempt), path, now);
+  if (!files.Rename(path, aside).ok()) return false;
+  // With the one that the runtime makes now.
   const std::vector<std::string> all = LogFiles(files, directory, attempt);
-  // The new current file makes one more.
-  const int excess = static_cast<int>(all.size()) + 1 - std::max(2, max_files);
+  const int excess = static_cast<int>(all.size()) - std::max(2, max_files);
   for (int i = 0; i < excess; ++i) files.RemoveAll(all[static_cast<std::size_t>(i)]).IgnoreError();
   return true;
 }

@@ -78,6 +78,8 @@ struct SandboxModel {
   std::uint32_t attempt = 0;
   bool ready = false;
   bool busy = false;
+  /// The call that was to make one failed, and may have made one: only a later list tells.
+  bool unknown = false;
   std::vector<std::string> ips;
   /// The pod's address is known (always for host network).
   bool address_known = false;

@@ -220,7 +220,8 @@ class Planner {
       return;
     }
     if (pod_.stop) {
-      plan_.remove = true;
+      // It is gone when there is no sandbox that nobody knows.
+      plan_.remove = !pod_.sandbox.unknown;
       return;
     }
     if (pod_.sandbox.exists() && pod_.sandbox.ready) plan_.stop_sandbox = true;
@@ -248,7 +249,7 @@ class Planner {
 
   void RunSandbox() {
     const SandboxModel& sandbox = pod_.sandbox;
-    if (sandbox.busy) return;
+    if (sandbox.busy || sandbox.unknown) return;
     if (!sandbox.exists()) {
       if (Passed(sandbox.setback)) plan_.run_sandbox = true;
     } else if (!sandbox.ready && !AnythingBusy()) {
@@ -311,6 +312,8 @@ class Planner {
     if (record == nullptr || record->image() == container.image() || (init && !container.sidecar())) return;
     // Pull first: the old one serves until the new image is there.
     if (!ImageReady(container, model)) return;
+    // Its successor would have to wait for them.
+    if (pod_.volumes != PodModel::Volumes::kReady) return;
 #ifdef SLICELET_PLANTS
     if (sim::Planted(sim::Plant::kStartBesideRunning)) return plan_.starts.push_back(container.name());
 #endif
@@ -372,8 +375,10 @@ class Planner {
  public:
   static int EffectiveStep(const v1::ContainerRecord& record,
                            const v1::ContainerState::Terminated& terminated) {
-    const bool healthy = terminated.started_at() > 0 &&
-                         Duration(terminated.finished_at() - terminated.started_at()) > kRestartBackoffReset;
+    const Duration ran(terminated.finished_at() - terminated.started_at());
+    // A clock that was set back in between says nothing of how long it ran: no crash is held against it.
+    const bool healthy =
+        terminated.started_at() > 0 && (ran > kRestartBackoffReset || ran < Duration::zero());
     return healthy ? 0 : record.backoff_step();
   }
 

@@ -163,6 +163,16 @@ TEST(PodPlan, TenHealthyMinutesForgiveFormerCrashes) {
   EXPECT_EQ(BackoffStepAfter(*FindRecord(pod.record, "main")), 1);
 }
 
+TEST(PodPlan, AnExitBeforeItsStartIsAClockThatWasSetAndNoCrash) {
+  PodModel pod = ReadyPod();
+  MakeRun(pod, "main");
+  Exit(pod, "main", 255, -std::chrono::hours(24));
+  RecordOf(pod.record, "main", false).set_backoff_step(6);
+  GiveImage(pod, "main", "app");
+  EXPECT_EQ(PlanPod(pod, kNow).starts.size(), 1U);
+  EXPECT_EQ(BackoffStepAfter(*FindRecord(pod.record, "main")), 1);
+}
+
 TEST(PodPlan, AnotherImageIsPulledBeforeTheOldOneIsStopped) {
   PodModel pod = ReadyPod();
   MakeRun(pod, "main");
@@ -174,6 +184,18 @@ TEST(PodPlan, AnotherImageIsPulledBeforeTheOldOneIsStopped) {
   plan = PlanPod(pod, kNow);
   ASSERT_EQ(plan.stops.size(), 1U);
   EXPECT_EQ(plan.stops[0].grace, seconds(30));
+}
+
+TEST(PodPlan, VolumesThatAreToBeWrittenAgainDisturbNothingThatRuns) {
+  PodModel pod = ReadyPod();
+  MakeRun(pod, "main");
+  pod.volumes = PodModel::Volumes::kNone;
+  PodPlan plan = PlanPod(pod, kNow);
+  EXPECT_TRUE(plan.prepare_volumes);
+  EXPECT_TRUE(plan.stops.empty() && plan.images.empty() && !plan.run_sandbox && !plan.stop_sandbox);
+  pod.workload.mutable_containers(0)->set_image("app:2");
+  GiveImage(pod, "main", "app:2");
+  EXPECT_TRUE(PlanPod(pod, kNow).stops.empty()) << "what comes after it would have to wait";
 }
 
 TEST(PodPlan, FailedInitContainerOfANeverPodEndsIt) {
@@ -254,6 +276,26 @@ TEST(PodRecord, AttemptThatNeverRanIsForgottenWithItsName) {
   EXPECT_EQ(record.restart_count(), 0);
   EXPECT_EQ(record.state().terminated().exit_code(), 4);
   EXPECT_EQ(NextAttempt(pod, "main"), 2U);
+}
+
+TEST(PodRecord, OnlyWhatRanWhenTheHostWentOffIsForgiven) {
+  PodModel pod = ReadyPod();
+  auto& second = *pod.workload.add_containers();
+  second.set_name("second");
+  second.set_image("app");
+  MakeRun(pod, "main");
+  MakeRun(pod, "second");
+  Exit(pod, "second", 1);
+  for (const char* name : {"main", "second"}) RecordOf(pod.record, name, false).set_backoff_step(4);
+  const auto step = [&](const char* name) { return FindRecord(pod.record, name)->backoff_step(); };
+  // Nobody knows whether it was off: the record is from before boots were written down.
+  TakeUp(pod.record, "boot-1");
+  TakeUp(pod.record, "boot-1");
+  EXPECT_EQ(step("main"), 4);
+  TakeUp(pod.record, "boot-2");
+  EXPECT_EQ(step("main"), 0);
+  EXPECT_EQ(step("second"), 4);
+  EXPECT_EQ(pod.record.boot_id(), "boot-2");
 }
 
 TEST(PodRecord, WhatIsOverIsNeverPutBack) {

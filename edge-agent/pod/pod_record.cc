@@ -99,6 +99,16 @@ Observation Observe(PodModel& pod, const Container& container, const std::string
   return Observation::kCurrent;
 }
 
+void TakeUp(v1::PodRecord& record, const std::string& boot_id) {
+  if (boot_id.empty()) return;
+  const bool was_off = !record.boot_id().empty() && record.boot_id() != boot_id;
+  record.set_boot_id(boot_id);
+  if (!was_off) return;
+  for (auto& container : *record.mutable_containers()) {
+    if (!container.state().has_terminated()) container.set_backoff_step(0);
+  }
+}
+
 void ForgetAttempt(PodModel& pod, const std::string& name) {
   const v1::ContainerRecord* known = FindRecord(pod.record, name);
   if (known == nullptr || known->last_attempt() < 0 || known->state().has_terminated()) return;
@@ -162,6 +172,8 @@ void BeginAttempt(PodModel& pod, const v1::Container& container, bool init, std:
   model.phase = ContainerPhase::kCreated;
   model.started_at = 0;
   model.restart_anyway = false;
+  // What was held against the former attempt is not this one's.
+  model.kill_message.reset();
   model.image.ready.reset();
   model.image.setback.reset();
 }

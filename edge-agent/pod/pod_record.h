@@ -22,6 +22,11 @@ Observation Observe(PodModel& pod, const Container& container, const std::string
 /// The latest attempt was created but never ran: the record goes back to the one before.
 void ForgetAttempt(PodModel& pod, const std::string& name);
 
+/// What the store held is taken up in the boot `boot_id`. If the host was off meanwhile, that is what ended
+/// the containers that ran: it counts towards no backoff, else a host that is switched off soon after every
+/// start would wait longer from one to the next.
+void TakeUp(v1::PodRecord& record, const std::string& boot_id);
+
 /// The container's latest attempt is not in the runtime any more: it was started, so it is over with an exit
 /// nobody knows (137, ContainerStatusUnknown). No effect on one that has finished or never began.
 void MarkLost(PodModel& pod, const std::string& name, MonotonicTime now, std::int64_t wall);

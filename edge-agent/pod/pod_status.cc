@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "common/base/utf8.h"
+
 namespace slicelet::agent {
 namespace {
 
@@ -160,15 +162,42 @@ void SetDevicesCondition(Conditions& conditions, const PodModel& pod) {
   }
   conditions.Set("slicelet.io/Devices", failed == 0, "DevicesNotApplied",
                  std::to_string(failed) + " of " + std::to_string(pod.devices.size()) + " not applied" +
-                     message.substr(0, kMostConditionMessage));
+                     std::string(Beginning(message, kMostConditionMessage)));
+}
+
+/// A changed image that can not be had: what runs is the former one, and its state says nothing of it. Only
+/// said while it is so; the shim ends the condition.
+void SetImagesCondition(Conditions& conditions, const PodModel& pod) {
+  if (pod.record.has_terminal_phase() || pod.stop) return;
+  std::string reason;
+  std::string message;
+  const auto look = [&](const v1::Container& container) {
+    const v1::ContainerRecord* record = FindRecord(pod.record, container.name());
+    const ContainerModel* model = pod.Find(container.name());
+    if (record == nullptr || model == nullptr || record->image() == container.image()) return;
+    const ImageModel& image = model->image;
+    if (image.name != container.image() || !image.setback) return;
+    if (reason.empty()) reason = image.setback->reason;
+    message += (message.empty() ? "" : "; ") + container.name() +
+               (model->running() ? " runs " + record->image() + " until " : " waits until ") +
+               container.image() + " is there: " + image.setback->message;
+  };
+  for (const auto& container : pod.workload.init_containers()) {
+    if (container.sidecar()) look(container);
+  }
+  for (const auto& container : pod.workload.containers()) look(container);
+  if (reason.empty()) return;
+  conditions.Set("slicelet.io/ImagesCurrent", false, reason,
+                 std::string(Beginning(message, kMostConditionMessage)));
 }
 
 void LimitTerminationMessages(v1::WorkloadStatus& status) {
+  // A few dozen. NOLINTNEXTLINE(bugprone-misplaced-widening-cast)
   const auto count = static_cast<std::size_t>(status.containers_size() + status.init_containers_size());
   const std::size_t limit = std::min(kOneTerminationMessage, count > 0 ? kAllTerminationMessages / count : 0);
   const auto cut = [limit](v1::ContainerState& state) {
     if (state.has_terminated() && state.terminated().message().size() > limit) {
-      state.mutable_terminated()->mutable_message()->resize(limit);
+      state.mutable_terminated()->set_message(std::string(Beginning(state.terminated().message(), limit)));
     }
   };
   for (auto* list : {status.mutable_containers(), status.mutable_init_containers()}) {
@@ -232,6 +261,7 @@ v1::WorkloadStatus MakeStatus(const PodModel& pod, const PodPlan& plan, const st
   conditions.Set("ContainersReady", unready.empty() && !succeeded && !failed && !pod.refused,
                  succeeded ? "PodCompleted" : (failed ? "PodFailed" : "ContainersNotReady"),
                  succeeded || failed ? "" : "containers with unready status: " + Names(unready));
+  SetImagesCondition(conditions, pod);
   if (pod.record.in_effect().role() == v1::ROLE_GATEWAY) {
     SetRoleCondition(conditions, "slicelet.io/Gateway", pod, status);
     for (const auto& device : pod.devices) *status.add_devices() = device;

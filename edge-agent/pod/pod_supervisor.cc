@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/base/encoding.h"
+#include "common/base/names.h"
 #include "common/log/log.h"
 #include "edge-agent/images/image_provider.h"
 #include "edge-agent/pod/container_config.h"
@@ -126,6 +127,14 @@ struct PodSupervisor::Impl {
     for (auto& [uid, worker] : workers) worker->OnContentStored();
   }
 
+  void SetHostIp(const std::string& address) {
+    const bool there = !dependencies.has_address || dependencies.has_address(address);
+    if (address == options.host_ip && there == has_host_ip) return;
+    options.host_ip = address;
+    has_host_ip = there;
+    for (auto& [uid, worker] : workers) worker->OnHostAddress();
+  }
+
   // ---- What is observed
 
   void OnWakeUp(const std::string& id) {
@@ -192,7 +201,12 @@ struct PodSupervisor::Impl {
     const auto ours = [this](const auto& object) {
       // Another agent on the same runtime looks after its own.
       const std::string host = Value(object.labels, kHostLabel);
-      return object.labels.count(kManagedLabel) != 0 && (host.empty() || host == options.host.value());
+      if (object.labels.count(kManagedLabel) == 0 || (!host.empty() && host != options.host.value()))
+        return false;
+      // No agent gave it such labels; they would become paths.
+      const bool good = IsPathComponent(Value(object.labels, kPodUidLabel));
+      if (!good) LogWarning("no pod's uid in a label", {{"id", object.id}});
+      return good;
     };
     for (const auto& sandbox : sandboxes) {
       if (!ours(sandbox)) continue;
@@ -201,7 +215,12 @@ struct PodSupervisor::Impl {
       by_pod[uid].first.push_back(sandbox);
     }
     for (const auto& container : containers) {
-      if (ours(container)) by_pod[PodUid(Value(container.labels, kPodUidLabel))].second.push_back(container);
+      if (!ours(container)) continue;
+      if (!IsDnsLabel(ContainerNameOf(container))) {
+        LogWarning("no container's name in a label", {{"id", container.id}});
+        continue;
+      }
+      by_pod[PodUid(Value(container.labels, kPodUidLabel))].second.push_back(container);
     }
     relisted = true;
     // Without an accepted manifest nobody can say what is wanted: nothing is touched.
@@ -259,12 +278,20 @@ struct PodSupervisor::Impl {
       changed_uids.clear();
       const bool urgent_now = std::exchange(changed_urgent, false);
       if (on_changed) on_changed(uids, urgent_now);
+      for (const auto& uid : uids) {
+        const auto worker = workers.find(uid);
+        if (worker != workers.end()) worker->second->OnTold();
+      }
       DropFinished();
     }));
   }
 
   void DropFinished() {
-    std::erase_if(workers, [](const auto& entry) { return entry.second->finished(); });
+    const auto removed = std::erase_if(workers, [](const auto& entry) { return entry.second->finished(); });
+    if (removed > 0) {
+      std::erase_if(credentials,
+                    [&](const auto& entry) { return workers.count(PodUid(entry.first.first)) == 0; });
+    }
     for (auto& [uid, worker] : workers) {
       // The hub took the removal back, too late to keep the containers.
       const std::optional<v1::Deployment> wanted = worker->wanted_again();
@@ -275,7 +302,7 @@ struct PodSupervisor::Impl {
     }
   }
 
-  const Options options;
+  Options options;
   const Dependencies dependencies;
   ImageProvider images;
   StartQueue starts;
@@ -285,6 +312,7 @@ struct PodSupervisor::Impl {
   std::optional<std::set<PodUid>> unexplained;
   std::set<Digest> blobs;
   std::map<std::pair<std::string, std::string>, v1::StoredCredential> credentials;
+  bool has_host_ip = true;
   bool has_manifest = false;
   bool relisted = false;
   bool listing = false;
@@ -299,12 +327,14 @@ struct PodSupervisor::Impl {
   Lifetime lifetime;
 };
 
-PodSupervisor::PodSupervisor(Options options, Dependencies dependencies)
+PodSupervisor::PodSupervisor(Options options, const Dependencies& dependencies)
     : impl_(std::make_unique<Impl>(std::move(options), dependencies)) {}
 
 PodSupervisor::~PodSupervisor() = default;
 
 void PodSupervisor::Start() { impl_->Start(); }
+
+void PodSupervisor::SetHostIp(const std::string& address) { impl_->SetHostIp(address); }
 
 void PodSupervisor::Apply(const v1::Manifest& manifest) {
   // While nothing said what should run, nothing that was listed was looked at: list again before anything
@@ -326,9 +356,17 @@ std::vector<Digest> PodSupervisor::MissingBlobs() const {
 void PodSupervisor::OnBlobsStored() { impl_->OnBlobsStored(); }
 
 void PodSupervisor::OnCredentialStored(const v1::StoredCredential& credential) {
+  const PodUid uid(credential.uid());
+  const auto worker = impl_->workers.find(uid);
+  if (worker == impl_->workers.end()) {
+    // The pod went while it was on its way. One that is still to come asks for its own.
+    AgentStore::Batch batch;
+    batch.drop_credentials.push_back(uid);
+    impl_->dependencies.store.Commit(std::move(batch), [](const absl::Status&) {});
+    return;
+  }
   impl_->credentials[{credential.uid(), credential.name()}] = credential;
-  const auto worker = impl_->workers.find(PodUid(credential.uid()));
-  if (worker != impl_->workers.end()) worker->second->OnContentStored();
+  worker->second->OnContentStored();
 }
 
 std::vector<std::pair<PodUid, std::string>> PodSupervisor::MissingCredentials() const {

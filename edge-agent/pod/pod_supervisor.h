@@ -33,6 +33,8 @@ class PodSupervisor {
   struct Options {
     std::string hub_id;
     HostId host;
+    /// Another one after every start of the machine; "" where nobody knows.
+    std::string boot_id;
     /// Volumes and pod files: ROOT/pods/UID/...
     std::string root = "/var/lib/slicelet";
     /// ROOT/NS_POD_UID/CONTAINER/ATTEMPT.log
@@ -41,7 +43,7 @@ class PodSupervisor {
     HostPolicy policy;
     /// Repair: everything is listed again this often, and at once after the event stream broke.
     Duration relist = std::chrono::minutes(5);
-    /// The host's own address, for status.hostIP and host-network pods.
+    /// The host's own address, for status.hostIP and host-network pods, until `SetHostIp`.
     std::string host_ip;
     std::int64_t allocatable_cpu_milli = 0;
     std::int64_t allocatable_memory_bytes = 0;
@@ -66,10 +68,12 @@ class PodSupervisor {
     Prober& prober;
     /// For gateways' IoT devices; nullptr where they are nobody's business.
     EdgexClient* edgex = nullptr;
+    /// Whether the host has this address now. Empty: it loses none.
+    std::function<bool(const std::string& address)> has_address = {};
   };
 
   /// The dependencies must outlive this object.
-  PodSupervisor(Options options, Dependencies dependencies);
+  PodSupervisor(Options options, const Dependencies& dependencies);
   ~PodSupervisor();
 
   /// Loads records and the stored manifest from the store, lists the runtime, and begins to converge. Call
@@ -80,6 +84,9 @@ class PodSupervisor {
   /// wait for them on their own; stops apply at once. A uid that is running but neither listed nor stopped in
   /// the manifest is removed (its absence in a signed manifest is the hub's evidence).
   void Apply(const v1::Manifest& manifest);
+
+  /// The host's own address from now on. To be told from time to time, the same too: a host may have lost it.
+  void SetHostIp(const std::string& address);
 
   /// Digests that workloads wait for, for `Fetch`.
   [[nodiscard]] std::vector<Digest> MissingBlobs() const;

@@ -1,6 +1,6 @@
 #include "edge-agent/pod/pod_supervisor.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include "edge-agent/pod/testing/pod_host.h"
 
@@ -8,6 +8,7 @@ namespace slicelet::agent {
 namespace {
 
 using std::chrono::milliseconds;
+using std::chrono::minutes;
 using std::chrono::seconds;
 
 class PodSupervisorTest : public ::testing::Test {
@@ -198,6 +199,34 @@ TEST_F(PodSupervisorTest, StopEndsEverythingAndReportsGone) {
   EXPECT_TRUE(host_.agent->Statuses().empty());
 }
 
+TEST_F(PodSupervisorTest, ManyFilesOfAPodAreRemovedInManyTurnsAndAfterAKillToo) {
+  v1::Workload pod = host_.Pod("u1");
+  pod.add_volumes()->set_name("data");
+  pod.mutable_volumes(0)->mutable_empty_dir();
+  host_.Apply({pod});
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.IsReady("u1"); }));
+  const std::string data = "/agent/pods/u1/volumes/data";
+  const auto left = [&] {
+    return host_.files.Find(data) == nullptr ? std::size_t{0} : host_.files.List(data)->size();
+  };
+  for (int i = 0; i < 2'000; ++i) host_.files.Put(data + "/" + std::to_string(i), {});
+  host_.Stop("u1", 30);
+  for (int turn = 0; turn < 1'000 && left() > 1'000; ++turn) {
+    const std::size_t before = left();
+    host_.loop.Advance(milliseconds(1));
+    ASSERT_GE(left() + 250, before) << "in one turn";
+  }
+  ASSERT_LE(left(), 1'000U);
+  EXPECT_FALSE(host_.Status("u1").gone());
+  host_.Kill();
+  host_.StartAgent();
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.Status("u1").gone(); }));
+  EXPECT_EQ(host_.files.Find("/agent/pods/u1"), nullptr);
+  EXPECT_TRUE(host_.runtime_host.violations().empty());
+  host_.loop.Advance(seconds(1));
+  EXPECT_TRUE(host_.store.records().empty());
+}
+
 TEST_F(PodSupervisorTest, AShorterGraceReplacesALongerOne) {
   host_.runtime_host.images["app"].ignores_sigterm = true;
   host_.Apply({host_.Pod("u1")});
@@ -250,11 +279,17 @@ TEST_F(PodSupervisorTest, ConfigMapChangesFilesWithoutARestart) {
   v1::Volume& volume = *pod.add_volumes();
   volume.set_name("conf");
   volume.mutable_projection()->add_sources()->mutable_content()->set_content_id("configmap/conf");
+  v1::Mount& mount = *pod.mutable_containers(0)->add_mounts();
+  mount.set_volume("conf");
+  mount.set_path("/conf");
   host_.SetContent("configmap/conf", {{"key", "old"}});
   host_.Apply({pod});
   ASSERT_TRUE(host_.RunUntil([&] { return host_.IsReady("u1"); }));
   const std::string path = "/agent/volatile/u1/conf/key";
   EXPECT_EQ(host_.files.Read(path, 100).value(), "old");
+  const auto& mounted = host_.runtime_host.containers().begin()->second.config.mounts.at(0);
+  EXPECT_EQ(mounted.container_path, "/conf");
+  EXPECT_TRUE(mounted.read_only) << "whatever the pod says";
   host_.SetContent("configmap/conf", {{"key", "new"}});
   host_.Apply({pod});
   host_.loop.Advance(seconds(1));
@@ -290,6 +325,51 @@ TEST_F(PodSupervisorTest, FailedPullsShowTheKubeletsWords) {
   EXPECT_EQ(host_.Status("u1").phase(), v1::PHASE_PENDING);
   host_.runtime_host.images["nowhere"].missing = false;
   EXPECT_TRUE(host_.RunUntil([&] { return host_.IsReady("u1"); }));
+}
+
+TEST_F(PodSupervisorTest, AChangedImageThatCanNotBePulledIsACondition) {
+  v1::Workload pod = host_.Pod("u1");
+  host_.Apply({pod});
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.IsReady("u1"); }));
+  const auto images = [&]() -> const v1::Condition* {
+    for (const auto& condition : host_.Status("u1").conditions()) {
+      if (condition.type() == "slicelet.io/ImagesCurrent") return &condition;
+    }
+    return nullptr;
+  };
+  EXPECT_EQ(images(), nullptr);
+
+  host_.runtime_host.images["nowhere"].missing = true;
+  pod.mutable_containers(0)->set_image("nowhere");
+  host_.Apply({pod});
+  ASSERT_TRUE(
+      host_.RunUntil([&] { return images() != nullptr && images()->reason() == "ImagePullBackOff"; }));
+  EXPECT_FALSE(images()->status());
+  EXPECT_THAT(images()->message(),
+              testing::StartsWith("main runs app until nowhere is there: Back-off pulling "
+                                  "image \"nowhere\": ErrImagePull: "));
+  EXPECT_TRUE(host_.IsReady("u1")) << "the old one serves";
+  EXPECT_EQ(host_.Status("u1").containers(0).image(), "app");
+
+  host_.runtime_host.images["nowhere"].missing = false;
+  ASSERT_TRUE(host_.RunUntil([&] { return images() == nullptr; }));
+  EXPECT_TRUE(host_.RunUntil(
+      [&] { return host_.Status("u1").containers(0).image() == "nowhere" && host_.IsReady("u1"); }));
+}
+
+TEST_F(PodSupervisorTest, AChangedImageThatIsChangedBackIsNoTrouble) {
+  v1::Workload pod = host_.Pod("u1");
+  host_.Apply({pod});
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.IsReady("u1"); }));
+  const int conditions = host_.Status("u1").conditions_size();
+  host_.runtime_host.images["nowhere"].missing = true;
+  pod.mutable_containers(0)->set_image("nowhere");
+  host_.Apply({pod});
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.Status("u1").conditions_size() > conditions; }));
+  pod.mutable_containers(0)->set_image("app");
+  host_.Apply({pod});
+  EXPECT_TRUE(host_.RunUntil([&] { return host_.Status("u1").conditions_size() == conditions; }));
+  EXPECT_EQ(host_.runtime_host.StartCount("u1", "main"), 1);
 }
 
 TEST_F(PodSupervisorTest, AContainerWhoseConfigurationIsMissingWaitsAlone) {
@@ -369,6 +449,40 @@ TEST_F(PodSupervisorTest, ActiveDeadlineEndsThePod) {
   EXPECT_TRUE(host_.runtime_host.Running("u1").empty());
 }
 
+TEST_F(PodSupervisorTest, AClockThatIsSetEndsNoPodBeforeItsTime) {
+  v1::Workload pod = host_.Pod("u1");
+  pod.set_active_deadline_seconds(300);
+  host_.Apply({pod});
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.IsReady("u1"); }));
+  host_.clock.Jump(std::chrono::hours(24 * 30));
+  // Another manifest makes it look at the workload again.
+  (*pod.mutable_containers(0)->mutable_env()->Add()).set_name("NEW");
+  host_.Apply({pod});
+  host_.loop.Advance(seconds(60));
+  EXPECT_EQ(host_.Status("u1").phase(), v1::PHASE_RUNNING);
+  EXPECT_TRUE(host_.RunUntil([&] { return host_.Status("u1").phase() == v1::PHASE_FAILED; }, seconds(300)));
+}
+
+TEST_F(PodSupervisorTest, CredentialsGoWithTheirPod) {
+  const auto arrives = [&](const std::string& uid) {
+    v1::StoredCredential credential;
+    credential.set_uid(uid);
+    credential.set_name("token");
+    AgentStore::Batch batch;
+    batch.credentials.push_back(credential);
+    host_.store.Commit(std::move(batch), [](const absl::Status&) {});
+    host_.loop.Advance(seconds(1));
+    host_.agent->OnCredentialStored(credential);
+    host_.loop.Advance(seconds(1));
+    host_.store.Crash();
+    return host_.store.loaded().credentials.size();
+  };
+  host_.Apply({host_.Pod("u1")});
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.IsReady("u1"); }));
+  EXPECT_EQ(arrives("u1"), 1U);
+  EXPECT_EQ(arrives("u2"), 1U) << "one that came too late is not kept for ever";
+}
+
 TEST_F(PodSupervisorTest, FullDiskReportsNothingThatIsNotDurable) {
   host_.Apply({host_.Pod("u1")});
   ASSERT_TRUE(host_.RunUntil([&] { return host_.IsReady("u1"); }));
@@ -378,6 +492,129 @@ TEST_F(PodSupervisorTest, FullDiskReportsNothingThatIsNotDurable) {
   EXPECT_EQ(host_.Status("u1").containers(0).restart_count(), 0);
   host_.store.SetDiskFull(false);
   EXPECT_TRUE(host_.RunUntil([&] { return host_.Status("u1").containers(0).restart_count() == 1; }));
+}
+
+// ---- The host's addresses come and go
+
+/// A pod "u1" on the host's network, asked every second whether it is alive and ready; twice "no" restarts
+/// it.
+class HostNetworkProbesTest : public ::testing::Test {
+ protected:
+  static constexpr std::int32_t kPort = 8080;
+
+  void Run(std::set<std::string> listens) {
+    host_.prober.ListenAt(kPort, std::move(listens));
+    v1::Workload pod = host_.Pod("u1");
+    pod.set_host_network(true);
+    v1::Container& container = *pod.mutable_containers(0);
+    for (v1::Probe* probe : {container.mutable_liveness_probe(), container.mutable_readiness_probe()}) {
+      probe->set_period_seconds(1);
+      probe->set_timeout_seconds(1);
+      probe->set_failure_threshold(2);
+      probe->mutable_handler()->mutable_http_get()->set_port(kPort);
+    }
+    host_.Apply({pod});
+    ASSERT_TRUE(host_.RunUntil([&] { return host_.IsReady("u1"); }));
+  }
+  void SetAddresses(std::set<std::string> addresses) {
+    addresses.insert("127.0.0.1");
+    host_.addresses = std::move(addresses);
+  }
+  [[nodiscard]] int Starts() const { return host_.runtime_host.StartCount("u1", "main"); }
+
+  PodHost host_;
+};
+
+TEST_F(HostNetworkProbesTest, AHostThatLosesItsAddressRestartsNothing) {
+  Run({"192.0.2.1", "127.0.0.1"});
+  SetAddresses({});
+  host_.prober.ListenAt(kPort, {"127.0.0.1"});
+  host_.loop.Advance(minutes(5));
+  EXPECT_EQ(Starts(), 1);
+  EXPECT_TRUE(host_.IsReady("u1"));
+  EXPECT_EQ(host_.prober.host_header(), "192.0.2.1:8080") << "the name that the server knows";
+  EXPECT_EQ(host_.Status("u1").host_ip(), "192.0.2.1") << "shown until there is another";
+
+  // Another lease.
+  SetAddresses({"192.0.2.99"});
+  host_.prober.ListenAt(kPort, {"192.0.2.99", "127.0.0.1"});
+  host_.agent->SetHostIp("192.0.2.99");
+  host_.loop.Advance(minutes(5));
+  EXPECT_EQ(Starts(), 1);
+  EXPECT_TRUE(host_.IsReady("u1"));
+  EXPECT_EQ(host_.Status("u1").host_ip(), "192.0.2.99");
+  ASSERT_EQ(host_.Status("u1").pod_ips_size(), 1);
+  EXPECT_EQ(host_.Status("u1").pod_ips(0), "192.0.2.99");
+
+  // Where it has answered it can fail.
+  host_.prober.ListenAt(kPort, {});
+  EXPECT_TRUE(host_.RunUntil([&] { return Starts() == 2; }, seconds(10)));
+}
+
+TEST_F(HostNetworkProbesTest, WhoListensAtTheLostAddressAloneIsNotReadyAndNotRestarted) {
+  Run({"192.0.2.1"});
+  SetAddresses({});
+  host_.prober.ListenAt(kPort, {});
+  host_.loop.Advance(minutes(5));
+  EXPECT_FALSE(host_.IsReady("u1"));
+  SetAddresses({"192.0.2.99"});
+  host_.agent->SetHostIp("192.0.2.99");
+  host_.loop.Advance(minutes(5));
+  EXPECT_FALSE(host_.IsReady("u1"));
+  SetAddresses({"192.0.2.1"});
+  host_.prober.ListenAt(kPort, {"192.0.2.1"});
+  host_.agent->SetHostIp("192.0.2.1");
+  EXPECT_TRUE(host_.RunUntil([&] { return host_.IsReady("u1"); }, seconds(5)));
+  EXPECT_EQ(Starts(), 1);
+}
+
+TEST_F(HostNetworkProbesTest, WhereTheDefaultRouteLeadsElsewhereTheServiceIsStillWhereItWas) {
+  Run({"192.0.2.1"});
+  SetAddresses({"192.0.2.1", "198.51.100.7"});
+  host_.agent->SetHostIp("198.51.100.7");
+  host_.loop.Advance(minutes(1));
+  EXPECT_EQ(Starts(), 1);
+  EXPECT_TRUE(host_.IsReady("u1"));
+}
+
+TEST_F(HostNetworkProbesTest, ACheckUnderWayWhenTheAddressGoesSaysNothing) {
+  Run({"192.0.2.1", "127.0.0.1"});
+  // One has failed, and the next would be the last.
+  host_.prober.Set(kPort, absl::FailedPreconditionError("busy"));
+  host_.loop.Advance(seconds(1));
+  host_.prober.Set(kPort, absl::OkStatus());
+  host_.prober.Hang(kPort);
+  const int checks = host_.prober.checks();
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.prober.checks() > checks + 1; }, seconds(2)));
+  host_.loop.Advance(milliseconds(100));
+  SetAddresses({});
+  host_.prober.Hang(kPort, false);
+  host_.loop.Advance(minutes(1));
+  EXPECT_EQ(Starts(), 1);
+}
+
+TEST_F(HostNetworkProbesTest, AServiceThatHangsIsRestartedThoughTheHostHasNoAddress) {
+  Run({"192.0.2.1", "127.0.0.1"});
+  SetAddresses({});
+  host_.prober.Hang(kPort);
+  EXPECT_TRUE(host_.RunUntil([&] { return Starts() == 2; }, seconds(10)));
+}
+
+TEST_F(PodSupervisorTest, AnAdoptedContainerIsCheckedAtItsPodsAddressThoughThatIsLearntLate) {
+  v1::Workload pod = host_.Pod("u1");
+  v1::Probe& probe = *pod.mutable_containers(0)->mutable_liveness_probe();
+  probe.set_period_seconds(1);
+  probe.set_failure_threshold(1);
+  probe.mutable_handler()->mutable_tcp_socket()->set_port(80);
+  host_.Apply({pod});
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.IsReady("u1"); }));
+  host_.prober.ListenAt(80, {host_.Status("u1").pod_ips(0)});
+  host_.Kill();
+  host_.runtime_host.Fail("GetSandbox", absl::DeadlineExceededError("stalled"), 3);
+  host_.StartAgent();
+  host_.loop.Advance(seconds(30));
+  EXPECT_TRUE(host_.IsReady("u1"));
+  EXPECT_EQ(host_.runtime_host.StartCount("u1", "main"), 1);
 }
 
 }  // namespace

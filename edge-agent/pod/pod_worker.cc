@@ -4,6 +4,9 @@
 #include <utility>
 
 #include "common/base/encoding.h"
+#include "common/base/names.h"
+#include "common/base/shown_text.h"
+#include "common/base/utf8.h"
 #include "common/log/log.h"
 #include "edge-agent/edgex/device_provisioner.h"
 #include "edge-agent/edgex/reading_counter.h"
@@ -12,6 +15,7 @@
 #include "edge-agent/pod/host_policy_check.h"
 #include "edge-agent/pod/pod_record.h"
 #include "edge-agent/pod/pod_status.h"
+#include "edge-agent/pod/workload_check.h"
 
 namespace slicelet::agent {
 namespace {
@@ -23,6 +27,9 @@ constexpr Duration kCommitRetry = seconds(1);
 /// A plan that asks to be made again this often is a bug, not work.
 constexpr int kMostRounds = 16;
 constexpr std::int64_t kDefaultGraceSeconds = 30;
+constexpr char kLoopback[] = "127.0.0.1";
+
+bool IsLoopback(const std::string& address) { return address == kLoopback; }
 
 }  // namespace
 
@@ -35,10 +42,14 @@ PodWorker::PodWorker(Shared& shared, PodUid uid, const v1::PodRecord* record)
   if (record != nullptr) {
     model_.record = *record;
     committed_ = record->SerializeAsString();
+    model_.record.clear_namespace_();
+    model_.record.clear_name();
+    TakeNames(record->namespace_(), record->name());
   } else {
     model_.record.set_uid(uid_.value());
     model_.record.set_start_time(Wall());
   }
+  TakeUp(model_.record, shared_.options.boot_id);
   model_.workload.set_uid(uid_.value());
   model_.workload.set_namespace_(model_.record.namespace_());
   model_.workload.set_name(model_.record.name());
@@ -53,6 +64,16 @@ MonotonicTime PodWorker::Now() const { return shared_.dependencies.loop.Now(); }
 
 // ---- What is wanted
 
+void PodWorker::TakeNames(const std::string& ns, const std::string& name) {
+  if (ns.empty() && name.empty()) return;
+  if (!IsDnsLabel(ns) || !IsDnsSubdomain(name)) {
+    LogError("pod's namespace and name are none", {{"uid", uid_}, {"pod", ShownText(ns + "/" + name)}});
+    return;
+  }
+  model_.record.set_namespace_(ns);
+  model_.record.set_name(name);
+}
+
 bool PodWorker::Ready(const v1::Deployment& deployment) const {
   if (!shared_.has_blob(Digest(deployment.digest()))) return false;
   return std::all_of(deployment.blobs().begin(), deployment.blobs().end(),
@@ -62,8 +83,7 @@ bool PodWorker::Ready(const v1::Deployment& deployment) const {
 void PodWorker::SetDesired(const v1::Deployment& deployment) {
   absent_ = false;
   desired_ = deployment;
-  model_.record.set_namespace_(deployment.namespace_());
-  model_.record.set_name(deployment.name());
+  TakeNames(deployment.namespace_(), deployment.name());
   if (deployment.has_stop()) {
     BeginStop(seconds(std::max<std::int64_t>(0, deployment.stop().grace_seconds())));
   } else {
@@ -80,12 +100,14 @@ void PodWorker::SetAbsent() {
 }
 
 void PodWorker::OnContentStored() {
+  // Nothing runs that could read it, and nobody would remove it again.
+  if (removing_ || gone_) return;
+  if (model_.volumes_setback) model_.volumes_setback->until = Now();
   if (desired_ && !desired_->has_stop()) TakeEffect(*desired_);
   if (model_.volumes == PodModel::Volumes::kReady && workload_loaded_) {
-    const absl::Status refreshed = volumes_.Refresh(model_.workload, VolumeSources());
-    if (!refreshed.ok()) Event(true, "FailedMount", Message(refreshed));
+    NoteVolumes(volumes_.Refresh(model_.workload, VolumeSources()));
   }
-  if (model_.volumes_setback) model_.volumes_setback->until = Now();
+  if (devices_unread_) LoadDevices();
   Kick();
 }
 
@@ -102,8 +124,7 @@ void PodWorker::TakeEffect(const v1::Deployment& deployment) {
   }
   if (model_.volumes == PodModel::Volumes::kReady && !model_.refused) {
     // New content, same containers: files change under them, nothing restarts.
-    const absl::Status refreshed = volumes_.Prepare(model_.workload, VolumeSources());
-    if (!refreshed.ok()) Event(true, "FailedMount", Message(refreshed));
+    NoteVolumes(volumes_.Prepare(model_.workload, VolumeSources()));
   }
 }
 
@@ -124,6 +145,10 @@ bool PodWorker::LoadWorkload() {
     }
     return bytes.ok();
   }
+  if (auto malformed = CheckWorkload(blob->workload)) {
+    model_.refused = std::move(malformed);
+    return true;
+  }
   model_.workload = std::move(blob->workload);
   model_.gateway = std::move(blob->gateway);
   model_.refused = CheckHostPolicy(shared_.options.policy, model_.workload, shared_.dependencies.files);
@@ -142,8 +167,12 @@ bool PodWorker::LoadWorkload() {
   }
   if (model_.workload.has_active_deadline_seconds()) {
     const Duration whole = seconds(model_.workload.active_deadline_seconds());
-    const Duration used(Wall() - model_.record.start_time());
-    model_.active_deadline = Now() + whole - std::clamp(used, Duration::zero(), whole);
+    if (!active_since_) {
+      // What went by in former lives of the agent, only the wall's clock knows; from here on it may be set.
+      const Duration used(Wall() - model_.record.start_time());
+      active_since_ = Now() - std::clamp(used, Duration::zero(), whole);
+    }
+    model_.active_deadline = *active_since_ + whole;
   } else {
     model_.active_deadline.reset();
   }
@@ -250,6 +279,24 @@ HostFacts PodWorker::Facts() const {
   return facts;
 }
 
+std::optional<CheckHost> PodWorker::FindCheckHost(const std::string& first) const {
+  if (!model_.workload.host_network()) {
+    if (model_.sandbox.ips.empty()) return std::nullopt;
+    return CheckHost{model_.sandbox.ips.front(), ""};
+  }
+  const auto has = [this](const std::string& address) {
+    return !shared_.dependencies.has_address || shared_.dependencies.has_address(address);
+  };
+  const std::string& own = shared_.options.host_ip;
+  CheckHost host{first, ""};
+  // While the host has it, the service listens where it did, wherever the default route leads by now.
+  if (IsLoopback(first) || !has(first)) {
+    host.address = IsLoopback(own) || has(own) ? own : kLoopback;
+    if (host.address != first && !IsLoopback(first)) host.instead_of = first;
+  }
+  return host;
+}
+
 PodVolumes::Sources PodWorker::VolumeSources() const {
   PodVolumes::Sources sources;
   sources.content = [this](const std::string& content_id) { return ReadContent(content_id); };
@@ -348,7 +395,7 @@ void PodWorker::Event(bool warning, const std::string& reason, const std::string
   v1::WorkloadEvent event;
   event.set_warning(warning);
   event.set_reason(reason);
-  event.set_message(message);
+  event.set_message(ToUtf8(message));
   event.set_container(container);
   event.set_time(Wall());
   events_.push_back(std::move(event));
@@ -357,7 +404,7 @@ void PodWorker::Event(bool warning, const std::string& reason, const std::string
 
 void PodWorker::SetSetback(std::optional<Setback>& setback, const std::string& reason,
                            const std::string& message, Duration base, Duration cap) {
-  Setback next{reason, message, {}, setback ? setback->count + 1 : 1};
+  Setback next{reason, ToUtf8(message), {}, setback ? setback->count + 1 : 1};
   Duration delay = base;
   for (int i = 1; i < next.count && delay < cap; ++i) delay *= 2;
   next.until = Now() + std::min(delay, cap);
@@ -405,9 +452,17 @@ void PodWorker::Publish() {
       MakeStatus(model_, plan_, shared_.options.host_ip, Wall(), published_ ? &*published_ : nullptr);
   if (published_ && events_.empty() && SameStatus(*published_, status)) return;
   const bool urgent = !published_ || IsUrgentChange(*published_, status);
+  Show(std::move(status), urgent);
+}
+
+void PodWorker::Show(v1::WorkloadStatus status, bool urgent) {
+  status.clear_events();
+  // The status before it may have come in the same turn of the loop: nobody was told of its events yet.
+  if (!told_ && published_) status.mutable_events()->Swap(published_->mutable_events());
   for (auto& event : events_) *status.add_events() = std::move(event);
   events_.clear();
   published_ = std::move(status);
+  told_ = false;
   shared_.changed(uid_, urgent);
 }
 

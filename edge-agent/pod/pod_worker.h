@@ -57,6 +57,8 @@ class PodWorker {
   void SetAbsent();
   /// Blobs or credentials arrived.
   void OnContentStored();
+  /// The host's own address is another one, or it lost it, or has it again.
+  void OnHostAddress() { Kick(); }
   /// What `SetDesired` waits for.
   [[nodiscard]] std::vector<Digest> MissingBlobs() const;
   [[nodiscard]] std::vector<Digest> LiveBlobs() const;
@@ -76,6 +78,8 @@ class PodWorker {
 
   /// nullptr until something durable can be said.
   [[nodiscard]] const v1::WorkloadStatus* status() const { return published_ ? &*published_ : nullptr; }
+  /// Whoever is to know of the status was told.
+  void OnTold() { told_ = true; }
   [[nodiscard]] bool gone() const { return gone_; }
   /// Gone, and not in the manifest: may be forgotten.
   [[nodiscard]] bool finished() const { return gone_ && absent_; }
@@ -90,6 +94,8 @@ class PodWorker {
  private:
   // pod_worker.cc: what is wanted, planning, durability
   [[nodiscard]] bool Ready(const v1::Deployment& deployment) const;
+  /// From a manifest, a record or a label: they become paths, so what is no name is not taken.
+  void TakeNames(const std::string& ns, const std::string& name);
   void TakeEffect(const v1::Deployment& deployment);
   /// False when the store does not hold it any more.
   bool LoadWorkload();
@@ -98,6 +104,8 @@ class PodWorker {
   void Execute(const PodPlan& plan);
   void Commit();
   void Publish();
+  /// From now on this is the status, with the events since the one that was told.
+  void Show(v1::WorkloadStatus status, bool urgent);
   void Event(bool warning, const std::string& reason, const std::string& message,
              const std::string& container = "");
   [[nodiscard]] absl::StatusOr<std::string> Open(const std::string& content_id, const std::string& bytes,
@@ -105,6 +113,9 @@ class PodWorker {
   [[nodiscard]] absl::StatusOr<v1::FileSet> ReadContent(const std::string& content_id) const;
   [[nodiscard]] PodVolumes::Sources VolumeSources() const;
   [[nodiscard]] HostFacts Facts() const;
+  /// Where containers of this pod are reached from the host now. `first`, for pods on the host's network: the
+  /// address of the host that was its own when the container started.
+  [[nodiscard]] std::optional<CheckHost> FindCheckHost(const std::string& first) const;
   [[nodiscard]] const v1::Container* SpecOf(const std::string& name, bool* init = nullptr) const;
   [[nodiscard]] std::int64_t Wall() const;
   [[nodiscard]] MonotonicTime Now() const;
@@ -115,6 +126,8 @@ class PodWorker {
 
   // pod_worker_start.cc: sandbox, images, volumes, containers
   void PrepareVolumes();
+  /// Where the volumes do not hold what they should, they are written again until they do. What runs goes on.
+  void NoteVolumes(const absl::Status& written);
   void RunSandbox();
   void MakeSandbox(const StartQueue::Turn& turn);
   void OnSandboxMade(const std::string& id);
@@ -147,7 +160,13 @@ class PodWorker {
   /// and plans.
   void Inspect(const std::string& name, const std::string& id, std::function<void(bool)> done = {});
   void TakeIn(const std::string& name, const Container& container);
+  void EndUnknown(const std::string& name, const std::string& id);
   [[nodiscard]] std::string TerminationMessage(const Container& container);
+  /// The runtime listed this container, which is news, and then did not tell of it. It is asked again for a
+  /// while, then its list has to do.
+  void OnUnanswered(const std::string& name, Container listed);
+  /// The runtime did not tell of this container: has it been asked for so long that there is no use in it?
+  bool AskedForLong(const std::string& id);
   void EndAdoption();
 
   // pod_worker_devices.cc
@@ -169,12 +188,18 @@ class PodWorker {
   std::optional<v1::Deployment> desired_;
   bool absent_ = false;
   bool workload_loaded_ = false;
+  /// When the time of `activeDeadlineSeconds` began, on the loop's clock.
+  std::optional<MonotonicTime> active_since_;
   /// The sandbox counts as busy, but its turn has not come.
   bool sandbox_waits_ = false;
 
   /// Nothing is begun before the runtime's state is known.
   bool adopted_ = false;
   int adopting_ = 0;
+  /// Something that was listed is not known: nothing may be begun yet.
+  bool unanswered_ = false;
+  /// By container id: when the first answer stayed away.
+  std::map<std::string, MonotonicTime> unanswered_since_;
   bool in_kick_ = false;
   bool kick_again_ = false;
   Timer wake_;
@@ -183,6 +208,8 @@ class PodWorker {
   std::map<std::string, std::unique_ptr<ContainerProbes>> probes_;
   /// Of a gateway that has IoT devices.
   std::unique_ptr<DeviceProvisioner> devices_;
+  /// Their content could not be read: it is looked at again when content arrives.
+  bool devices_unread_ = false;
   std::unique_ptr<ReadingCounter> readings_;
   /// Adopted containers whose readiness is not known again yet: the last report stands until it is.
   std::set<std::string> unsettled_;
@@ -204,6 +231,8 @@ class PodWorker {
   bool removing_ = false;
   bool gone_ = false;
   std::optional<v1::WorkloadStatus> published_;
+  /// Whether anybody was told of it.
+  bool told_ = false;
   std::deque<v1::WorkloadEvent> events_;
   std::map<std::string, int> backoff_told_;
   Lifetime lifetime_;

@@ -14,6 +14,7 @@ constexpr char kCoreData[] = "core-data";
 }  // namespace
 
 void PodWorker::LoadDevices() {
+  devices_unread_ = false;
   EdgexClient* client = shared_.dependencies.edgex;
   if (client == nullptr || !model_.gateway || model_.gateway->devices_volume().empty()) {
     devices_.reset();
@@ -31,6 +32,7 @@ void PodWorker::LoadDevices() {
         sets.push_back(*set);
       } else if (!source.content().optional()) {
         // What is not known is not applied, and nothing is removed for it.
+        devices_unread_ = true;
         LogWarning("IoT devices can not be read", {{"uid", uid_}, {"error", Describe(set.status())}});
         return;
       }
@@ -66,10 +68,9 @@ std::optional<EdgexClient::Endpoint> PodWorker::EdgexEndpoint(const std::string&
   const ContainerModel* container = model_.Find(name);
   const bool ready = container != nullptr && container->fully_started() && container->ready_probe_passed &&
                      !model_.stop && !model_.record.has_terminal_phase();
-  std::string address = model_.workload.host_network() ? shared_.options.host_ip : "";
-  if (address.empty() && !model_.sandbox.ips.empty()) address = model_.sandbox.ips[0];
-  if (!ready || address.empty() || port == 0) return std::nullopt;
-  return EdgexClient::Endpoint{address, port};
+  const std::optional<CheckHost> host = FindCheckHost(shared_.options.host_ip);
+  if (!ready || !host || host->address.empty() || port == 0) return std::nullopt;
+  return EdgexClient::Endpoint{host->address, port};
 }
 
 void PodWorker::FollowEdgex() {

@@ -1,6 +1,7 @@
 // What the runtime shows, taken into the model: adoption after a restart, wake-ups, repair.
 #include <algorithm>
 
+#include "common/base/utf8.h"
 #include "common/log/log.h"
 #include "edge-agent/pod/container_config.h"
 #include "edge-agent/pod/log_files.h"
@@ -9,6 +10,10 @@
 
 namespace slicelet::agent {
 namespace {
+
+constexpr std::int32_t kUnknownExitCode = 137;
+/// How long the runtime is asked of a container that it lists and does not tell of.
+constexpr Duration kPatience = std::chrono::minutes(2);
 
 template <typename Map>
 std::string Value(const Map& map, const char* key) {
@@ -23,8 +28,7 @@ void PodWorker::Reconcile(const std::vector<Sandbox>& sandboxes, const std::vect
   if (removing_ || gone_) return;
   if (model_.record.name().empty() && !sandboxes.empty()) {
     // The store forgot it: its names are in the labels.
-    model_.record.set_name(Value(sandboxes[0].labels, kPodNameLabel));
-    model_.record.set_namespace_(Value(sandboxes[0].labels, kPodNamespaceLabel));
+    TakeNames(Value(sandboxes[0].labels, kPodNamespaceLabel), Value(sandboxes[0].labels, kPodNameLabel));
     model_.workload.set_name(model_.record.name());
     model_.workload.set_namespace_(model_.record.namespace_());
   }
@@ -33,25 +37,35 @@ void PodWorker::Reconcile(const std::vector<Sandbox>& sandboxes, const std::vect
     if (!grace.empty())
       model_.workload.set_termination_grace_seconds(std::strtoll(grace.c_str(), nullptr, 10));
   }
+  // A new list asks anew.
+  if (adopting_ == 0) unanswered_ = false;
   ++adopting_;
   AdoptSandboxes(sandboxes, since);
 
   std::map<std::string, std::vector<const Container*>> by_name;
-  for (const auto& container : containers) {
-    const std::string label = Value(container.labels, kContainerNameLabel);
-    by_name[label.empty() ? container.name : label].push_back(&container);
-  }
-  const auto inspect = [this](const std::string& name, const std::string& id) {
+  for (const auto& container : containers) by_name[ContainerNameOf(container)].push_back(&container);
+  const auto inspect = [this](const std::string& name, const Container& container) {
     ++adopting_;
-    Inspect(name, id, [this](bool) {
+    Inspect(name, container.id, [this, name, container](bool answered) {
       --adopting_;
+      if (answered)
+        unanswered_since_.erase(container.id);
+      else
+        OnUnanswered(name, container);
       EndAdoption();
     });
   };
   for (auto& [name, listed] : by_name) {
     ContainerModel& model = model_.containers[name];
     const auto touched = touched_.find(name);
-    if (model.busy() || (touched != touched_.end() && touched->second >= since)) continue;
+    if (model.busy() || (touched != touched_.end() && touched->second >= since)) {
+      const auto unknown = [&](const Container* container) {
+        return container->id != model.id && stale_.count(container->id) == 0 &&
+               container->phase != ContainerPhase::kExited;
+      };
+      if (std::any_of(listed.begin(), listed.end(), unknown)) shared_.relist();
+      continue;
+    }
     std::sort(listed.begin(), listed.end(), [](const Container* a, const Container* b) {
       if (a->attempt != b->attempt) return a->attempt > b->attempt;
       return a->created_at > b->created_at;
@@ -60,9 +74,11 @@ void PodWorker::Reconcile(const std::vector<Sandbox>& sandboxes, const std::vect
     bool told = false;
     for (const Container* container : listed) {
       if (container->id == model.id) {
-        if (container->phase != model.phase) inspect(name, container->id);
+        // One that is unknown was to be stopped, and was not.
+        if (container->phase != model.phase || container->phase == ContainerPhase::kUnknown)
+          inspect(name, *container);
       } else if (!told) {
-        inspect(name, container->id);
+        inspect(name, *container);
       } else if (container->phase == ContainerPhase::kExited) {
         // A former attempt; what it told is in the record or lost.
         garbage_.push_back(container->id);
@@ -86,8 +102,45 @@ void PodWorker::Reconcile(const std::vector<Sandbox>& sandboxes, const std::vect
   EndAdoption();
 }
 
+bool PodWorker::AskedForLong(const std::string& id) {
+  return Now() >= unanswered_since_.try_emplace(id, Now()).first->second + kPatience;
+}
+
+void PodWorker::OnUnanswered(const std::string& name, Container listed) {
+  const bool long_asked = AskedForLong(listed.id);
+  const bool known = model_.containers[name].id == listed.id;
+  const v1::ContainerRecord* record = FindRecord(model_.record, name);
+  const bool over = record != nullptr && record->state().has_terminated() &&
+                    record->last_attempt() == static_cast<std::int32_t>(listed.attempt);
+  // The list tells all that matters of one that runs, and the record of one that is over. How another one
+  // ended is worth some patience.
+  const bool enough =
+      !adopted_ && !known &&
+      (listed.phase == ContainerPhase::kRunning || (listed.phase == ContainerPhase::kExited && over));
+  if (!enough && !long_asked) {
+    unanswered_ = unanswered_ || !known;
+    shared_.relist();
+    return;
+  }
+  unanswered_since_.erase(listed.id);
+  LogWarning("the runtime does not tell of a container: its list is believed",
+             {{"uid", uid_}, {"container", name}});
+  // To the moment: it is started when it has been made.
+  listed.started_at = listed.created_at;
+  if (listed.phase == ContainerPhase::kExited) {
+    listed.exit_code = kUnknownExitCode;
+    listed.reason = "ContainerStatusUnknown";
+    listed.message = "The container runtime does not tell how the container ended";
+  }
+  TakeIn(name, listed);
+}
+
 void PodWorker::EndAdoption() {
   if (adopting_ > 0) return;
+  if (!adopted_ && unanswered_) {
+    // What is not known may run: a second one would be started beside it. A new list is on its way.
+    return;
+  }
   adopted_ = true;
   Kick();
 }
@@ -95,15 +148,23 @@ void PodWorker::EndAdoption() {
 void PodWorker::AdoptSandboxes(const std::vector<Sandbox>& sandboxes, MonotonicTime since) {
   SandboxModel& model = model_.sandbox;
   const auto touched = touched_.find("sandbox");
-  if (model.busy || (touched != touched_.end() && touched->second >= since)) return;
+  const auto leaves = [this](const Sandbox& sandbox) {
+    return stale_sandboxes_.count(sandbox.id) != 0 ||
+           std::find(garbage_sandboxes_.begin(), garbage_sandboxes_.end(), sandbox.id) !=
+               garbage_sandboxes_.end();
+  };
+  if (model.busy || (touched != touched_.end() && touched->second >= since)) {
+    // This list may be older than what is done meanwhile; one that a call made and did not tell of is in the
+    // next one too.
+    const auto unknown = [&](const Sandbox& sandbox) { return sandbox.id != model.id && !leaves(sandbox); };
+    if (model.unknown || std::any_of(sandboxes.begin(), sandboxes.end(), unknown)) shared_.relist();
+    return;
+  }
+  model.unknown = false;
   const Sandbox* best = nullptr;
   for (const auto& sandbox : sandboxes) {
     model_.record.set_sandbox_attempt(std::max(model_.record.sandbox_attempt(), sandbox.attempt + 1));
-    if (stale_sandboxes_.count(sandbox.id) != 0 ||
-        std::find(garbage_sandboxes_.begin(), garbage_sandboxes_.end(), sandbox.id) !=
-            garbage_sandboxes_.end()) {
-      continue;
-    }
+    if (leaves(sandbox)) continue;
     const auto rank = [&](const Sandbox& s) { return std::make_tuple(s.id == model.id, s.ready, s.attempt); };
     if (best == nullptr || rank(sandbox) > rank(*best)) best = &sandbox;
   }
@@ -203,7 +264,8 @@ void PodWorker::Inspect(const std::string& name, const std::string& id, std::fun
           MarkLost(model_, name, Now(), Wall());
           touched_[name] = Now();
         } else if (!known) {
-          IsUncertain(answer.status());
+          // Whatever kept it from answering: the next list shows what has to be asked again.
+          shared_.relist();
         }
         for (const auto& waiting : inspection.done) waiting(known);
         Kick();
@@ -218,8 +280,9 @@ void PodWorker::TakeIn(const std::string& name, const Container& listed) {
   // Settle decides about one that is being started.
   if (starting && container.phase == ContainerPhase::kCreated) return;
   const bool ran = model.running() && model.id == container.id;
+  const bool was_unknown = ran && model.phase == ContainerPhase::kUnknown;
   std::string message;
-  if (container.phase == ContainerPhase::kExited) message = TerminationMessage(container);
+  if (container.phase == ContainerPhase::kExited) message = ToUtf8(TerminationMessage(container));
   if (Observe(model_, container, message, Now(), Wall()) == Observation::kStale) {
     if (container.phase == ContainerPhase::kExited) {
       garbage_.push_back(container.id);
@@ -242,26 +305,31 @@ void PodWorker::TakeIn(const std::string& name, const Container& listed) {
     return;
   }
   if (container.phase == ContainerPhase::kUnknown) {
-    // The runtime lost track of it: end it for certain.
-    model.operation = ContainerModel::Operation::kStopping;
-    const std::string id = container.id;
-    shared_.dependencies.runtime.StopContainer(id, Duration::zero(),
-                                               lifetime_.Guard([this, name, id](const absl::Status& status) {
-                                                 ContainerModel& lost = model_.containers[name];
-                                                 if (lost.id != id || lost.phase != ContainerPhase::kUnknown)
-                                                   return;
-                                                 if (status.ok()) {
-                                                   MarkLost(model_, name, Now(), Wall());
-                                                   RemoveStale(name, id);
-                                                 } else {
-                                                   lost.operation = ContainerModel::Operation::kNone;
-                                                   shared_.relist();
-                                                 }
-                                                 Kick();
-                                               }));
+    // Its checks end with it: they would be held against the one that comes after it.
+    probes_.erase(name);
+    unsettled_.erase(name);
+    EndUnknown(name, container.id);
     return;
   }
-  if (!ran && !starting) OnRunning(name, true);
+  if (!starting && (!ran || was_unknown)) OnRunning(name, true);
+}
+
+void PodWorker::EndUnknown(const std::string& name, const std::string& id) {
+  // The runtime lost track of it: end it for certain.
+  model_.containers[name].operation = ContainerModel::Operation::kStopping;
+  shared_.dependencies.runtime.StopContainer(
+      id, Duration::zero(), lifetime_.Guard([this, name, id](const absl::Status& status) {
+        ContainerModel& lost = model_.containers[name];
+        if (lost.id != id || lost.operation != ContainerModel::Operation::kStopping) return;
+        if (status.ok() && lost.phase == ContainerPhase::kUnknown) {
+          MarkLost(model_, name, Now(), Wall());
+          RemoveStale(name, id);
+        } else {
+          lost.operation = ContainerModel::Operation::kNone;
+          shared_.relist();
+        }
+        Kick();
+      }));
 }
 
 std::string PodWorker::TerminationMessage(const Container& container) {

@@ -34,16 +34,19 @@ std::string Seconds(Duration duration) {
 }  // namespace
 
 void PodWorker::PrepareVolumes() {
-  const absl::Status status = volumes_.Prepare(model_.workload, VolumeSources());
-  if (!status.ok()) {
-    Event(true, "FailedMount", Message(status));
-    SetSetback(model_.volumes_setback, "ContainerCreating", Message(status), kVolumeRetry, kVolumeRetryCap);
-    kick_again_ = true;
+  NoteVolumes(volumes_.Prepare(model_.workload, VolumeSources()));
+  kick_again_ = true;
+}
+
+void PodWorker::NoteVolumes(const absl::Status& written) {
+  if (written.ok()) {
+    model_.volumes = PodModel::Volumes::kReady;
+    model_.volumes_setback.reset();
     return;
   }
-  model_.volumes = PodModel::Volumes::kReady;
-  model_.volumes_setback.reset();
-  kick_again_ = true;
+  Event(true, "FailedMount", Message(written));
+  SetSetback(model_.volumes_setback, "ContainerCreating", Message(written), kVolumeRetry, kVolumeRetryCap);
+  model_.volumes = PodModel::Volumes::kNone;
 }
 
 // ---- The sandbox
@@ -84,7 +87,7 @@ void PodWorker::MakeSandbox(const StartQueue::Turn& turn) {
           SetSetback(model_.sandbox.setback, "ContainerCreating", Message(id.status()), kSandboxRetry,
                      kSandboxRetryCap);
           // A sandbox that was made after all is found by the list, adopted or removed.
-          IsUncertain(id.status());
+          model_.sandbox.unknown = IsUncertain(id.status());
           Kick();
           return;
         }
@@ -129,8 +132,7 @@ void PodWorker::AskSandboxAddress() {
                                    });
               });
           if (needed && model_.volumes == PodModel::Volumes::kReady) {
-            const absl::Status refreshed = volumes_.Refresh(model_.workload, VolumeSources());
-            if (!refreshed.ok()) Event(true, "FailedMount", Message(refreshed));
+            NoteVolumes(volumes_.Refresh(model_.workload, VolumeSources()));
           }
         }
         Kick();
@@ -231,7 +233,9 @@ absl::StatusOr<ContainerConfig> PodWorker::BuildContainer(const v1::Container& c
     const std::string sub_path = mount.sub_path_expr().empty()
                                      ? mount.sub_path()
                                      : Expand(mount.sub_path_expr(), inputs.environment.values);
-    SLICELET_ASSIGN_OR_RETURN(std::string source, volumes_.MountSource(model_.workload, mount, sub_path));
+    SLICELET_ASSIGN_OR_RETURN(
+        std::string source,
+        volumes_.MountSource(model_.workload, mount, sub_path, shared_.options.policy.host_path_prefixes));
     inputs.mount_sources.push_back(std::move(source));
   }
   SLICELET_ASSIGN_OR_RETURN(inputs.hosts_file,
@@ -353,7 +357,7 @@ void PodWorker::OnRunning(const std::string& name, bool adopted) {
   if (container == nullptr) return;
   ContainerModel& model = model_.containers[name];
   const std::string id = model.id;
-  const std::string host = Facts().pod_ips.empty() ? shared_.options.host_ip : Facts().pod_ips.front();
+  const std::string own = shared_.options.host_ip;
   if (adopted) {
     model.post_start_done = true;
     model.startup_passed = !container->has_startup_probe();
@@ -361,7 +365,7 @@ void PodWorker::OnRunning(const std::string& name, bool adopted) {
     if (container->has_startup_probe() || container->has_readiness_probe()) unsettled_.insert(name);
   } else if (container->has_post_start()) {
     RunHandler(shared_.dependencies.loop, shared_.dependencies.runtime, shared_.dependencies.prober,
-               container->post_start(), id, host, kLongestHook,
+               container->post_start(), id, FindCheckHost(own).value_or(CheckHost{}).address, kLongestHook,
                lifetime_.Guard([this, name, id](const absl::Status& status) {
                  ContainerModel& done = model_.containers[name];
                  if (done.id != id || !done.running()) return;
@@ -398,9 +402,13 @@ void PodWorker::OnRunning(const std::string& name, bool adopted) {
     Event(true, "Unhealthy", message, name);
     Publish();
   };
-  probes_[name] = std::make_unique<ContainerProbes>(shared_.dependencies.loop, shared_.dependencies.runtime,
-                                                    shared_.dependencies.prober, *container, id, host,
-                                                    model.started, events);
+  events.on_undecided = [this, name] {
+    unsettled_.erase(name);
+    Kick();
+  };
+  probes_[name] = std::make_unique<ContainerProbes>(
+      shared_.dependencies.loop, shared_.dependencies.runtime, shared_.dependencies.prober, *container, id,
+      [this, own] { return FindCheckHost(own); }, model.started, events);
 }
 
 }  // namespace slicelet::agent

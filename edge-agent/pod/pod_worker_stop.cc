@@ -10,6 +10,7 @@ namespace slicelet::agent {
 namespace {
 
 constexpr Duration kRetry = std::chrono::seconds(1);
+constexpr Duration kNextFiles = std::chrono::milliseconds(10);
 
 }  // namespace
 
@@ -40,9 +41,9 @@ void PodWorker::StopContainer(const PodPlan::Stop& stop) {
     return;
   }
   // The hook's time counts against the grace.
-  const auto ips = Facts().pod_ips;
+  const CheckHost host = FindCheckHost(shared_.options.host_ip).value_or(CheckHost{});
   RunHandler(shared_.dependencies.loop, shared_.dependencies.runtime, shared_.dependencies.prober,
-             container->pre_stop(), id, ips.empty() ? shared_.options.host_ip : ips.front(), stop.grace,
+             container->pre_stop(), id, host.address, stop.grace,
              lifetime_.Guard([this, name, id](const absl::Status& status) {
                ContainerModel& hooked = model_.containers[name];
                if (hooked.id != id || hooked.operation != ContainerModel::Operation::kStopping) return;
@@ -70,8 +71,16 @@ void PodWorker::StopNow(const std::string& name, const std::string& id) {
           LogWarning("container does not stop",
                      {{"uid", uid_}, {"container", name}, {"error", Describe(status)}});
         }
-        Inspect(name, id, [this, name, id, still](bool) {
+        Inspect(name, id, [this, name, id, still, stopped = status.ok()](bool answered) {
           if (!still()) return;
+          if (answered) {
+            unanswered_since_.erase(id);
+          } else if (stopped && AskedForLong(id)) {
+            // It has stopped, and how is not told. A pod that is to go would wait for it for ever.
+            MarkLost(model_, name, Now(), Wall());
+            RemoveStale(name, id);
+            return;
+          }
           shared_.dependencies.loop.RunAfter(kRetry, lifetime_.Guard([this, name, id, still] {
             if (still()) StopNow(name, id);
           }));
@@ -176,7 +185,14 @@ void PodWorker::RemoveEverything() {
 }
 
 void PodWorker::FinishRemoval() {
-  absl::Status status = volumes_.Remove();
+  const absl::StatusOr<bool> removed = volumes_.Remove();
+  if (removed.ok() && !*removed) {
+    // Thousands of files on a slow card hold up no other pod, and no watchdog. Its record stays until they
+    // are gone: whoever comes after a crash goes on.
+    shared_.dependencies.loop.RunAfter(kNextFiles, lifetime_.Guard([this] { FinishRemoval(); }));
+    return;
+  }
+  absl::Status status = removed.status();
   const std::string logs =
       PodLogDirectory(shared_.options, model_.record.namespace_(), model_.record.name(), uid_.value());
   if (status.ok() && !model_.record.name().empty()) status = shared_.dependencies.files.RemoveAll(logs);
@@ -201,11 +217,7 @@ void PodWorker::FinishRemoval() {
   status_message.set_gone(true);
   status_message.set_observed_at(Wall());
   if (model_.record.has_terminal_phase()) status_message.set_phase(model_.record.terminal_phase());
-  status_message.clear_events();
-  for (auto& event : events_) *status_message.add_events() = std::move(event);
-  events_.clear();
-  published_ = std::move(status_message);
-  shared_.changed(uid_, true);
+  Show(std::move(status_message), true);
 }
 
 void PodWorker::CollectGarbage() {

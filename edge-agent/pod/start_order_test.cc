@@ -286,6 +286,25 @@ TEST_F(StartOrder, AGatewaysIotDevicesAreAppliedWhenCoreMetadataIsReadyAndAgainA
   EXPECT_EQ(host_.Status("u1").devices_size(), 0);
 }
 
+TEST_F(StartOrder, IotDevicesThatWereLostAreAppliedWhenTheyAreThereAgain) {
+  const v1::Workload pod = EdgexGateway({{"boiler.json", kBoiler}});
+  host_.Apply({pod});
+  ASSERT_TRUE(UntilReady());
+  ASSERT_TRUE(host_.RunUntil([&] { return host_.edgex.devices.count("boiler") == 1; }));
+  host_.Kill();
+  const Digest workload(host_.store.records().at(PodUid("u1")).in_effect().digest());
+  for (const auto& [digest, bytes] : host_.store.blobs()) {
+    if (digest != workload) host_.store.DamageBlob(digest);
+  }
+  host_.edgex.devices.clear();
+  host_.StartAgent();
+  host_.loop.Advance(seconds(20));
+  EXPECT_TRUE(host_.edgex.devices.empty());
+  EXPECT_TRUE(host_.IsReady("u1"));
+  host_.Apply({pod});
+  EXPECT_TRUE(host_.RunUntil([&] { return host_.edgex.devices.count("boiler") == 1; }));
+}
+
 TEST_F(StartOrder, WhatCoreDataHoldsOfAnIotDeviceIsInTheStatusWhileItIsAwayToo) {
   host_.edgex.readings["boiler"] = {.count = 12, .newest = 4'711};
   Fail(kDataPort);

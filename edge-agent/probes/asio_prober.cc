@@ -4,6 +4,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
@@ -32,11 +33,12 @@ std::string HostAndPort(const std::string& host, std::int32_t port) {
 /// One check, from the first packet to the callback. Keeps itself alive while something is under way.
 class NetworkCheck : public std::enable_shared_from_this<NetworkCheck> {
  public:
-  NetworkCheck(asio::io_context& context, const v1::Handler& handler, const std::string& host,
-               Duration timeout, std::weak_ptr<bool> alive, StatusCallback done)
+  NetworkCheck(asio::io_context& context, const HostLookup& lookup, const v1::Handler& handler,
+               const std::string& host, Duration timeout, std::weak_ptr<bool> alive, StatusCallback done)
       : context_(context),
+        lookup_(lookup),
         handler_(handler),
-        resolver_(context),
+        lookup_deadline_(context),
         tls_(asio::ssl::context::tls_client),
         deadline_(std::chrono::steady_clock::now() + timeout),
         alive_(std::move(alive)),
@@ -57,24 +59,50 @@ class NetworkCheck : public std::enable_shared_from_this<NetworkCheck> {
   void Start() {
     stream_.emplace(context_);
     stream_->expires_at(deadline_);
-    const auto self = shared_from_this();
-    resolver_.async_resolve(host_, std::to_string(port_),
-                            [self](const ErrorCode& error, const tcp::resolver::results_type& endpoints) {
-                              if (error) {
-                                self->Fail("dial tcp: lookup " + self->host_ + ": " + error.message());
-                                return;
-                              }
-                              self->stream_->async_connect(
-                                  endpoints, [self](const ErrorCode& failed, const tcp::endpoint&) {
-                                    self->OnConnected(failed);
-                                  });
-                            });
+    ErrorCode no_address;
+    const auto address = asio::ip::make_address(host_, no_address);
+    if (no_address)
+      LookUp();
+    else
+      Connect({tcp::endpoint(address, static_cast<std::uint16_t>(port_))});
   }
 
  private:
+  void LookUp() {
+    const auto self = shared_from_this();
+    const auto give_up = lookup_(host_, [self](const absl::StatusOr<std::vector<std::string>>& addresses) {
+      self->lookup_deadline_.cancel();
+      if (!self->done_) return;
+      if (!addresses.ok()) {
+        self->Fail("dial tcp: lookup " + self->host_ + ": " + Message(addresses.status()));
+        return;
+      }
+      std::vector<tcp::endpoint> endpoints;
+      for (const std::string& text : *addresses) {
+        ErrorCode no_address;
+        const auto address = asio::ip::make_address(text, no_address);
+        if (!no_address) endpoints.emplace_back(address, static_cast<std::uint16_t>(self->port_));
+      }
+      self->Connect(endpoints);
+    });
+    lookup_deadline_.expires_at(deadline_);
+    lookup_deadline_.async_wait([self, give_up](const ErrorCode& cancelled) {
+      if (cancelled) return;
+      self->FailWith("dial tcp: lookup " + self->host_, beast::error::timeout);
+      give_up();
+    });
+  }
+
+  void Connect(const std::vector<tcp::endpoint>& endpoints) {
+    stream_->async_connect(endpoints,
+                           [self = shared_from_this()](const ErrorCode& failed, const tcp::endpoint&) {
+                             self->OnConnected(failed);
+                           });
+  }
+
   void OnConnected(const ErrorCode& error) {
     if (error) {
-      FailWith("dial tcp " + HostAndPort(host_, port_) + ": connect", error);
+      FailWith("dial tcp " + HostAndPort(host_, port_) + ": connect", error, absl::StatusCode::kUnavailable);
       return;
     }
     if (handler_.has_tcp_socket()) {
@@ -107,7 +135,12 @@ class NetworkCheck : public std::enable_shared_from_this<NetworkCheck> {
     request_.set(http::field::user_agent, kUserAgent);
     request_.set(http::field::accept, "*/*");
     request_.set(http::field::connection, "close");
-    for (const auto& [name, value] : handler_.http_get().headers()) request_.set(name, value);
+    try {
+      for (const auto& [name, value] : handler_.http_get().headers()) request_.set(name, value);
+    } catch (const std::exception& too_long) {
+      Fail(std::string("a header of the probe can not be sent: ") + too_long.what());
+      return;
+    }
     const auto self = shared_from_this();
     http::async_write(stream, request_, [self, &stream](const ErrorCode& error, std::size_t) {
       if (error) {
@@ -153,11 +186,12 @@ class NetworkCheck : public std::enable_shared_from_this<NetworkCheck> {
     }
   }
 
-  void FailWith(const std::string& what, const ErrorCode& error) {
+  void FailWith(const std::string& what, const ErrorCode& error,
+                absl::StatusCode code = absl::StatusCode::kFailedPrecondition) {
     if (error == beast::error::timeout || std::chrono::steady_clock::now() >= deadline_) {
       Finish(absl::DeadlineExceededError(Prefix() + "context deadline exceeded"));
     } else {
-      Fail(what + ": " + error.message());
+      Finish(absl::Status(code, Prefix() + what + ": " + error.message()));
     }
   }
 
@@ -177,8 +211,9 @@ class NetworkCheck : public std::enable_shared_from_this<NetworkCheck> {
   }
 
   asio::io_context& context_;
+  const HostLookup& lookup_;
   const v1::Handler handler_;
-  tcp::resolver resolver_;
+  asio::steady_timer lookup_deadline_;
   asio::ssl::context tls_;
   const std::chrono::steady_clock::time_point deadline_;
   std::weak_ptr<bool> alive_;
@@ -196,8 +231,9 @@ class NetworkCheck : public std::enable_shared_from_this<NetworkCheck> {
 
 class AsioProber : public Prober {
  public:
-  explicit AsioProber(AsioLoop& loop)
+  AsioProber(AsioLoop& loop, HostLookup lookup)
       : loop_(loop),
+        lookup_(std::move(lookup)),
         context_(*static_cast<asio::io_context*>(loop.io_context())),
         alive_(std::make_shared<bool>(true)) {}
 
@@ -212,17 +248,39 @@ class AsioProber : public Prober {
       });
       return;
     }
-    std::make_shared<NetworkCheck>(context_, handler, host, timeout, alive_, std::move(done))->Start();
+    std::make_shared<NetworkCheck>(context_, lookup_, handler, host, timeout, alive_, std::move(done))
+        ->Start();
   }
 
  private:
   AsioLoop& loop_;
+  const HostLookup lookup_;
   asio::io_context& context_;
   std::shared_ptr<bool> alive_;
 };
 
 }  // namespace
 
-std::unique_ptr<Prober> MakeAsioProber(AsioLoop& loop) { return std::make_unique<AsioProber>(loop); }
+HostLookup MakeAsioLookup(AsioLoop& loop) {
+  return [&context = *static_cast<asio::io_context*>(loop.io_context())](
+             const std::string& name, Callback<std::vector<std::string>> done) {
+    auto resolver = std::make_shared<tcp::resolver>(context);
+    resolver->async_resolve(
+        name, "",
+        [resolver, done = std::move(done)](const ErrorCode& error, const tcp::resolver::results_type& found) {
+          if (error) return done(absl::UnavailableError(error.message()));
+          std::vector<std::string> addresses;
+          for (const auto& entry : found) addresses.push_back(entry.endpoint().address().to_string());
+          done(std::move(addresses));
+        });
+    return [weak = std::weak_ptr<tcp::resolver>(resolver)] {
+      if (const auto asked = weak.lock()) asked->cancel();
+    };
+  };
+}
+
+std::unique_ptr<Prober> MakeAsioProber(AsioLoop& loop, HostLookup lookup) {
+  return std::make_unique<AsioProber>(loop, std::move(lookup));
+}
 
 }  // namespace slicelet::agent

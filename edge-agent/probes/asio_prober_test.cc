@@ -79,11 +79,48 @@ TEST_F(AsioProberTest, FiveHundredFailsInTheKubeletsWords) {
   Answer("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n");
   const absl::Status status = Check(Http("/"));
   EXPECT_NE(Message(status).find("HTTP probe failed with statuscode: 500"), std::string::npos);
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
 }
 
 TEST_F(AsioProberTest, SilenceRunsIntoTheTimeout) {
   Answer("");
   EXPECT_EQ(Check(Http("/"), milliseconds(50)).code(), absl::StatusCode::kDeadlineExceeded);
+}
+
+// What the network is that has gone away: no name is answered.
+TEST_F(AsioProberTest, AnAddressIsNotLookedUp) {
+  prober_ = MakeAsioProber(loop_, [](const std::string& name, const Callback<std::vector<std::string>>&) {
+    ADD_FAILURE() << name;
+    return [] {};
+  });
+  Answer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+  EXPECT_TRUE(Check(Http("/")).ok());
+}
+
+TEST_F(AsioProberTest, ANameIsWaitedForUntilTheDeadline) {
+  int given_up = 0;
+  prober_ = MakeAsioProber(loop_, [&](const std::string&, const Callback<std::vector<std::string>>&) {
+    return [&] { ++given_up; };
+  });
+  v1::Handler named = Http("/");
+  named.mutable_http_get()->set_host("api.example.com");
+  EXPECT_EQ(Check(named, milliseconds(50)).code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(given_up, 1);
+}
+
+TEST_F(AsioProberTest, NamesAreLookedUp) {
+  Answer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+  v1::Handler named = Http("/");
+  named.mutable_http_get()->set_host("localhost");
+  EXPECT_TRUE(Check(named).ok());
+  EXPECT_NE(request_.find("Host: localhost:"), std::string::npos);
+}
+
+TEST_F(AsioProberTest, AHeaderThatCannotBeSentFailsTheProbe) {
+  Answer("");
+  v1::Handler handler = Http("/");
+  (*handler.mutable_http_get()->mutable_headers())["X-Long"] = std::string(70'000, 'x');
+  EXPECT_NE(Message(Check(handler)).find("header of the probe"), std::string::npos);
 }
 
 TEST_F(AsioProberTest, TcpPassesWhenSomebodyListens) {
@@ -92,11 +129,19 @@ TEST_F(AsioProberTest, TcpPassesWhenSomebodyListens) {
   EXPECT_TRUE(Check(handler).ok());
 }
 
-TEST_F(AsioProberTest, RefusedConnectionFails) {
+TEST_F(AsioProberTest, RefusedConnectionFailsAndIsToldApart) {
   v1::Handler handler;
   handler.mutable_tcp_socket()->set_port(port());
   acceptor_.close();
-  EXPECT_NE(Message(Check(handler)).find("refused"), std::string::npos);
+  const absl::Status status = Check(handler);
+  EXPECT_NE(Message(status).find("refused"), std::string::npos);
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_F(AsioProberTest, RefusedRequestFailsAndIsToldApart) {
+  const v1::Handler handler = Http("/");
+  acceptor_.close();
+  EXPECT_EQ(Check(handler).code(), absl::StatusCode::kUnavailable);
 }
 
 TEST_F(AsioProberTest, LeavesGrpcToOthers) {

@@ -1,7 +1,9 @@
 #include "edge-agent/probes/container_probes.h"
 
+#include <strings.h>
+
 #include <algorithm>
-#include <optional>
+#include <set>
 
 namespace slicelet::agent {
 namespace {
@@ -10,6 +12,24 @@ using std::chrono::seconds;
 
 /// What an exec check's output may add to a message (kubelet: 10 KiB are read; an event holds 1 KiB).
 constexpr std::size_t kMostOutput = 1024;
+/// An address that is not known yet will be soon.
+constexpr Duration kAskAgain = std::chrono::milliseconds(200);
+
+/// Whether the check goes to the container's own address.
+bool GoesToContainer(const v1::Handler& handler) {
+  if (handler.has_http_get()) return handler.http_get().host().empty();
+  if (handler.has_tcp_socket()) return handler.tcp_socket().host().empty();
+  return handler.has_grpc();
+}
+
+/// A server that tells its names apart has to see the one it knows, whatever the address is meanwhile.
+void NameHost(v1::Handler::HttpGet& request, const std::string& host) {
+  for (const auto& [name, value] : request.headers())
+    if (strcasecmp(name.c_str(), "host") == 0) return;
+  const bool v6 = host.find(':') != std::string::npos;
+  (*request.mutable_headers())["Host"] =
+      (v6 ? "[" + host + "]" : host) + ":" + std::to_string(request.port());
+}
 
 }  // namespace
 
@@ -21,7 +41,9 @@ void RunHandler(Loop& loop, ContainerRuntime& runtime, Prober& prober, const v1:
     runtime.ExecSync(container_id, command, timeout,
                      [done = std::move(done)](const absl::StatusOr<ExecResult>& result) {
                        if (!result.ok()) {
-                         done(result.status());
+                         const absl::Status& why = result.status();
+                         // That one is what an exit code makes.
+                         done(absl::IsFailedPrecondition(why) ? absl::UnknownError(Message(why)) : why);
                          return;
                        }
                        if (result->exit_code == 0) {
@@ -49,6 +71,10 @@ struct ContainerProbes::Probe {
 
   Probe(Kind kind, v1::Probe spec, Loop& loop) : kind(kind), spec(std::move(spec)), timer(loop) {}
 
+  [[nodiscard]] std::string Name() const {
+    static const char* const kNames[] = {"Startup", "Liveness", "Readiness"};
+    return kNames[static_cast<int>(kind)];
+  }
   [[nodiscard]] Duration Period() const {
     return seconds(spec.period_seconds() > 0 ? spec.period_seconds() : 10);
   }
@@ -64,13 +90,19 @@ struct ContainerProbes::Probe {
   v1::Probe spec;
   Timer timer;
   MonotonicTime checked;
+  /// Where the check under way went.
+  std::optional<CheckHost> host;
+  /// Where the container has answered.
+  std::set<std::string> answered;
   bool last = false;
   int in_a_row = 0;
+  /// Checks in a row that said nothing.
+  int silent = 0;
   std::optional<bool> decided;
 };
 
 ContainerProbes::ContainerProbes(Loop& loop, ContainerRuntime& runtime, Prober& prober,
-                                 const v1::Container& container, std::string container_id, std::string host,
+                                 const v1::Container& container, std::string container_id, FindHost host,
                                  MonotonicTime started, Events events)
     : loop_(loop),
       runtime_(runtime),
@@ -110,25 +142,60 @@ void ContainerProbes::Begin(Probe& probe) {
 
 void ContainerProbes::Check(Probe& probe) {
   probe.checked = loop_.Now();
-  RunHandler(loop_, runtime_, prober_, probe.spec.handler(), container_id_, host_, probe.Timeout(),
+  probe.host = CheckHost{};
+  v1::Handler handler = probe.spec.handler();
+  if (GoesToContainer(handler)) {
+    probe.host = host_();
+    if (!probe.host) {
+      probe.timer.Set(kAskAgain, [this, &probe] { Check(probe); });
+      return;
+    }
+    if (handler.has_http_get() && !probe.host->instead_of.empty())
+      NameHost(*handler.mutable_http_get(), probe.host->instead_of);
+  }
+  RunHandler(loop_, runtime_, prober_, handler, container_id_, probe.host->address, probe.Timeout(),
              lifetime_.Guard([this, &probe](const absl::Status& result) { Conclude(probe, result); }));
 }
 
-void ContainerProbes::Conclude(Probe& probe, const absl::Status& result) {
+void ContainerProbes::Rearm(Probe& probe) {
   // The next check is due one period after the last one began, however long it took.
   const Duration rest = probe.checked + probe.Period() - loop_.Now();
   probe.timer.Set(std::max<Duration>(rest, Duration::zero()), [this, &probe] { Check(probe); });
-  // The runtime being away says nothing about the container.
-  if (absl::IsUnavailable(result) && probe.spec.handler().has_exec()) return;
+}
 
+bool ContainerProbes::SaysNothing(const Probe& probe, const absl::Status& result) const {
+  // As the kubelet: only an exit code and a timeout are the command's. A runtime that is short of pids or of
+  // memory can not start it.
+  if (probe.spec.handler().has_exec())
+    return !absl::IsFailedPrecondition(result) && !absl::IsDeadlineExceeded(result);
+  if (!GoesToContainer(probe.spec.handler())) return false;
+  // The address went while the check was under way.
+  if (host_() != probe.host) return true;
+  // It may listen at the lost address alone. Nobody reaches it there, so it is not ready; but no restart
+  // brings the address back.
+  return absl::IsUnavailable(result) && !probe.host->instead_of.empty() &&
+         probe.answered.count(probe.host->address) == 0 && probe.kind != Probe::Kind::kReadiness;
+}
+
+void ContainerProbes::OnNothingSaid(Probe& probe, const absl::Status& result) {
+  const bool exec = probe.spec.handler().has_exec();
+  // It will be back.
+  if (exec && absl::IsUnavailable(result)) return;
+  ++probe.silent;
+  if (exec && probe.silent == 1) events_.on_unhealthy(probe.Name() + " probe errored: " + Message(result));
+  if (probe.silent == probe.Threshold(false) && probe.kind != Probe::Kind::kLiveness && !probe.decided)
+    events_.on_undecided();
+}
+
+void ContainerProbes::Conclude(Probe& probe, const absl::Status& result) {
+  Rearm(probe);
   const bool passed = result.ok();
+  if (!passed && SaysNothing(probe, result)) return OnNothingSaid(probe, result);
+  probe.silent = 0;
+  if (passed) probe.answered.insert(probe.host->address);
   probe.in_a_row = passed == probe.last && probe.in_a_row > 0 ? probe.in_a_row + 1 : 1;
   probe.last = passed;
-  static const char* const kNames[] = {"Startup", "Liveness", "Readiness"};
-  if (!passed) {
-    events_.on_unhealthy(std::string(kNames[static_cast<int>(probe.kind)]) +
-                         " probe failed: " + Message(result));
-  }
+  if (!passed) events_.on_unhealthy(probe.Name() + " probe failed: " + Message(result));
   if (probe.in_a_row < probe.Threshold(passed)) {
     // Readiness is "no" until decided; the first result tells that much.
     if (probe.kind == Probe::Kind::kReadiness && !probe.decided) {

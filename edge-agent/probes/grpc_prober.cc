@@ -47,7 +47,7 @@ absl::Status Judge(const absl::Status& status, const health::HealthCheckResponse
         "error: this server does not implement the grpc health protocol (grpc.health.v1.Health)");
   }
   if (absl::IsUnavailable(status))
-    return absl::FailedPreconditionError("error: failed to connect to " + target + ": " + Message(status));
+    return absl::UnavailableError("error: failed to connect to " + target + ": " + Message(status));
   if (absl::IsNotFound(status))
     return absl::FailedPreconditionError("error: the server knows no service \"" + service + "\"");
   if (!status.ok()) return absl::FailedPreconditionError("error: health rpc failed: " + Describe(status));

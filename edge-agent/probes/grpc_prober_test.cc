@@ -89,7 +89,7 @@ TEST_F(GrpcProberTest, AServerThatComesBackIsSeenAtOnce) {
   server_->Shutdown();
   server_.reset();
   const absl::Status gone = Check("");
-  EXPECT_EQ(gone.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(gone.code(), absl::StatusCode::kUnavailable);
   EXPECT_NE(Message(gone).find("failed to connect to ipv4:127.0.0.1:"), std::string::npos) << gone;
   Serve();
   EXPECT_TRUE(Check("").ok());

@@ -13,7 +13,8 @@ class Prober {
   virtual ~Prober() = default;
   /// OK when the check passed: HTTP 200 to 399 (redirects to the same host followed, at most 10; certificates
   /// are not verified), TCP connected, gRPC health SERVING. The message of a failure is the kubelet's. `host`
-  /// is the pod's IP, used where the handler names none. DeadlineExceeded after `timeout`.
+  /// is the pod's IP, used where the handler names none. DeadlineExceeded after `timeout`; Unavailable when
+  /// nothing took the connection.
   virtual void Check(const v1::Handler& handler, const std::string& host, Duration timeout,
                      StatusCallback done) = 0;
 };

@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "common/json/json.h"
 #include "cri/v1/runtime.grpc.pb.h"
 #include "edge-agent/runtime/cri_convert.h"
 #include "edge-agent/runtime/cri_events.h"
@@ -339,7 +340,8 @@ class CriRuntime : public ContainerRuntime {
   /// Hands on the error, or what `convert` makes of the response.
   template <typename Result, typename Response, typename Convert>
   static std::function<void(absl::Status, Response&)> Answer(Callback<Result> done, Convert convert) {
-    return [done = std::move(done), convert](const absl::Status& status, Response& response) {
+    return [done = std::move(done), convert = std::move(convert)](const absl::Status& status,
+                                                                  Response& response) {
       if (status.ok())
         done(convert(response));
       else
@@ -367,8 +369,8 @@ class CriRuntime : public ContainerRuntime {
         Answer<std::vector<std::string>, v1::StatusResponse>(
             done, [used = std::move(used)](v1::StatusResponse& response) {
               std::vector<std::string> all = used;
-              const auto config = nlohmann::json::parse((*response.mutable_info())["config"], nullptr, false);
-              if (config.is_object() && config.value("sandboxImage", nlohmann::json()).is_string())
+              const Json config = ParseJson((*response.mutable_info())["config"]).value_or(Json());
+              if (config.is_object() && config.value("sandboxImage", Json()).is_string())
                 all.push_back(config["sandboxImage"].get<std::string>());
               return all;
             }));

@@ -94,7 +94,7 @@ class CriRuntimeTest : public testing::Test {
   absl::StatusOr<std::string> Start(const SandboxConfig& pod, const ContainerConfig& container) {
     SLICELET_ASSIGN_OR_RETURN(sandbox_,
                               Await<std::string>([&](auto done) { runtime_->RunSandbox(pod, done); }));
-    SLICELET_ASSIGN_OR_RETURN(const std::string id, Await<std::string>([&](auto done) {
+    SLICELET_ASSIGN_OR_RETURN(std::string id, Await<std::string>([&](auto done) {
                                 runtime_->CreateContainer(sandbox_, container, pod, done);
                               }));
     SLICELET_RETURN_IF_ERROR(AwaitStatus([&](auto done) { runtime_->StartContainer(id, done); }));
@@ -170,6 +170,27 @@ TEST_F(CriRuntimeTest, ContainerGetsWhatItsConfigSays) {
   const auto sandboxes = Await<std::vector<Sandbox>>([&](auto done) { runtime_->ListSandboxes(done); });
   ASSERT_TRUE(sandboxes.ok());
   EXPECT_THAT(*sandboxes, testing::Not(Contains(Field(&Sandbox::id, sandbox_))));
+}
+
+TEST_F(CriRuntimeTest, ASeccompProfileMayBeAFileOfTheHost) {
+  const std::string file = containerd->directory() + "/profile.json";
+  std::ofstream(file) << R"({"defaultAction": "SCMP_ACT_ALLOW",
+                             "syscalls": [{"names": ["reboot"], "action": "SCMP_ACT_ERRNO"}]})";
+  auto pod = Pod("profile");
+  auto config = Workload({"cat", "/proc/self/status", "wait"});
+  config.seccomp = "localhost/" + file;
+  const auto id = Start(pod, config);
+  ASSERT_TRUE(id.ok()) << id.status();
+  EXPECT_TRUE(Until([&] { return Log(pod).find("Seccomp:\t2") != std::string::npos; })) << Log(pod);
+  Remove();
+}
+
+TEST_F(CriRuntimeTest, AContainerWithoutAWordAboutSeccompHasNone) {
+  auto pod = Pod("silent");
+  const auto id = Start(pod, Workload({"cat", "/proc/self/status", "wait"}));
+  ASSERT_TRUE(id.ok()) << id.status();
+  EXPECT_TRUE(Until([&] { return Log(pod).find("Seccomp:\t0") != std::string::npos; })) << Log(pod);
+  Remove();
 }
 
 TEST_F(CriRuntimeTest, HostNetworkSandboxHasNoAddressOfItsOwn) {

@@ -18,6 +18,10 @@ BusReader::BusReader(Loop& loop, Random& random, MqttDialer& bus, Intake& intake
 void BusReader::Start() { Connect(); }
 
 void BusReader::Connect() {
+  // What comes and can not be kept ends the program, and with it the way to the server, by which alone there
+  // will be room again.
+  if (const absl::Status room = intake_.CanKeep(); !room.ok())
+    return ConnectLater("its events could not be kept: " + Message(room));
   MqttConnection::Options options{.client_id = options_.client_id, .session_expiry = kKept};
   connection_ =
       bus_.Connect(std::move(options),
@@ -34,11 +38,14 @@ void BusReader::Connect() {
                         [this](const absl::Status& why) {
                           connection_.reset();
                           connected_ = false;
-                          if (Message(why) != why_)
-                            LogWarning("not connected to the bus", {{"why", Message(why)}});
-                          why_ = Message(why);
-                          retry_.Set(backoff_.Next(), [this] { Connect(); });
+                          ConnectLater(Message(why));
                         }});
+}
+
+void BusReader::ConnectLater(const std::string& why) {
+  if (why != why_) LogWarning("not connected to the bus", {{"why", why}});
+  why_ = why;
+  retry_.Set(backoff_.Next(), [this] { Connect(); });
 }
 
 }  // namespace slicelet::senml

@@ -11,7 +11,8 @@
 
 namespace slicelet::senml {
 
-/// Stays subscribed to the gateway's bus, in a session that the broker keeps while we are away.
+/// Stays subscribed to the gateway's bus, in a session that the broker keeps while we are away. It is away
+/// while nothing could be kept.
 class BusReader {
  public:
   static constexpr Backoff::Options kBackoff{std::chrono::milliseconds(500), std::chrono::seconds(10)};
@@ -33,6 +34,7 @@ class BusReader {
 
  private:
   void Connect();
+  void ConnectLater(const std::string& why);
 
   MqttDialer& bus_;
   Intake& intake_;

@@ -5,6 +5,12 @@
 #include "common/log/log.h"
 
 namespace slicelet::senml {
+namespace {
+
+/// No id of the outbox's.
+constexpr std::uint64_t kTestId = 0;
+
+}  // namespace
 
 Exporter::Exporter(Loop& loop, Random& random, Outbox& outbox, MqttDialer& server, Options options)
     : outbox_(outbox),
@@ -24,10 +30,17 @@ Exporter::State Exporter::state() const {
   return connection_ != nullptr ? State::kConnecting : State::kWaiting;
 }
 
+std::string Exporter::why() const {
+  if (taken_any_) return "";
+  if (!connected_ || refused_) return why_.empty() ? "not connected to the server yet" : why_;
+  return "connected to the server, which has not acknowledged anything yet" +
+         (why_.empty() ? "" : "; before that: " + why_);
+}
+
 void Exporter::Connect() {
   sent_up_to_ = 0;
   under_way_.clear();
-  taken_any_ = false;
+  one_by_one_ = false;
   // Nothing is subscribed, so the server has nothing to keep for us.
   MqttConnection::Options options{.client_id = options_.client_id, .session_expiry = Duration::zero()};
   connection_ = server_.Connect(std::move(options),
@@ -44,31 +57,53 @@ void Exporter::Connect() {
 void Exporter::Pump() {
   if (!connected_) return;
   while (under_way_.size() < kWindow) {
-    const auto items = outbox_.After(sent_up_to_, kWindow - under_way_.size());
+    const auto items = outbox_.After(sent_up_to_, one_by_one_ ? 1 : kWindow - under_way_.size());
     if (!items.ok()) return Disconnect(Message(items.status()));
-    if (items->empty()) break;
-    for (const auto& item : *items) {
-      const absl::Status sent =
-          connection_->Publish({.topic = options_.topic, .payload = item.pack, .id = item.id});
-      if (!sent.ok()) return Disconnect(Message(sent));
-      sent_up_to_ = item.id;
-      under_way_.insert(item.id);
-    }
+    if (items->empty() || !PublishAll(*items)) break;
+  }
+  if (!connected_) return;
+  if (under_way_.empty() && !taken_any_) {
+    const absl::Status sent = Publish(kTestId, kTestPack);
+    if (!sent.ok()) return Disconnect(Message(sent));
   }
   if (under_way_.empty()) {
-    // All that there is was taken; whether the server refuses us is known when there is more.
-    if (!refused_) why_.clear();
     overdue_.Cancel();
   } else if (!overdue_.armed()) {
     overdue_.Set(kAnswerTime, [this] { Disconnect("the server did not answer a message in time"); });
   }
 }
 
+bool Exporter::PublishAll(const std::vector<Outbox::Item>& items) {
+  for (const auto& item : items) {
+    const absl::Status sent = Publish(item.id, item.pack);
+    // The answers to what is under way make room, and pump again.
+    if (absl::IsResourceExhausted(sent) && !under_way_.empty()) {
+      one_by_one_ = true;
+      return false;
+    }
+    if (!sent.ok()) {
+      Disconnect(Message(sent));
+      return false;
+    }
+    sent_up_to_ = item.id;
+  }
+  return true;
+}
+
+absl::Status Exporter::Publish(std::uint64_t id, const std::string& pack) {
+  SLICELET_RETURN_IF_ERROR(connection_->Publish({.topic = options_.topic, .payload = pack, .id = id}));
+  under_way_.insert(id);
+  return absl::OkStatus();
+}
+
 void Exporter::OnTaken(std::uint64_t id) {
   if (under_way_.erase(id) == 0) return;
-  const absl::Status removed = outbox_.Remove(id);
-  if (!removed.ok()) LogWarning("a pack stays in the outbox and is sent again", {{"why", Message(removed)}});
-  ++counts_.published;
+  if (id != kTestId) {
+    const absl::Status removed = outbox_.Remove(id);
+    if (!removed.ok())
+      LogWarning("a pack stays in the outbox and is sent again", {{"why", Message(removed)}});
+    ++counts_.published;
+  }
   taken_any_ = true;
   refused_ = false;
   why_.clear();
@@ -89,6 +124,7 @@ void Exporter::OnClosed(const std::string& why) {
 void Exporter::Disconnect(const std::string& why) {
   connection_.reset();
   connected_ = false;
+  taken_any_ = false;
   overdue_.Cancel();
   ++counts_.broken;
   // Said once for every reason, not for every attempt.

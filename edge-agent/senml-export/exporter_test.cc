@@ -45,11 +45,15 @@ class ExporterTest : public testing::Test {
     exporter_->Wake();
     loop_.RunReady();
   }
+  /// The packs that carry readings.
   std::vector<std::string> Received() const {
     std::vector<std::string> payloads;
-    for (const auto& message : server_.seen()) payloads.push_back(message.payload);
+    for (const auto& message : server_.seen()) {
+      if (message.payload != "[]") payloads.push_back(message.payload);
+    }
     return payloads;
   }
+  std::size_t Tests() const { return server_.seen().size() - Received().size(); }
 
   SimLoop loop_;
   SeededRandom random_{1};
@@ -72,10 +76,64 @@ TEST_F(ExporterTest, SendsInOrderAndRemovesWhatWasTaken) {
   EXPECT_EQ(exporter_->why(), "");
 }
 
-TEST_F(ExporterTest, WhatIsNotAnsweredIsNotMoreThanAWindow) {
+TEST_F(ExporterTest, AConnectionWithNothingToSayIsTriedWithAPackWithoutRecords) {
+  Start();
+  EXPECT_EQ(exporter_->why(), "");
+  ASSERT_THAT(server_.seen(), SizeIs(1));
+  EXPECT_EQ(server_.seen().front().payload, "[]");
+  EXPECT_EQ(server_.seen().front().topic, "channels/c1/messages");
+  EXPECT_EQ(exporter_->counts().published, 0U) << "no reading was sent";
+  Add(1, 2);
+  loop_.Advance(minutes(10));
+  EXPECT_EQ(Tests(), 1U);
+
+  // Each connection is tried anew, where no readings do it.
+  server_.Cut("gw-1");
+  loop_.RunReady();
+  EXPECT_NE(exporter_->why(), "");
+  ASSERT_TRUE(loop_.RunUntil([&] { return exporter_->why().empty(); }, minutes(2)));
+  EXPECT_EQ(Tests(), 2U);
+  server_.Cut("gw-1");
+  loop_.RunReady();
+  Add(3, 3);
+  ASSERT_TRUE(loop_.RunUntil([&] { return exporter_->why().empty(); }, minutes(2)));
+  EXPECT_EQ(Tests(), 2U);
+  EXPECT_THAT(Received(), ElementsAre(PackOf(1), PackOf(2), PackOf(3)));
+}
+
+TEST_F(ExporterTest, AServerThatTakesTheConnectionAndAcknowledgesNothingIsNotTrusted) {
   server_.HoldAnswers(true);
   Start();
-  Add(1, 200);
+  EXPECT_EQ(exporter_->state(), Exporter::State::kSending);
+  EXPECT_THAT(exporter_->why(), HasSubstr("has not acknowledged anything"));
+  loop_.Advance(Exporter::kAnswerTime);
+  EXPECT_THAT(exporter_->why(), HasSubstr("in time"));
+  loop_.Advance(minutes(5));
+  EXPECT_NE(exporter_->why(), "");
+  EXPECT_LT(Tests(), 10U) << "one for each connection";
+  server_.HoldAnswers(false);
+  ASSERT_TRUE(loop_.RunUntil([&] { return exporter_->why().empty(); }, minutes(3)));
+  EXPECT_EQ(exporter_->state(), Exporter::State::kSending);
+  EXPECT_THAT(Received(), IsEmpty());
+}
+
+TEST_F(ExporterTest, ARefusalIsSeenBeforeThereAreReadings) {
+  server_.RefusePublications(true);
+  Start();
+  EXPECT_EQ(exporter_->state(), Exporter::State::kRefused);
+  EXPECT_THAT(exporter_->why(), HasSubstr("another key"));
+  loop_.Advance(minutes(5));
+  EXPECT_THAT(exporter_->why(), HasSubstr("another key"));
+  EXPECT_LT(exporter_->counts().broken, 40U);
+  server_.RefusePublications(false);
+  ASSERT_TRUE(loop_.RunUntil([&] { return exporter_->why().empty(); }, Exporter::kBackoff.cap * 2));
+  EXPECT_EQ(Tests(), 1U);
+}
+
+TEST_F(ExporterTest, WhatIsNotAnsweredIsNotMoreThanAWindow) {
+  server_.HoldAnswers(true);
+  for (int i = 1; i <= 200; ++i) ASSERT_TRUE(outbox_.Add(PackOf(i), Sha256(PackOf(i))).ok());
+  Start();
   EXPECT_THAT(Received(), SizeIs(Exporter::kWindow));
   EXPECT_EQ(outbox_.totals().packs, 200U);
 
@@ -88,6 +146,32 @@ TEST_F(ExporterTest, WhatIsNotAnsweredIsNotMoreThanAWindow) {
   for (const auto& payload : Received()) ++copies[payload];
   EXPECT_THAT(copies, SizeIs(200));
   EXPECT_EQ(outbox_.totals().packs, 0U);
+}
+
+TEST_F(ExporterTest, WhatIsTooMuchForTheConnectionAtOnceGoesOnWithTheAnswers) {
+  server_.set_max_outstanding_bytes(10 * PackOf(100).size());
+  for (int i = 100; i < 300; ++i) ASSERT_TRUE(outbox_.Add(PackOf(i), Sha256(PackOf(i))).ok());
+  server_.HoldAnswers(true);
+  Start();
+  EXPECT_THAT(Received(), SizeIs(10));
+  EXPECT_EQ(exporter_->state(), Exporter::State::kSending);
+  exporter_.reset();
+
+  server_.HoldAnswers(false);
+  Start();
+  EXPECT_EQ(outbox_.totals().packs, 0U);
+  EXPECT_EQ(exporter_->counts().broken, 0U);
+  EXPECT_THAT(Received(), SizeIs(10 + 200));
+}
+
+TEST_F(ExporterTest, APackThatIsTooMuchByItselfIsTriedWithPauses) {
+  server_.set_max_outstanding_bytes(PackOf(1).size() - 1);
+  Start();
+  Add(1, 1);
+  EXPECT_EQ(exporter_->state(), Exporter::State::kWaiting);
+  EXPECT_THAT(exporter_->why(), HasSubstr("too much waits"));
+  loop_.Advance(minutes(5));
+  EXPECT_LT(exporter_->counts().broken, 40U);
 }
 
 TEST_F(ExporterTest, AServerThatWasAwayGetsEverythingInOrder) {
@@ -226,6 +310,28 @@ TEST_F(BusReaderTest, WhatWasPublishedWhileItWasAwayComesLater) {
   ASSERT_TRUE(loop_.RunUntil([&] { return reader_->connected(); }, seconds(20)));
   PublishEvent(2);
   EXPECT_EQ(outbox_.totals().packs, 2U);
+}
+
+TEST_F(BusReaderTest, WhileNothingCanBeKeptTheBusIsLeftAloneAndTheServerIsServed) {
+  StartReader();
+  reader_.reset();
+  PublishEvent(1);
+  for (int i = 10; i < 15; ++i) ASSERT_TRUE(outbox_.Add(PackOf(i), Sha256(PackOf(i))).ok());
+  outbox_.full = absl::ResourceExhaustedError("disk full");
+  Start();
+  StartReader();
+  EXPECT_FALSE(reader_->connected());
+  EXPECT_THAT(reader_->why(), HasSubstr("disk full"));
+  EXPECT_THAT(Received(), SizeIs(5));
+  EXPECT_EQ(outbox_.totals().packs, 0U);
+  loop_.Advance(minutes(5));
+  EXPECT_THAT(failures_, IsEmpty());
+
+  outbox_.full = absl::OkStatus();
+  ASSERT_TRUE(loop_.RunUntil([&] { return added_ == 1; }, BusReader::kBackoff.cap * 2));
+  exporter_->Wake();
+  loop_.RunReady();
+  EXPECT_EQ(Received().back(), PackOf(1));
 }
 
 TEST_F(BusReaderTest, AnEventThatCannotBeKeptIsReportedBeforeTheBusIsTold) {

@@ -11,6 +11,8 @@ namespace slicelet::senml {
 Intake::Intake(Outbox& outbox, std::function<void()> added, std::function<void(const absl::Status&)> failed)
     : outbox_(outbox), added_(std::move(added)), failed_(std::move(failed)) {}
 
+absl::Status Intake::CanKeep() { return outbox_.CanAdd(); }
+
 void Intake::Take(const MqttMessage& message) {
   const auto pack = PackOfBusMessage(message.payload);
   {

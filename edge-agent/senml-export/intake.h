@@ -32,6 +32,8 @@ class Intake {
   /// thread.
   Intake(Outbox& outbox, std::function<void()> added, std::function<void(const absl::Status&)> failed);
 
+  /// Why nothing that came now could be kept.
+  absl::Status CanKeep();
   void Take(const MqttMessage& message);
   [[nodiscard]] Counts counts() const;
 

@@ -45,7 +45,9 @@ struct Export {
         intake(
             outbox, [this, wake = lifetime.Guard([this] { exporter.Wake(); })] { loop.Post(wake); },
             [](const absl::Status& why) {
-              // The bus has not been told that the event arrived, so it keeps it for the next start.
+              // The bus has not been told that the event arrived, so it keeps it for the next start, which
+              // sends what there is and leaves the bus alone until something can be kept. There is no other
+              // way: the library tells the bus whatever becomes of the event, and must not be held up.
               LogError("an event cannot be kept; ending, so that the bus keeps it", {{"why", Message(why)}});
               std::_Exit(kFailure);
             }),

@@ -1,5 +1,5 @@
-#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <signal.h>
 
 #include <chrono>
 #include <filesystem>
@@ -14,6 +14,8 @@
 #include "common/mqtt/module_dialer.h"
 #include "common/mqtt/testing/mosquitto_process.h"
 #include "common/tls/pki.h"
+#include "edge-agent/senml-export/testing/export_program.h"
+#include "edge-agent/senml-export/testing/scripted_server.h"
 
 namespace slicelet::senml {
 namespace {
@@ -21,43 +23,6 @@ namespace {
 using testing::HasSubstr;
 
 constexpr char kTopic[] = "channels/c1/messages";
-
-/// The program itself.
-class Program {
- public:
-  explicit Program(std::vector<std::string> environment) : environment_(std::move(environment)) {}
-  ~Program() { End(SIGKILL); }
-  Program(const Program&) = delete;
-  Program& operator=(const Program&) = delete;
-
-  void Start(const std::string& log) {
-    std::vector<char*> environment;
-    environment.reserve(environment_.size() + 1);
-    for (auto& variable : environment_) environment.push_back(variable.data());
-    environment.push_back(nullptr);
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, log.c_str(), O_WRONLY | O_CREAT | O_APPEND,
-                                     0644);
-    const char* arguments[] = {SENML_EXPORT, nullptr};
-    ASSERT_EQ(posix_spawn(&pid_, SENML_EXPORT, &actions, nullptr, const_cast<char**>(arguments),
-                          environment.data()),
-              0);
-    posix_spawn_file_actions_destroy(&actions);
-  }
-  /// The exit code, or minus the signal that ended it.
-  int End(int signal) {
-    if (pid_ <= 0) return 0;
-    if (signal != 0) kill(pid_, signal);
-    int status = 0;
-    waitpid(std::exchange(pid_, -1), &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-  }
-
- private:
-  std::vector<std::string> environment_;
-  pid_t pid_ = -1;
-};
 
 std::string EventOf(int value) {
   const std::int64_t origin = 1'700'000'000'000'000'000 + value;
@@ -70,6 +35,17 @@ std::string EventOf(int value) {
   return nlohmann::json{{"contentType", "application/json"}, {"payload", {{"event", event}}}}.dump();
 }
 
+/// What an HTTPS page of the program says.
+std::string Page(int port, const std::string& path) {
+  const std::string command =
+      "curl -sk --max-time 20 -w ' %{http_code}' https://127.0.0.1:" + std::to_string(port) + path;
+  FILE* curl = popen(command.c_str(), "r");
+  std::string text;
+  for (int c = std::fgetc(curl); c != EOF; c = std::fgetc(curl)) text += static_cast<char>(c);
+  pclose(curl);
+  return text;
+}
+
 class SenmlExportTest : public testing::Test {
  protected:
   /// A client that reads what arrives at the server, in a session that the server keeps.
@@ -79,13 +55,20 @@ class SenmlExportTest : public testing::Test {
     bool closed = false;
   };
 
-  SenmlExportTest()
-      : log_(bus_.directory() + "/export.log"),
-        export_({"SENML_SERVER=tcp://" + server_.endpoint(), "SENML_USERNAME=thing-1", "SENML_PASSWORD=key-1",
-                 "SENML_CLIENT_ID=gw-1", std::string("SENML_TOPIC=") + kTopic,
-                 "SENML_STORE=" + bus_.directory() + "/store/outbox.db", "MESSAGEBUS_HOST=127.0.0.1",
-                 "MESSAGEBUS_PORT=" + std::to_string(bus_.port()),
-                 "SENML_LISTEN=127.0.0.1:" + std::to_string(probes_)}) {}
+  SenmlExportTest() : log_(bus_.directory() + "/export.log"), export_(Environment(server_.endpoint())) {}
+
+  /// To read from the bus and to publish at `server`.
+  [[nodiscard]] std::vector<std::string> Environment(const std::string& server) const {
+    return {"SENML_SERVER=tcp://" + server,
+            "SENML_USERNAME=thing-1",
+            "SENML_PASSWORD=key-1",
+            "SENML_CLIENT_ID=gw-1",
+            std::string("SENML_TOPIC=") + kTopic,
+            "SENML_STORE=" + bus_.directory() + "/store/outbox.db",
+            "MESSAGEBUS_HOST=127.0.0.1",
+            "MESSAGEBUS_PORT=" + std::to_string(bus_.port()),
+            "SENML_LISTEN=127.0.0.1:" + std::to_string(probes_)};
+  }
 
   void TearDown() override {
     if (!HasFailure()) return;
@@ -94,7 +77,10 @@ class SenmlExportTest : public testing::Test {
     std::cerr << log.str();
   }
 
-  bool RunUntil(const std::function<bool()>& done) { return RunLoopUntil(loop_, done); }
+  /// `text` comes to stand on a page of the program.
+  bool Says(const std::string& path, const std::string& text) {
+    return RunLoopUntil(loop_, [&] { return Page(probes_, path).find(text) != std::string::npos; });
+  }
 
   void Connect(Client& client, const OpenMosquitto& broker, const std::string& id) {
     client.connected = client.closed = false;
@@ -105,12 +91,14 @@ class SenmlExportTest : public testing::Test {
                       {.on_connected = [&client] { client.connected = true; },
                        .on_message = [this](const MqttMessage& message) { Receive(message); },
                        .on_closed = [&client](const absl::Status&) { client.closed = true; }});
-    ASSERT_TRUE(RunUntil([&] { return client.connected || client.closed; }));
+    ASSERT_TRUE(RunLoopUntil(loop_, [&] { return client.connected || client.closed; }));
     ASSERT_TRUE(client.connected);
   }
 
   void Receive(const MqttMessage& message) {
     const auto pack = nlohmann::json::parse(message.payload);
+    // A connection was tried.
+    if (pack.empty()) return;
     packs_[pack[0]["v"].get<int>()].insert(message.payload);
     ++arrived_;
   }
@@ -128,7 +116,7 @@ class SenmlExportTest : public testing::Test {
                                  .payload = EventOf(value)})
                       .ok());
     }
-    ASSERT_TRUE(RunUntil([&] { return publisher_.connection->outstanding() == 0; }));
+    ASSERT_TRUE(RunLoopUntil(loop_, [&] { return publisher_.connection->outstanding() == 0; }));
   }
 
   /// From then on the bus keeps a session for the program.
@@ -141,7 +129,7 @@ class SenmlExportTest : public testing::Test {
       Publish(warm_up, warm_up);
       bool waited = false;
       loop_.RunAfter(std::chrono::milliseconds(100), [&waited] { waited = true; });
-      ASSERT_TRUE(RunUntil([&] { return waited; }));
+      ASSERT_TRUE(RunLoopUntil(loop_, [&] { return waited; }));
       ASSERT_GT(warm_up, -600) << "nothing arrives";
     }
   }
@@ -151,24 +139,13 @@ class SenmlExportTest : public testing::Test {
   OpenMosquitto server_{"max_queued_messages 0\n", true};
   const int probes_ = FreeLoopbackPort();
   const std::string log_;
-  Program export_;
+  ExportProgram export_;
   Client subscriber_;
   Client publisher_;
   /// What arrived, by the reading's value: every text that carried it.
   std::map<int, std::set<std::string>> packs_;
   int arrived_ = 0;
 };
-
-/// What an HTTPS page of the program says.
-std::string Page(int port, const std::string& path) {
-  const std::string command =
-      "curl -sk --max-time 20 -w ' %{http_code}' https://127.0.0.1:" + std::to_string(port) + path;
-  FILE* curl = popen(command.c_str(), "r");
-  std::string text;
-  for (int c = std::fgetc(curl); c != EOF; c = std::fgetc(curl)) text += static_cast<char>(c);
-  pclose(curl);
-  return text;
-}
 
 TEST_F(SenmlExportTest, NothingIsLostOverKillsAndAnAbsentServer) {
   StartAndSubscribe();
@@ -182,14 +159,14 @@ TEST_F(SenmlExportTest, NothingIsLostOverKillsAndAnAbsentServer) {
 
   // In the middle of a stream, and some of it while the program is dead.
   Publish(0, kPart - 1);
-  ASSERT_TRUE(RunUntil([&] { return HaveAll(0, 9); }));
+  ASSERT_TRUE(RunLoopUntil(loop_, [&] { return HaveAll(0, 9); }));
   EXPECT_EQ(export_.End(SIGKILL), -SIGKILL);
   ++kills;
   Publish(kPart, 2 * kPart - 1);
   export_.Start(log_);
-  ASSERT_TRUE(RunUntil([&] { return HaveAll(0, kPart - 1); }));
+  ASSERT_TRUE(RunLoopUntil(loop_, [&] { return HaveAll(0, kPart - 1); }));
   kill_and_start();
-  ASSERT_TRUE(RunUntil([&] { return HaveAll(0, 2 * kPart - 1); }));
+  ASSERT_TRUE(RunLoopUntil(loop_, [&] { return HaveAll(0, 2 * kPart - 1); }));
 
   // The server is away; the program is killed while it keeps what comes, and once more before the server is
   // back.
@@ -201,7 +178,7 @@ TEST_F(SenmlExportTest, NothingIsLostOverKillsAndAnAbsentServer) {
   kill_and_start();
   server_.Start();
   Connect(subscriber_, server_, "subscriber");
-  ASSERT_TRUE(RunUntil([&] { return HaveAll(0, 4 * kPart - 1); }));
+  ASSERT_TRUE(RunLoopUntil(loop_, [&] { return HaveAll(0, 4 * kPart - 1); }));
 
   // One text for each reading, however often it came; twice came what was under way to the server.
   constexpr int kWindow = 64;
@@ -212,39 +189,63 @@ TEST_F(SenmlExportTest, NothingIsLostOverKillsAndAnAbsentServer) {
 
 TEST_F(SenmlExportTest, WhatTheServerDidNotAnswerIsSentAgain) {
   StartAndSubscribe();
-  const auto metrics = [&](const std::string& line) {
-    return RunUntil([&] { return Page(probes_, "/metrics").find(line + "\n") != std::string::npos; });
-  };
   subscriber_.connection.reset();
   // From here on the server remembers its subscriber, whatever happens to it.
   server_.Stop();
   server_.Start();
-  ASSERT_TRUE(metrics("slicelet_senml_server_disconnects_total 1"));
-  ASSERT_TRUE(metrics("slicelet_senml_server_connected 1"));
+  ASSERT_TRUE(Says("/metrics", "slicelet_senml_server_disconnects_total 1\n"));
+  ASSERT_TRUE(Says("/metrics", "slicelet_senml_server_connected 1\n"));
   server_.Freeze();
   Publish(0, 99);
-  ASSERT_TRUE(metrics("slicelet_senml_packs_waiting 100"));
+  ASSERT_TRUE(Says("/metrics", "slicelet_senml_packs_waiting 100\n"));
   EXPECT_EQ(export_.End(SIGKILL), -SIGKILL);
   server_.Kill();
   server_.Start();
   export_.Start(log_);
   Connect(subscriber_, server_, "subscriber");
-  ASSERT_TRUE(RunUntil([&] { return HaveAll(0, 99); }));
+  ASSERT_TRUE(RunLoopUntil(loop_, [&] { return HaveAll(0, 99); }));
 }
 
 TEST_F(SenmlExportTest, ProbesAndMetricsTellWhatItDoes) {
   StartAndSubscribe();
-  ASSERT_TRUE(RunUntil([&] { return Page(probes_, "/readyz") == "ok\n 200"; }));
+  ASSERT_TRUE(RunLoopUntil(loop_, [&] { return Page(probes_, "/readyz") == "ok\n 200"; }));
   EXPECT_EQ(Page(probes_, "/healthz"), "ok\n 200");
   EXPECT_THAT(Page(probes_, "/metrics"), HasSubstr("slicelet_senml_server_connected 1"));
   server_.Kill();
-  ASSERT_TRUE(RunUntil([&] { return Page(probes_, "/readyz").find("server: ") == 0; }));
+  ASSERT_TRUE(RunLoopUntil(loop_, [&] { return Page(probes_, "/readyz").find("server: ") == 0; }));
   EXPECT_THAT(Page(probes_, "/readyz"), HasSubstr(" 503"));
   EXPECT_EQ(Page(probes_, "/healthz"), "ok\n 200");
   Publish(0, 9);
-  ASSERT_TRUE(RunUntil([&] {
-    return Page(probes_, "/metrics").find("slicelet_senml_packs_waiting 10\n") != std::string::npos;
-  }));
+  ASSERT_TRUE(Says("/metrics", "slicelet_senml_packs_waiting 10\n"));
+}
+
+TEST_F(SenmlExportTest, ItIsReadyOnceTheServerHasAcknowledgedSomething) {
+  using Answer = ScriptedServer::Answer;
+  ScriptedServer server;
+  ExportProgram program(Environment(server.endpoint()));
+  program.Start(log_);
+  // There is no reading yet: a pack without records asks.
+  ASSERT_TRUE(RunLoopUntil(loop_, [&] { return !server.published().empty(); }));
+  EXPECT_EQ(server.published().front(), "[]");
+  ASSERT_TRUE(Says("/readyz", "has not acknowledged anything"));
+  EXPECT_THAT(Page(probes_, "/readyz"), HasSubstr(" 503"));
+  EXPECT_THAT(Page(probes_, "/metrics"), HasSubstr("slicelet_senml_server_connected 1"));
+
+  server.Say(Answer::kHangUp);
+  server.HangUp();
+  ASSERT_TRUE(Says("/readyz", "took nothing"));
+  EXPECT_THAT(Page(probes_, "/readyz"), HasSubstr(" 503"));
+
+  server.Say(Answer::kAcknowledge);
+  ASSERT_TRUE(Says("/readyz", " 200"));
+  EXPECT_THAT(Page(probes_, "/metrics"), HasSubstr("slicelet_senml_packs_published_total 0\n"));
+  EXPECT_THAT(server.published(), testing::Each(std::string("[]")));
+  // What was acknowledged on one connection says nothing of the next one.
+  server.Say(Answer::kNone);
+  server.HangUp();
+  ASSERT_TRUE(Says("/readyz", " 503"));
+  ASSERT_TRUE(Says("/readyz", "has not acknowledged anything"));
+  EXPECT_EQ(program.End(SIGTERM), 0);
 }
 
 /// A server whose broker speaks TLS only, with a certificate of an authority of its own.
@@ -285,9 +286,6 @@ class SenmlExportTlsTest : public SenmlExportTest {
   void Tell(const std::string& name, const std::string& value) const {
     std::ofstream(settings_ + "/" + name) << value;
   }
-  bool Says(const std::string& path, const std::string& text) {
-    return RunUntil([&] { return Page(probes_, path).find(text) != std::string::npos; });
-  }
 
   CertificateAndKey authority_;
   MosquittoProcess tls_;
@@ -295,9 +293,10 @@ class SenmlExportTlsTest : public SenmlExportTest {
 };
 
 TEST_F(SenmlExportTlsTest, AServerIsTrustedThroughItsAuthorityAlone) {
-  Program program({"SENML_SETTINGS=" + settings_, "SENML_STORE=" + bus_.directory() + "/store/outbox.db",
-                   "MESSAGEBUS_HOST=127.0.0.1", "MESSAGEBUS_PORT=" + std::to_string(bus_.port()),
-                   "SENML_LISTEN=127.0.0.1:" + std::to_string(probes_)});
+  ExportProgram program({"SENML_SETTINGS=" + settings_,
+                         "SENML_STORE=" + bus_.directory() + "/store/outbox.db", "MESSAGEBUS_HOST=127.0.0.1",
+                         "MESSAGEBUS_PORT=" + std::to_string(bus_.port()),
+                         "SENML_LISTEN=127.0.0.1:" + std::to_string(probes_)});
   program.Start(log_);
   ASSERT_TRUE(Says("/readyz", " 200"));
   Connect(publisher_, bus_, "publisher");
@@ -319,12 +318,12 @@ TEST_F(SenmlExportTlsTest, AServerIsTrustedThroughItsAuthorityAlone) {
 
 TEST_F(SenmlExportTest, ASecondProgramOnOneStoreEnds) {
   StartAndSubscribe();
-  Program second({"SENML_SERVER=tcp://" + server_.endpoint(), "SENML_USERNAME=t", "SENML_PASSWORD=k",
-                  "SENML_CLIENT_ID=other", "SENML_TOPIC=t",
-                  "SENML_STORE=" + bus_.directory() + "/store/outbox.db"});
+  ExportProgram second({"SENML_SERVER=tcp://" + server_.endpoint(), "SENML_USERNAME=t", "SENML_PASSWORD=k",
+                        "SENML_CLIENT_ID=other", "SENML_TOPIC=t",
+                        "SENML_STORE=" + bus_.directory() + "/store/outbox.db"});
   second.Start(log_);
   EXPECT_EQ(second.End(0), 1);
-  Program empty({});
+  ExportProgram empty({});
   empty.Start(log_);
   EXPECT_EQ(empty.End(0), 2);
 }

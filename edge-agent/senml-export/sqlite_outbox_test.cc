@@ -1,6 +1,5 @@
 #include <gmock/gmock.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -9,6 +8,7 @@
 #include <optional>
 
 #include "common/base/encoding.h"
+#include "common/base/testing/temporary_directory.h"
 #include "common/sqlite/database.h"
 #include "edge-agent/senml-export/outbox.h"
 
@@ -22,15 +22,8 @@ using testing::IsEmpty;
 constexpr std::uint64_t kLimit = 10'000;
 
 class SqliteOutboxTest : public testing::Test {
- public:
-  SqliteOutboxTest() {
-    char name[] = "/tmp/slicelet-outbox-XXXXXX";
-    directory_ = mkdtemp(name);
-  }
-  ~SqliteOutboxTest() override { std::filesystem::remove_all(directory_); }
-
  protected:
-  [[nodiscard]] std::string Path() const { return directory_ + "/outbox.db"; }
+  [[nodiscard]] std::string Path() const { return directory_.File("outbox.db"); }
   [[nodiscard]] std::unique_ptr<Outbox> Open(std::uint64_t limit = kLimit) const {
     auto opened = OpenSqliteOutbox(Path(), limit);
     EXPECT_TRUE(opened.ok()) << opened.status();
@@ -49,7 +42,7 @@ class SqliteOutboxTest : public testing::Test {
     return packs;
   }
 
-  std::string directory_;
+  TemporaryDirectory directory_;
 };
 
 TEST_F(SqliteOutboxTest, KeepsPacksInOrderUntilTheyAreRemoved) {
@@ -106,6 +99,41 @@ TEST_F(SqliteOutboxTest, AFullOneDropsItsOldestAndCountsThem) {
   EXPECT_LE(outbox->totals().bytes, kLimit);
 }
 
+TEST_F(SqliteOutboxTest, OnAFullVolumeItDropsItsOldestAndCanBeEmptied) {
+  std::uint64_t room = std::uint64_t{256} * 1024;
+  const auto outbox = OpenSqliteOutbox(Path(), std::uint64_t{1} << 30, std::chrono::milliseconds(1), [&] {
+                        return Outbox::kReserve + room - std::filesystem::file_size(Path());
+                      }).value();
+  const std::string tail(1'000, 'x');
+  constexpr int kPacks = 1'000;
+  for (int i = 0; i < kPacks; ++i) ASSERT_TRUE(Add(*outbox, std::to_string(i) + tail)) << i;
+  EXPECT_GT(outbox->totals().dropped, 700U);
+  EXPECT_EQ(outbox->totals().packs + outbox->totals().dropped, 0U + kPacks);
+  EXPECT_GT(outbox->totals().packs, 100U) << "not more than needed";
+  EXPECT_LE(std::filesystem::file_size(Path()), room);
+  const auto kept = Packs(*outbox);
+  ASSERT_EQ(kept.size(), outbox->totals().packs);
+  for (std::size_t i = 0; i < kept.size(); ++i) {
+    EXPECT_EQ(kept[i], std::to_string(kPacks - kept.size() + i) + tail);
+  }
+  // One that takes much of it, and one that takes more than there is: nothing is dropped for that.
+  EXPECT_TRUE(Add(*outbox, std::string(100'000, 'y')));
+  const auto before = outbox->totals();
+  const auto refused = outbox->Add(std::string(room, 'z'), Sha256("z"));
+  EXPECT_TRUE(absl::IsResourceExhausted(refused.status())) << refused.status();
+  EXPECT_EQ(outbox->totals().packs, before.packs);
+  EXPECT_EQ(outbox->totals().dropped, before.dropped);
+  EXPECT_TRUE(outbox->CanAdd().ok()) << "there is room for others";
+
+  // More room is used at once.
+  room *= 2;
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(Add(*outbox, tail));
+  EXPECT_EQ(outbox->totals().dropped, before.dropped);
+  const auto waiting = outbox->After(0, kPacks).value();
+  for (const auto& item : waiting) ASSERT_TRUE(outbox->Remove(item.id).ok());
+  EXPECT_EQ(outbox->totals().packs, 0U);
+}
+
 TEST_F(SqliteOutboxTest, ALowerLimitCountsFromTheNextPackOn) {
   {
     const auto outbox = Open();
@@ -155,6 +183,31 @@ TEST_F(SqliteOutboxTest, APackThatCouldNotBeKeptMayComeAgain) {
   EXPECT_FALSE(outbox->Add("one", message).ok());
   ASSERT_TRUE(second->Execute("DROP TRIGGER full").ok());
   EXPECT_TRUE(outbox->Add("one", message).value());
+  EXPECT_THAT(Packs(*outbox), ElementsAre("one"));
+}
+
+TEST_F(SqliteOutboxTest, WhetherSomethingCanBeAddedIsTriedByWriting) {
+  const Digest message = Sha256("message");
+  {
+    const auto outbox = OpenSqliteOutbox(Path(), kLimit, std::chrono::hours(1)).value();
+    EXPECT_TRUE(outbox->CanAdd().ok());
+    EXPECT_TRUE(outbox->Add("one", message).value());
+    auto second = sqlite::Database::Open(Path(), sqlite::Database::Mode::kReadWrite).value();
+    ASSERT_TRUE(second->Execute("PRAGMA wal_checkpoint(TRUNCATE)").ok());
+    ASSERT_EQ(std::filesystem::file_size(Path() + "-wal"), 0U);
+    EXPECT_TRUE(outbox->CanAdd().ok());
+    EXPECT_GT(std::filesystem::file_size(Path() + "-wal"), 0U);
+
+    ASSERT_TRUE(
+        second->Execute("CREATE TRIGGER full BEFORE UPDATE ON recent BEGIN SELECT RAISE(ABORT, 'full'); END")
+            .ok());
+    EXPECT_FALSE(outbox->CanAdd().ok());
+    ASSERT_TRUE(second->Execute("DROP TRIGGER full").ok());
+    EXPECT_TRUE(outbox->CanAdd().ok());
+  }
+  // Nothing is different for it.
+  const auto outbox = Open();
+  EXPECT_FALSE(outbox->Add("one", message).value());
   EXPECT_THAT(Packs(*outbox), ElementsAre("one"));
 }
 

@@ -42,8 +42,6 @@ class AgentStore {
   virtual ~AgentStore() = default;
 
   [[nodiscard]] virtual const Loaded& loaded() const = 0;
-  /// True when `Open` had to make a new file: the host forgot what it had accepted.
-  [[nodiscard]] virtual bool created() const = 0;
   /// Makes the batch durable (fsync) before `done(OK)`. Batches become durable in the order of calling; those
   /// that wait while one is being written share the next fsync. ResourceExhausted: the disk is full, nothing
   /// was written.

@@ -133,13 +133,11 @@ class SqliteAgentStore : public AgentStore {
  public:
   SqliteAgentStore(sqlite::Opened opened, std::unique_ptr<Database> reader, Loaded loaded, Loop& loop)
       : lock_(std::move(opened.lock)),
-        created_(opened.created),
         loaded_(std::move(loaded)),
         writer_(std::move(opened.database), loop, "agent-store"),
         reader_(std::move(reader)) {}
 
   [[nodiscard]] const Loaded& loaded() const override { return loaded_; }
-  [[nodiscard]] bool created() const override { return created_; }
 
   void Commit(Batch batch, StatusCallback done) override {
     writer_.Submit([batch = std::make_shared<const Batch>(std::move(batch))](
@@ -165,7 +163,6 @@ class SqliteAgentStore : public AgentStore {
 
  private:
   std::shared_ptr<void> lock_;
-  const bool created_;
   const Loaded loaded_;
   sqlite::BatchWriter writer_;
   // Closed first: only a writing connection that closes last empties the write-ahead log.

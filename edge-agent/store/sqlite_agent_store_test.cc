@@ -47,12 +47,10 @@ class SqliteAgentStoreTest : public testing::Test {
 TEST_F(SqliteAgentStoreTest, HoldsEverythingOverAReopen) {
   {
     auto store = Open();
-    EXPECT_TRUE(store->created());
     ASSERT_TRUE(Commit(*store, Everything()).ok());
     EXPECT_EQ(*store->ReadBlob(Sha256("content")), "content");
   }
   auto store = Open();
-  EXPECT_FALSE(store->created());
   EXPECT_EQ(store->loaded().manifest->manifest(), "signed");
   EXPECT_EQ(store->loaded().settings.session(), 7u);
   EXPECT_EQ(store->loaded().records.count(PodUid("u1")), 1u);
@@ -95,7 +93,6 @@ TEST_F(SqliteAgentStoreTest, PutsADamagedFileAsideAndSaysItForgot) {
   }
   std::ofstream(path(), std::ios::trunc) << "this is not a database, whatever it was before the power went";
   auto store = Open();
-  EXPECT_TRUE(store->created());
   EXPECT_FALSE(store->loaded().manifest);
   EXPECT_TRUE(std::filesystem::exists(path() + ".damaged"));
 }

@@ -20,11 +20,13 @@ constexpr Duration kIdle = std::chrono::hours(4);
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(AsioLoop& loop, std::string request, std::shared_ptr<FrameStream> stream)
+  Connection(AsioLoop& loop, std::string request, std::shared_ptr<FrameStream> stream, Duration probe)
       : socket_(*static_cast<asio::io_context*>(loop.io_context())),
         outgoing_(std::move(request)),
         stream_(std::move(stream)),
-        idle_(loop) {}
+        idle_(loop),
+        every_(probe),
+        probe_(loop) {}
 
   void Dial(const StreamingUrl& url) {
     error_code error;
@@ -61,10 +63,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
                       });
     v1::StreamFrame frame;
     frame.mutable_reply();
-    stream_->Write(std::move(frame), [self = shared_from_this()](const absl::Status& status) {
-      if (!status.ok()) return self->End(status);
-      self->ReadSocket();
-    });
+    Write(std::move(frame));
   }
 
   void Moved() {
@@ -77,6 +76,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void ReadSocket() {
     if (ended_) return;
     Moved();
+    reading_ = true;
     socket_.async_read_some(asio::buffer(incoming_),
                             [self = shared_from_this()](const error_code& error, std::size_t size) {
                               self->OnSocket(error, size);
@@ -84,8 +84,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   }
 
   void OnSocket(const error_code& error, std::size_t size) {
+    reading_ = false;
     if (ended_) return;
-    v1::StreamFrame frame;
+    v1::StreamFrame& frame = read_.emplace();
     if (error) {
       // The end, clean or not, is the runtime's way to say that the process ended.
       frame.mutable_half_close();
@@ -93,13 +94,25 @@ class Connection : public std::enable_shared_from_this<Connection> {
     } else {
       frame.set_data(incoming_.data(), size);
     }
+    // A probe goes first.
+    if (!writing_) Write(*std::exchange(read_, std::nullopt));
+  }
+
+  void Write(v1::StreamFrame frame) {
+    writing_ = true;
     stream_->Write(std::move(frame), [self = shared_from_this()](const absl::Status& status) {
+      self->writing_ = false;
       if (self->ended_) return;
       if (!status.ok()) return self->End(status);
-      // After the runtime hung up nobody reads what the other side may still send.
-      if (self->socket_done_) return self->End(absl::OkStatus());
-      self->ReadSocket();
+      self->Written();
     });
+  }
+
+  void Written() {
+    if (read_) return Write(*std::exchange(read_, std::nullopt));
+    // After the runtime hung up nobody reads what the other side may still send.
+    if (socket_done_) return End(absl::OkStatus());
+    if (!reading_) ReadSocket();
   }
 
   // ---- Hub to runtime ----
@@ -124,16 +137,27 @@ class Connection : public std::enable_shared_from_this<Connection> {
     }
     outgoing_ = std::move(*(*frame)->mutable_data());
     if (outgoing_.empty()) return ReadFrame();
+    probe_.Set(every_, [self = shared_from_this()] { self->Probe(); });
     asio::async_write(socket_, asio::buffer(outgoing_),
                       [self = shared_from_this()](const error_code& error, std::size_t) {
+                        self->probe_.Cancel();
                         // What the runtime said last is still to be passed on.
                         if (!error) self->ReadFrame();
                       });
   }
 
+  /// A stream that is not read tells only who writes to it that it is broken. An empty frame means nothing.
+  void Probe() {
+    probe_.Set(every_, [self = shared_from_this()] { self->Probe(); });
+    v1::StreamFrame frame;
+    frame.set_data("");
+    if (!writing_) Write(std::move(frame));
+  }
+
   void End(const absl::Status& status) {
     if (std::exchange(ended_, true)) return;
     idle_.Cancel();
+    probe_.Cancel();
     error_code ignored;
     socket_.close(ignored);
     if (stream_) stream_->Finish(status);
@@ -144,15 +168,20 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::array<char, kFrameBytes> incoming_{};
   std::shared_ptr<FrameStream> stream_;
   Timer idle_;
+  const Duration every_;
+  Timer probe_;
+  /// Read from the runtime, and not written to the hub yet.
+  std::optional<v1::StreamFrame> read_;
+  bool reading_ = false, writing_ = false;
   bool socket_done_ = false;
   bool ended_ = false;
 };
 
 }  // namespace
 
-void Relay(AsioLoop& loop, const StreamingUrl& url, std::string request,
-           std::shared_ptr<FrameStream> stream) {
-  std::make_shared<Connection>(loop, std::move(request), std::move(stream))->Dial(url);
+void Relay(AsioLoop& loop, const StreamingUrl& url, std::string request, std::shared_ptr<FrameStream> stream,
+           Duration probe) {
+  std::make_shared<Connection>(loop, std::move(request), std::move(stream), probe)->Dial(url);
 }
 
 void ReplyAndFinish(const absl::Status& status, std::shared_ptr<FrameStream> stream) {

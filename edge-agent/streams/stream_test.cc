@@ -158,6 +158,39 @@ TEST_F(RelayTest, HangsUpWhenTheHubGoes) {
   EXPECT_TRUE(Until([&] { return server_saw_end_; }));
 }
 
+TEST_F(RelayTest, HangsUpWhenTheHubGoesWhileTheRuntimeTakesNoInput) {
+  auto [host, hub] = MakeLocalFrameStreams(loop_, 2);
+  hub_ = std::move(hub);
+  std::shared_ptr<FrameStream> stream = std::move(host);
+  const std::weak_ptr<FrameStream> relayed = stream;
+  // Nobody accepts: the connection is the system's alone.
+  Relay(loop_, {"127.0.0.1", std::to_string(acceptor_.local_endpoint().port()), "/"}, "REQUEST\r\n\r\n",
+        std::move(stream), std::chrono::milliseconds(100));
+  HubRead();
+  // More than the system holds for who does not read.
+  int written = 0;
+  std::function<void()> write = [&] {
+    v1::StreamFrame frame;
+    frame.set_data(std::string(1'000'000, 'x'));
+    hub_->Write(std::move(frame), [&](const absl::Status& status) {
+      if (!status.ok()) return;
+      ++written;
+      write();
+    });
+  };
+  write();
+  for (int before = -1; before != written;) {
+    before = written;
+    bool pause = false;
+    loop_.RunAfter(std::chrono::milliseconds(500), [&] { pause = true; });
+    ASSERT_TRUE(Until([&] { return pause; }));
+  }
+  ASSERT_LT(written, 100);
+  EXPECT_FALSE(hub_ended_);
+  hub_.reset();
+  EXPECT_TRUE(Until([&] { return relayed.expired(); }));
+}
+
 TEST_F(RelayTest, RepliesThatTheServerCanNotBeReached) {
   acceptor_.close();
   auto [host, hub] = MakeLocalFrameStreams(loop_);

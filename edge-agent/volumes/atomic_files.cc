@@ -5,6 +5,8 @@
 #include <set>
 #include <vector>
 
+#include "common/base/names.h"
+
 namespace slicelet::agent {
 namespace {
 
@@ -17,15 +19,8 @@ absl::Status CheckName(const std::string& path) {
   if (path.empty() || path[0] == '/')
     return absl::InvalidArgumentError("path \"" + path + "\" is not relative");
   if (path.rfind("..", 0) == 0) return absl::InvalidArgumentError("path \"" + path + "\" begins with \"..\"");
-  std::string part;
-  for (const char c : path + "/") {
-    if (c != '/') {
-      part.push_back(c);
-      continue;
-    }
-    if (part == "..") return absl::InvalidArgumentError("path \"" + path + "\" contains \"..\"");
-    part.clear();
-  }
+  if (!IsInnerPath(path))
+    return absl::InvalidArgumentError("path \"" + path + "\" contains \"..\" or a zero byte");
   return absl::OkStatus();
 }
 
@@ -60,7 +55,8 @@ bool IsCurrent(FileSystem& file_system, const std::string& directory,
     if (found.count(file.first) == 0) return false;
     const std::string path = directory + "/" + file.first;
     const auto info = file_system.Stat(path);
-    if (!info.ok() || (info->mode & 07777) != file.second.mode) return false;
+    if (!info.ok() || info->kind != FileSystem::Kind::kFile) return false;
+    if ((info->mode & 07777) != file.second.mode) return false;
     const auto data = file_system.Read(path, file.second.data.size() + 1);
     return data.ok() && *data == file.second.data;
   });

@@ -10,7 +10,7 @@ namespace slicelet::agent {
 namespace {
 
 constexpr std::uint64_t kVolatileSize = 256ULL * 1024 * 1024;
-constexpr std::uint64_t kTerminationSize = 32ULL * 1024 * 1024;
+constexpr std::uint64_t kRunSize = 4ULL * 1024 * 1024;
 /// metav1: a termination message has at most 4096 bytes; what is larger than this was not meant to be one.
 constexpr std::uint64_t kLargestTerminationFile = std::uint64_t{1024} * 1024;
 constexpr std::size_t kTerminationMessage = 4096;
@@ -18,7 +18,8 @@ constexpr std::uint64_t kLargestHostsFile = std::uint64_t{1024} * 1024;
 constexpr std::uint32_t kDefaultFileMode = 0644;
 
 std::string Volatile(const std::string& root) { return root + "/volatile"; }
-std::string Termination(const std::string& root) { return root + "/termination"; }
+/// Where former agents kept all pods' termination messages; containers that they started still write there.
+std::string FormerTermination(const std::string& root) { return root + "/termination"; }
 
 absl::Status AddContent(const v1::Projection::Content& content, const PodVolumes::Sources& sources,
                         std::uint32_t default_mode, std::map<std::string, ProjectedFile>& files) {
@@ -76,10 +77,7 @@ absl::Status MountVolatile(FileSystem& files, const std::string& root) {
 
 absl::Status PodVolumes::MountRoots(FileSystem& files, const std::string& root) {
   SLICELET_RETURN_IF_ERROR(files.MakeDirectories(root + "/pods", 0755));
-  SLICELET_RETURN_IF_ERROR(MountVolatile(files, root));
-  SLICELET_RETURN_IF_ERROR(files.MakeDirectories(Termination(root), 0755));
-  SLICELET_RETURN_IF_ERROR(files.MountTmpfs(Termination(root), kTerminationSize));
-  return files.SetMode(Termination(root), 0700);
+  return MountVolatile(files, root);
 }
 
 PodVolumes::PodVolumes(FileSystem& files, std::string root, PodUid uid)
@@ -98,7 +96,7 @@ absl::Status PodVolumes::Prepare(const v1::Workload& workload, const Sources& so
   for (const auto& volume : workload.volumes()) {
     absl::Status status;
     if (volume.has_empty_dir()) status = PrepareEmptyDir(workload, volume);
-    if (volume.has_host_path()) status = PrepareHostPath(volume, sources);
+    if (volume.has_host_path()) status = PrepareHostPath(volume, sources.host_path_prefixes);
     if (volume.has_projection()) {
       status = in_memory.ok() ? WriteVolume(workload, volume, sources)
                               : WithContext(in_memory, "its content must not be written to a disk");
@@ -138,20 +136,24 @@ absl::Status PodVolumes::PrepareEmptyDir(const v1::Workload& workload, const v1:
   return files_.SetMode(path, mode);
 }
 
-absl::Status PodVolumes::PrepareHostPath(const v1::Volume& volume, const Sources& sources) {
-  const v1::HostPath& host_path = volume.host_path();
+absl::StatusOr<std::string> PodVolumes::ResolveHostPath(const v1::HostPath& host_path,
+                                                        const std::vector<std::string>& prefixes) const {
   SLICELET_ASSIGN_OR_RETURN(const std::string clean, CleanPath(host_path.path()));
-  // Again at every start: a link may have been put there since the pod was admitted.
-  SLICELET_ASSIGN_OR_RETURN(const std::string real, ResolveLinks(files_, clean));
-  const bool allowed = std::any_of(sources.host_path_prefixes.begin(), sources.host_path_prefixes.end(),
-                                   [&](const std::string& prefix) {
-                                     const auto clean_prefix = CleanPath(prefix);
-                                     if (!clean_prefix.ok() || !IsBelow(clean, *clean_prefix)) return false;
-                                     const auto real_prefix = ResolveLinks(files_, *clean_prefix);
-                                     return real_prefix.ok() && IsBelow(real, *real_prefix);
-                                   });
+  SLICELET_ASSIGN_OR_RETURN(std::string real, ResolveLinks(files_, clean));
+  const bool allowed = std::any_of(prefixes.begin(), prefixes.end(), [&](const std::string& prefix) {
+    const auto clean_prefix = CleanPath(prefix);
+    if (!clean_prefix.ok() || !IsBelow(clean, *clean_prefix)) return false;
+    const auto real_prefix = ResolveLinks(files_, *clean_prefix);
+    return real_prefix.ok() && IsBelow(real, *real_prefix);
+  });
   if (!allowed)
     return absl::PermissionDeniedError("hostPath " + host_path.path() + " is not allowed on this host");
+  return real;
+}
+
+absl::Status PodVolumes::PrepareHostPath(const v1::Volume& volume, const std::vector<std::string>& prefixes) {
+  const v1::HostPath& host_path = volume.host_path();
+  SLICELET_ASSIGN_OR_RETURN(const std::string real, ResolveHostPath(host_path, prefixes));
   if (host_path.type().empty()) return absl::OkStatus();
   absl::StatusOr<FileSystem::Info> info = files_.Stat(real);
   if (!info.ok() && !absl::IsNotFound(info.status())) return info.status();
@@ -195,13 +197,17 @@ absl::Status PodVolumes::WriteVolume(const v1::Workload& workload, const v1::Vol
 }
 
 absl::StatusOr<std::string> PodVolumes::MountSource(const v1::Workload& workload, const v1::Mount& mount,
-                                                    const std::string& sub_path) {
+                                                    const std::string& sub_path,
+                                                    const std::vector<std::string>& host_path_prefixes) {
   const auto it = std::find_if(workload.volumes().begin(), workload.volumes().end(),
                                [&](const v1::Volume& volume) { return volume.name() == mount.volume(); });
   if (it == workload.volumes().end()) {
     return absl::InvalidArgumentError("volume mount names an unknown volume \"" + mount.volume() + "\"");
   }
-  const std::string path = PathOf(*it);
+  std::string path = PathOf(*it);
+  if (it->has_host_path()) {
+    SLICELET_ASSIGN_OR_RETURN(path, ResolveHostPath(it->host_path(), host_path_prefixes));
+  }
   if (sub_path.empty()) return path;
   if (sub_path[0] == '/') return absl::InvalidArgumentError("subPath \"" + sub_path + "\" must be relative");
   absl::StatusOr<std::string> resolved = ResolveBelow(files_, path, sub_path);
@@ -249,9 +255,8 @@ absl::StatusOr<std::string> PodVolumes::WriteHosts(const v1::Workload& workload,
     for (const auto& name : alias.hostnames()) text += "\t" + name;
     text += "\n";
   }
-  const std::string directory = Volatile(root_) + "/" + uid_.value();
-  SLICELET_RETURN_IF_ERROR(files_.MakeDirectories(directory, 0755));
-  const std::string path = directory + "/etc-hosts";
+  SLICELET_ASSIGN_OR_RETURN(std::string path, RunDirectory());
+  path += "/etc-hosts";
   // A container holds a bind mount of this file: a replaced file would not be seen, the same content need not
   // be.
   const auto present = files_.Read(path, kLargestHostsFile);
@@ -260,9 +265,18 @@ absl::StatusOr<std::string> PodVolumes::WriteHosts(const v1::Workload& workload,
   return path;
 }
 
+absl::StatusOr<std::string> PodVolumes::RunDirectory() {
+  const std::string directory = root_ + "/pods/" + uid_.value() + "/run";
+  SLICELET_RETURN_IF_ERROR(files_.MakeDirectories(directory, 0755));
+  SLICELET_RETURN_IF_ERROR(files_.MountTmpfs(directory, kRunSize));
+  SLICELET_RETURN_IF_ERROR(files_.SetMode(directory, 0700));
+  return directory;
+}
+
 absl::StatusOr<std::string> PodVolumes::MakeTerminationLog(const std::string& container,
                                                            std::uint32_t attempt) {
-  const std::string directory = Termination(root_) + "/" + uid_.value() + "/" + container;
+  SLICELET_ASSIGN_OR_RETURN(std::string directory, RunDirectory());
+  directory += "/termination/" + container;
   SLICELET_RETURN_IF_ERROR(files_.MakeDirectories(directory, 0755));
   const std::string path = directory + "/" + std::to_string(attempt);
   SLICELET_RETURN_IF_ERROR(files_.WriteAtomically(path, "", 0666));
@@ -275,15 +289,20 @@ absl::StatusOr<std::string> PodVolumes::MakeTerminationLog(const std::string& co
 }
 
 std::string PodVolumes::ReadTerminationLog(const std::string& container, std::uint32_t attempt) {
-  const std::string path =
-      Termination(root_) + "/" + uid_.value() + "/" + container + "/" + std::to_string(attempt);
-  absl::StatusOr<std::string> text = files_.Read(path, kLargestTerminationFile);
+  const std::string name = "/" + container + "/" + std::to_string(attempt);
+  absl::StatusOr<std::string> text =
+      files_.Read(root_ + "/pods/" + uid_.value() + "/run/termination" + name, kLargestTerminationFile);
+  if (absl::IsNotFound(text.status()))
+    text = files_.Read(FormerTermination(root_) + "/" + uid_.value() + name, kLargestTerminationFile);
   if (!text.ok()) return "";
   if (text->size() > kTerminationMessage) text->erase(0, text->size() - kTerminationMessage);
   return *std::move(text);
 }
 
-absl::Status PodVolumes::Remove() {
+absl::StatusOr<bool> PodVolumes::Remove() {
+  // What is secret goes first: the rest may take its time.
+  SLICELET_RETURN_IF_ERROR(files_.RemoveAll(Volatile(root_) + "/" + uid_.value()));
+  SLICELET_RETURN_IF_ERROR(files_.RemoveAll(FormerTermination(root_) + "/" + uid_.value()));
   const std::string directory = root_ + "/pods/" + uid_.value();
   const auto volumes = files_.List(directory + "/volumes");
   if (volumes.ok()) {
@@ -292,9 +311,8 @@ absl::Status PodVolumes::Remove() {
       SLICELET_RETURN_IF_ERROR(files_.Unmount(directory + "/volumes/" + name));
     }
   }
-  SLICELET_RETURN_IF_ERROR(files_.RemoveAll(directory));
-  SLICELET_RETURN_IF_ERROR(files_.RemoveAll(Volatile(root_) + "/" + uid_.value()));
-  return files_.RemoveAll(Termination(root_) + "/" + uid_.value());
+  SLICELET_RETURN_IF_ERROR(files_.Unmount(directory + "/run"));
+  return files_.RemoveSome(directory, kRemovedAtOnce);
 }
 
 }  // namespace slicelet::agent

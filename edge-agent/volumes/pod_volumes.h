@@ -15,10 +15,12 @@ namespace slicelet::agent {
 /// Everything of one pod that lies in the host's file system and is mounted into its containers.
 ///
 ///     ROOT/volatile/UID/VOLUME          projected volumes: on tmpfs, so that no secret ever reaches a disk
-///     ROOT/volatile/UID/etc-hosts       mounted at /etc/hosts
 ///     ROOT/pods/UID/volumes/VOLUME      emptyDir (medium Memory: a tmpfs of its own)
-///     ROOT/termination/UID/NAME/N       termination message of attempt N: a small tmpfs apart from the
-///     secrets
+///     ROOT/pods/UID/run                 what containers may write to that the agent gives them: a small
+///     tmpfs of
+///                                       the pod's own, so that one that fills it troubles no other pod
+///     ROOT/pods/UID/run/etc-hosts       mounted at /etc/hosts
+///     ROOT/pods/UID/run/termination/NAME/N   termination message of attempt N
 ///
 /// After a reboot the tmpfs are empty and `Prepare` writes them again. All calls are idempotent.
 class PodVolumes {
@@ -46,10 +48,13 @@ class PodVolumes {
   /// New content of projections; containers that run see it at once.
   absl::Status Refresh(const v1::Workload& workload, const Sources& sources);
 
-  /// The host path to mount for `mount`, whose subPath was expanded to `sub_path`. A missing sub-directory of
-  /// a writable volume is made.
+  /// The host path to mount for `mount`, whose subPath was expanded to `sub_path`; links are followed here,
+  /// not by the runtime. A missing sub-directory of a writable volume is made. PermissionDenied when a
+  /// hostPath leads out of `host_path_prefixes` by now: a container may have put a link there since it was
+  /// prepared.
   absl::StatusOr<std::string> MountSource(const v1::Workload& workload, const v1::Mount& mount,
-                                          const std::string& sub_path);
+                                          const std::string& sub_path,
+                                          const std::vector<std::string>& host_path_prefixes);
 
   /// Writes the pod's /etc/hosts as the kubelet does and returns its path; "" for a host-network pod without
   /// aliases, which sees the host's.
@@ -60,13 +65,20 @@ class PodVolumes {
   /// What a container left there, at most its last 4 KiB; "" if nothing.
   std::string ReadTerminationLog(const std::string& container, std::uint32_t attempt);
 
-  /// Unmounts and removes all of it.
-  absl::Status Remove();
+  /// Unmounts and removes all of it, though no more than `kRemovedAtOnce` files of its own volumes in one
+  /// call: false when some are left.
+  absl::StatusOr<bool> Remove();
+  /// A small part of what the watchdog bears, on a slow card too.
+  static constexpr std::uint64_t kRemovedAtOnce = 200;
 
  private:
   [[nodiscard]] std::string PathOf(const v1::Volume& volume) const;
   absl::Status PrepareEmptyDir(const v1::Workload& workload, const v1::Volume& volume);
-  absl::Status PrepareHostPath(const v1::Volume& volume, const Sources& sources);
+  absl::Status PrepareHostPath(const v1::Volume& volume, const std::vector<std::string>& prefixes);
+  [[nodiscard]] absl::StatusOr<std::string> ResolveHostPath(const v1::HostPath& host_path,
+                                                            const std::vector<std::string>& prefixes) const;
+  /// ROOT/pods/UID/run, mounted.
+  absl::StatusOr<std::string> RunDirectory();
   absl::Status WriteVolume(const v1::Workload& workload, const v1::Volume& volume, const Sources& sources);
 
   FileSystem& files_;

@@ -29,6 +29,16 @@ TEST(WriteProjection, SameContentWritesNothing) {
   EXPECT_EQ(files.writes(), writes);
 }
 
+TEST(WriteProjection, WhatIsNoFileIsReplacedWithoutBeingRead) {
+  FakeFileSystem files;
+  const std::map<std::string, ProjectedFile> wanted = {{"key", {"value", 0644}}};
+  ASSERT_TRUE(WriteProjection(files, "/v", wanted, std::nullopt).ok());
+  ASSERT_TRUE(files.RemoveAll("/v/..1/key").ok());
+  files.Put("/v/..1/key", {.kind = FileSystem::Kind::kOther, .mode = 0644, .data = "value"});
+  ASSERT_TRUE(WriteProjection(files, "/v", wanted, std::nullopt).ok());
+  EXPECT_EQ(files.Stat("/v/..2/key")->kind, FileSystem::Kind::kFile);
+}
+
 TEST(WriteProjection, GroupMayReadWhatItOwns) {
   FakeFileSystem files;
   ASSERT_TRUE(WriteProjection(files, "/v", {{"a", {"1", 0400}}}, 1000).ok());
@@ -145,6 +155,86 @@ TEST_F(PodVolumesTest, HostPathsFollowTypeAndPrefixEvenThroughLinks) {
   EXPECT_FALSE(volumes_.Prepare(pod_, sources_).ok());
   host_path.set_path("/database");
   EXPECT_FALSE(volumes_.Prepare(pod_, sources_).ok());
+}
+
+TEST_F(PodVolumesTest, ALinkThatAContainerPutsIntoAHostPathIsNotFollowedAtTheNextStart) {
+  auto& volume = *pod_.add_volumes();
+  volume.set_name("h");
+  volume.mutable_host_path()->set_path("/data/x");
+  volume.mutable_host_path()->set_type("DirectoryOrCreate");
+  sources_.host_path_prefixes = {"/data"};
+  ASSERT_TRUE(volumes_.Prepare(pod_, sources_).ok());
+  v1::Mount mount;
+  mount.set_volume("h");
+  const auto source = [&](const std::string& sub_path) {
+    return volumes_.MountSource(pod_, mount, sub_path, sources_.host_path_prefixes);
+  };
+  EXPECT_EQ(source("").value_or(""), "/data/x");
+  ASSERT_TRUE(files_.RemoveAll("/data/x").ok());
+  files_.Put("/data/x", {.kind = FileSystem::Kind::kSymlink, .data = "/etc"});
+  EXPECT_TRUE(absl::IsPermissionDenied(source("").status())) << source("").status();
+  EXPECT_TRUE(absl::IsPermissionDenied(source("cron.d").status()));
+  EXPECT_FALSE(files_.Stat("/etc/cron.d").ok());
+  // Within what is allowed a link leads on, and the runtime gets where to.
+  ASSERT_TRUE(files_.RemoveAll("/data/x").ok());
+  ASSERT_TRUE(files_.MakeDirectories("/data/y", 0755).ok());
+  files_.Put("/data/x", {.kind = FileSystem::Kind::kSymlink, .data = "y"});
+  EXPECT_EQ(source("").value_or(""), "/data/y");
+}
+
+TEST_F(PodVolumesTest, AHostPathThatCanNotBeJudgedIsNotMounted) {
+  auto& volume = *pod_.add_volumes();
+  volume.set_name("h");
+  volume.mutable_host_path()->set_path("/data/x");
+  sources_.host_path_prefixes = {"/data"};
+  files_.Put("/data/x", {.kind = FileSystem::Kind::kSymlink, .data = "/etc"});
+  v1::Mount mount;
+  mount.set_volume("h");
+  for (const char* dead : {"/data/x", "/data", "/etc"}) {
+    files_.set_stat_error(dead, absl::InternalError("Input/output error"));
+    EXPECT_FALSE(volumes_.Prepare(pod_, sources_).ok()) << dead;
+    EXPECT_FALSE(volumes_.MountSource(pod_, mount, "", sources_.host_path_prefixes).ok()) << dead;
+    EXPECT_FALSE(volumes_.MountSource(pod_, mount, "sub", sources_.host_path_prefixes).ok()) << dead;
+  }
+  files_.set_stat_error("", absl::OkStatus());
+  EXPECT_TRUE(
+      absl::IsPermissionDenied(volumes_.MountSource(pod_, mount, "", sources_.host_path_prefixes).status()));
+}
+
+TEST_F(PodVolumesTest, WhatContainersMayFillIsThePodsOwn) {
+  const auto hosts = volumes_.WriteHosts(pod_, "pod", {"10.0.0.1"});
+  ASSERT_TRUE(hosts.ok()) << hosts.status();
+  const auto log = volumes_.MakeTerminationLog("main", 0);
+  ASSERT_TRUE(log.ok()) << log.status();
+  for (const std::string& path : {*hosts, *log}) EXPECT_EQ(path.rfind("/agent/pods/u/run/", 0), 0U) << path;
+  EXPECT_TRUE(files_.Find("/agent/pods/u/run")->mounted);
+  EXPECT_GT(files_.Find("/agent/pods/u/run")->mount_size, 0U);
+  ASSERT_TRUE(volumes_.Remove().ok());
+  EXPECT_FALSE(files_.Stat("/agent/pods/u").ok());
+}
+
+TEST_F(PodVolumesTest, AMessageLeftWhereAFormerAgentPutTheFileIsRead) {
+  files_.Put("/agent/termination/u/main/0", {.data = "out of paper"});
+  EXPECT_EQ(volumes_.ReadTerminationLog("main", 0), "out of paper");
+}
+
+TEST_F(PodVolumesTest, AreRemovedInPartsAndSecretsFirst) {
+  for (const char* name : {"data", "s"}) pod_.add_volumes()->set_name(name);
+  pod_.mutable_volumes(0)->mutable_empty_dir();
+  pod_.mutable_volumes(1)->mutable_projection()->add_sources()->mutable_content()->set_content_id("secret/s");
+  ASSERT_TRUE(volumes_.Prepare(pod_, sources_).ok());
+  const std::string data = "/agent/pods/u/volumes/data";
+  const auto left = [&] { return files_.Find(data) == nullptr ? 0 : files_.List(data)->size(); };
+  for (int i = 0; i < 1'000; ++i) files_.Put(data + "/" + std::to_string(i), {});
+  for (std::size_t before = left(); before > 0; before = left()) {
+    ASSERT_EQ(volumes_.Remove().value_or(true), false);
+    EXPECT_GE(left() + PodVolumes::kRemovedAtOnce, before);
+    ASSERT_LT(left(), before);
+    EXPECT_EQ(files_.Find("/agent/volatile/u"), nullptr);
+  }
+  EXPECT_EQ(volumes_.Remove().value_or(false), true);
+  EXPECT_EQ(files_.Find("/agent/pods/u"), nullptr);
+  EXPECT_EQ(volumes_.Remove().value_or(false), true);
 }
 
 TEST_F(PodVolumesTest, MemoryEmptyDirIsATmpfsOfItsSize) {

@@ -8,7 +8,11 @@
 namespace slicelet::kube {
 namespace {
 
+/// What is no object, nor nothing, is left to whoever checks it.
+bool TakesMembers(const Json& value) { return value.is_object() || value.is_null(); }
+
 void Default(Json& object, const char* key, Json value) {
+  if (!TakesMembers(object)) return;
   auto& slot = object[key];
   if (slot.is_null()) slot = std::move(value);
 }
@@ -62,8 +66,8 @@ void DefaultContainer(Json& container, bool host_network) {
   Json& resources = container["resources"];
   if (const Json* limits = ObjectIn(resources, "limits")) {
     for (const auto& [name, limit] : limits->items()) {
-      if (!resources.contains("requests") || !resources["requests"].contains(name))
-        resources["requests"][name] = limit;
+      if (!TakesMembers(resources["requests"])) break;
+      if (!resources["requests"].contains(name)) resources["requests"][name] = limit;
     }
   }
   for (Json& port : ListIn(container, "ports")) {
@@ -107,6 +111,7 @@ void DefaultVolume(Json& volume) {
 
 void DefaultPod(Json& pod) {
   Json& spec = pod["spec"];
+  if (!TakesMembers(spec)) return;
   Default(spec, "restartPolicy", "Always");
   Default(spec, "terminationGracePeriodSeconds", 30);
   Default(spec, "dnsPolicy", "ClusterFirst");
@@ -124,15 +129,16 @@ void DefaultPod(Json& pod) {
   for (Json& volume : ListIn(spec, "volumes")) DefaultVolume(volume);
   // Admission plugin DefaultTolerationSeconds.
   Default(spec, "tolerations", Json::array());
+  Json& tolerations = spec["tolerations"];
   for (const char* key : {"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"}) {
     bool tolerated = false;
-    for (const Json& toleration : spec["tolerations"]) {
+    for (const Json& toleration : tolerations) {
       const std::string effect = TextAt(toleration, {"effect"});
       const std::string held = TextAt(toleration, {"key"});
       if ((held == key || held.empty()) && (effect == "NoExecute" || effect.empty())) tolerated = true;
     }
-    if (tolerated) continue;
-    spec["tolerations"].push_back(
+    if (tolerated || !tolerations.is_array()) continue;
+    tolerations.push_back(
         {{"key", key}, {"operator", "Exists"}, {"effect", "NoExecute"}, {"tolerationSeconds", 300}});
   }
   Default(pod, "status", Json::object());
@@ -142,6 +148,7 @@ void DefaultPod(Json& pod) {
 
 void DefaultService(Json& service) {
   Json& spec = service["spec"];
+  if (!TakesMembers(spec)) return;
   Default(spec, "type", "ClusterIP");
   Default(spec, "sessionAffinity", "None");
   for (Json& port : ListIn(spec, "ports")) {
@@ -154,11 +161,12 @@ void DefaultSecret(Json& secret) {
   Default(secret, "type", "Opaque");
   const auto plain = secret.find("stringData");
   if (plain == secret.end()) return;
-  if (plain->is_object()) {
+  if (plain->is_object() && TakesMembers(secret["data"])) {
     for (const auto& [key, value] : plain->items()) {
       if (value.is_string()) secret["data"][key] = Base64Encode(value.get<std::string>());
     }
   }
+  if (secret["data"].is_null()) secret.erase("data");
   secret.erase("stringData");
 }
 

@@ -43,6 +43,12 @@ bool HasStatus(const Resource& resource) {
          resource == kCertificateSigningRequests || IsOurs(resource);
 }
 
+/// Which may be left out.
+bool IsObjectWithMetadata(const Json& object) {
+  const Json* metadata = Find(object, {"metadata"});
+  return object.is_object() && (metadata == nullptr || metadata->is_null() || metadata->is_object());
+}
+
 bool HasFinalizers(const Json& object) {
   const Json* finalizers = Find(object, {"metadata", "finalizers"});
   return finalizers != nullptr && finalizers->is_array() && !finalizers->empty();
@@ -90,7 +96,7 @@ MemoryCluster::MemoryCluster(const Clock& clock, Random& random, Options options
       random_(random),
       options_(options),
       version_(options.first_version),
-      compacted_(options.first_version) {
+      history_(options.history_limit, options.first_version) {
   for (const char* name : {"default", "kube-system", "kube-public", "kube-node-lease"}) {
     (void)Create("", {kNamespaces, "", name, ""}, {{"metadata", {{"name", name}}}});
   }
@@ -146,7 +152,7 @@ absl::StatusOr<ObjectList> MemoryCluster::List(const User& user, const Resource&
 
 absl::StatusOr<Json> MemoryCluster::Create(const User& user, const ObjectRef& ref, const Json& object) {
   ObjectRef target = ref;
-  if (!object.is_object()) return absl::InvalidArgumentError("the body is not an object");
+  if (!IsObjectWithMetadata(object)) return absl::InvalidArgumentError("the body is not an object");
   if (target.subresource.empty()) {
     if (target.name.empty()) target.name = NameOf(object);
     const std::string prefix = TextAt(object, {"metadata", "generateName"});
@@ -222,7 +228,7 @@ absl::StatusOr<Json> MemoryCluster::Patch(const User& user, const ObjectRef& ref
 }
 
 absl::StatusOr<Json> MemoryCluster::Replace(const ObjectRef& ref, const StoredObject& before, Json after) {
-  if (!after.is_object()) return absl::InvalidArgumentError("the body is not an object");
+  if (!IsObjectWithMetadata(after)) return absl::InvalidArgumentError("the body is not an object");
   KeepServerMetadata(*before, after);
   after["apiVersion"] = ApiVersion(ref.resource);
   after["kind"] = ref.resource.kind;
@@ -364,14 +370,10 @@ void MemoryCluster::Remove(const Resource& resource, const Key& key) {
       {version_ + 1, collection, std::move(before), nullptr, std::make_shared<const Json>(std::move(last))});
 }
 
-void MemoryCluster::Record(Change change) {
+void MemoryCluster::Record(WatchHistory::Change change) {
   version_ = change.version;
   const std::string collection = change.collection;
-  history_.push_back(std::move(change));
-  while (history_.size() > options_.history_limit) {
-    compacted_ = history_.front().version;
-    history_.pop_front();
-  }
+  history_.Add(std::move(change));
   const auto listeners = listeners_;
   for (const auto& [id, listener] : listeners) {
     if (listeners_.count(id) != 0) listener(collection);
@@ -390,28 +392,9 @@ absl::StatusOr<std::vector<MemoryCluster::Seen>> MemoryCluster::ChangesSince(con
                                                                              const std::string& ns,
                                                                              const Selector& selector,
                                                                              std::uint64_t version) const {
-  if (version < compacted_) {
-    return absl::OutOfRangeError("too old resource version: " + std::to_string(version) + " (" +
-                                 std::to_string(compacted_) + ")");
-  }
-  std::vector<Seen> seen;
-  const std::string collection = CollectionKey(resource);
-  const auto begin = std::partition_point(history_.begin(), history_.end(),
-                                          [&](const Change& change) { return change.version <= version; });
-  for (auto change = begin; change != history_.end(); ++change) {
-    if (change->collection != collection) continue;
-    const Json& any = change->after != nullptr ? *change->after : *change->last;
-    if (resource.namespaced && !ns.empty() && NamespaceOf(any) != ns) continue;
-    const bool was = change->before != nullptr && selector.Matches(*change->before);
-    const bool is = change->after != nullptr && selector.Matches(*change->after);
-    if (!was && !is) continue;
-    if (!is) {
-      seen.push_back({WatchEventType::kDeleted, change->last != nullptr ? change->last : change->after});
-    } else {
-      seen.push_back({was ? WatchEventType::kModified : WatchEventType::kAdded, change->after});
-    }
-  }
-  return seen;
+  return history_.Since(version, {.collection = CollectionKey(resource),
+                                  .ns = resource.namespaced ? ns : std::string(),
+                                  .selector = selector});
 }
 
 std::uint64_t MemoryCluster::AddListener(std::function<void(const std::string&)> listener) {
@@ -419,10 +402,7 @@ std::uint64_t MemoryCluster::AddListener(std::function<void(const std::string&)>
   return next_listener_++;
 }
 
-void MemoryCluster::Compact() {
-  compacted_ = version_;
-  history_.clear();
-}
+void MemoryCluster::Compact() { history_.Compact(version_); }
 
 void MemoryCluster::Restore(Snapshot snapshot) {
   collections_ = std::move(snapshot.collections);

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -12,12 +11,10 @@
 #include "common/base/random.h"
 #include "common/base/time.h"
 #include "kube/cluster/selector.h"
+#include "kube/cluster/watch_history.h"
 #include "kube/kube_api.h"
 
 namespace slicelet::kube {
-
-/// An object as it was at one version. Shared, because history, snapshots and lists hold the same one.
-using StoredObject = std::shared_ptr<const Json>;
 
 /// Who asks. "system:node:NAME" gets a node's view (access.h); every other name may do everything.
 using User = std::string;
@@ -40,19 +37,7 @@ class MemoryCluster {
     bool issue_tokens = true;
   };
 
-  /// One change of one object.
-  struct Change {
-    std::uint64_t version = 0;
-    std::string collection;
-    StoredObject before;  // null when it was created
-    StoredObject after;   // null when it was removed
-    StoredObject last;    // what a DELETED event shows: the last state, at this version
-  };
-
-  struct Seen {
-    WatchEventType type = WatchEventType::kAdded;
-    StoredObject object;
-  };
+  using Seen = WatchHistory::Seen;
 
   /// Everything a cluster's etcd backup holds.
   struct Snapshot {
@@ -112,15 +97,14 @@ class MemoryCluster {
   absl::StatusOr<Json> Bind(const ObjectRef& ref, const Json& binding);
   StoredObject Store(const Resource& resource, Json object);
   void Remove(const Resource& resource, const Key& key);
-  void Record(Change change);
+  void Record(WatchHistory::Change change);
 
   const Clock& clock_;
   Random& random_;
   const Options options_;
   std::map<std::string, Collection> collections_;
   std::uint64_t version_ = 0;
-  std::uint64_t compacted_ = 0;
-  std::deque<Change> history_;
+  WatchHistory history_;
   std::map<std::uint64_t, std::function<void(const std::string&)>> listeners_;
   std::uint64_t next_listener_ = 1;
 };

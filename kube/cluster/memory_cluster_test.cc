@@ -5,7 +5,9 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/testing/fake_clock.h"
+#include "common/json/testing/mutations.h"
 #include "common/loop/testing/sim_loop.h"
+#include "kube/cluster/defaults.h"
 #include "kube/object.h"
 
 namespace slicelet::kube {
@@ -37,6 +39,19 @@ class MemoryClusterTest : public testing::Test {
   SeededRandom random{1};
   MemoryCluster cluster{clock, random};
 };
+
+TEST_F(MemoryClusterTest, DefaultsLeaveOtherTypesAlone) {
+  for (const auto& [kind, sound] : {std::pair(kPods, FullPod()), {kServices, FullService()}}) {
+    int count = 0;
+    for (const Mutation& mutation : MutationsOf(sound)) {
+      Json object = mutation.object;
+      EXPECT_NO_THROW(ApplyDefaults(kind, object)) << mutation.what;
+      EXPECT_NO_THROW(
+          (void)cluster.Create("admin", {kind, "shop", "o" + std::to_string(count++), ""}, object))
+          << mutation.what;
+    }
+  }
+}
 
 TEST_F(MemoryClusterTest, CreatesWithUidVersionAndDefaults) {
   const Json pod = Pod("a");

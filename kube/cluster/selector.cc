@@ -118,7 +118,7 @@ bool Selector::Matches(const Json& object) const {
   return fields && std::all_of(labels_.begin(), labels_.end(), [&](const Requirement& requirement) {
            const Json* labels = Find(object, {"metadata", "labels"});
            const bool present = labels != nullptr && labels->is_object() && labels->contains(requirement.key);
-           return holds(requirement, present, present ? labels->at(requirement.key).get<std::string>() : "");
+           return holds(requirement, present, TextAt(object, {"metadata", "labels", requirement.key}));
          });
 }
 

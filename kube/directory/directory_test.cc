@@ -8,6 +8,7 @@
 #include "common/base/testing/fake_file_system.h"
 #include "common/base/testing/temporary_directory.h"
 #include "common/json/json.h"
+#include "common/json/testing/mutations.h"
 #include "common/log/log.h"
 #include "common/loop/testing/run_until.h"
 #include "common/loop/testing/sim_loop.h"
@@ -15,6 +16,7 @@
 #include "kube/directory/directory_kube_api.h"
 #include "kube/directory/manifest_directory.h"
 #include "kube/object.h"
+#include "kube/shape/shape.h"
 
 namespace slicelet::kube {
 namespace {
@@ -74,6 +76,64 @@ TEST_F(DirectoryTest, WithoutMarkerItDoesNotStart) {
   const absl::Status status = directory->Start();
   EXPECT_TRUE(absl::IsFailedPrecondition(status));
   EXPECT_THAT(Message(status), HasSubstr("slicectl hub init"));
+}
+
+/// Written first, and in the place of what is sound, with every member of every other type.
+class WrongTypesTest : public DirectoryTest {
+ protected:
+  void TryAll(const Json& sound) {
+    const Resource& kind = sound["kind"] == "Pod" ? kPods : kServices;
+    int refused = 0;
+    const std::vector<Mutation> mutations = MutationsOf(sound);
+    // Each member with some of the values.
+    for (std::size_t i = 0; i < mutations.size(); i += 3) {
+      const Mutation& mutation = mutations[i];
+      SCOPED_TRACE(mutation.what);
+      const absl::Status fits = CheckShape(kind.kind, mutation.object);
+      {
+        Write("one.json", mutation.object.dump(1));
+        MemoryCluster empty{clock, random};
+        ManifestDirectory first("/m", loop, files, empty);
+        ASSERT_TRUE(first.Start().ok());
+        loop.RunReady();
+        EXPECT_TRUE(fits.ok() || empty.All(kind).empty());
+      }
+      Write("one.json", sound.dump(1));
+      MemoryCluster held{clock, random};
+      ManifestDirectory second("/m", loop, files, held);
+      ASSERT_TRUE(second.Start().ok());
+      loop.RunReady();
+      const auto before = held.Peek(kind, "default", "web");
+      ASSERT_NE(before, nullptr);
+      warnings.clear();
+      Write("one.json", mutation.object.dump(1));
+      second.Rescan();
+      loop.RunReady();
+      EXPECT_THAT(warnings, testing::Not(Contains(HasSubstr("something unexpected"))));
+      if (fits.ok()) continue;
+      // Without kind or name nobody knows what it is meant to be.
+      ++refused;
+      EXPECT_EQ(held.Peek(kind, "default", "web"), before);
+      EXPECT_THAT(warnings, Contains(HasSubstr("one.json")));
+      EXPECT_THAT(warnings, Contains(HasSubstr("its last good content stays in force")));
+      const std::string field = Message(fits).substr(0, Message(fits).find(": "));
+      EXPECT_THAT(warnings, Contains(HasSubstr(field)));
+    }
+    EXPECT_GT(refused, 30);
+  }
+};
+
+TEST_F(WrongTypesTest, OfAPod) { TryAll(FullPod()); }
+TEST_F(WrongTypesTest, OfAService) { TryAll(FullService()); }
+
+TEST_F(DirectoryTest, AMemberThatIsNullIsNotThere) {
+  Write("pod.yaml",
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: web, annotations: null}\nspec:\n  nodeName: gw\n"
+        "  tolerations: null\n  containers: [{name: c, image: 'i:1', ports: null}]\n");
+  Begin();
+  EXPECT_EQ(GetArray(Pod(), "/spec/tolerations").size(), 2U);
+  EXPECT_EQ(FindJson(Pod(), "/metadata/annotations"), nullptr);
+  EXPECT_EQ(FindJson(Pod(), "/spec/containers/0/ports"), nullptr);
 }
 
 TEST_F(DirectoryTest, FilesBecomeDefaultedObjects) {
@@ -173,6 +233,54 @@ TEST_F(DirectoryTest, ABrokenFileKeepsItsLastGoodContent) {
   EXPECT_EQ(GetString(Pod(), "/spec/containers/0/image"), "example.org/a:2");
 }
 
+TEST_F(DirectoryTest, AnEmptiedFileEndsNothing) {
+  WritePod("i:1");
+  Begin();
+  const Json before = Pod();
+  for (const char* text : {"", "# written in a moment\n", "---\n"}) {
+    Write("pod.yaml", text);
+    Scan();
+    loop.Advance(seconds(60));
+    EXPECT_EQ(Pod(), before) << text;
+    EXPECT_THAT(warnings, Contains(HasSubstr("remove the file"))) << text;
+  }
+  Erase("pod.yaml");
+  Scan();
+  EXPECT_TRUE(BeingDeleted(Pod()));
+}
+
+TEST_F(DirectoryTest, WhatAHalfWrittenFileLacksIsNotRemoved) {
+  const std::string one = "{apiVersion: v1, kind: ConfigMap, metadata: {name: one}}\n";
+  const std::string two = "---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: two}}\n";
+  const auto there = [&](const char* name) { return cluster.Peek(kConfigMaps, "default", name) != nullptr; };
+  Write("both.yaml", one + two);
+  Begin();
+  Write("both.yaml", one);
+  Scan();
+  EXPECT_TRUE(there("two"));
+  Write("both.yaml", one + two);
+  Scan();
+  loop.Advance(seconds(60));
+  EXPECT_TRUE(there("two"));
+  Write("both.yaml", one);
+  Scan();
+  Scan();
+  EXPECT_TRUE(there("two")) << "another file's event is no proof";
+  loop.Advance(seconds(7));
+  EXPECT_FALSE(there("two")) << "it stayed so";
+  EXPECT_TRUE(there("one"));
+}
+
+TEST_F(DirectoryTest, EventsAreKeptForAnHour) {
+  Begin();
+  const ObjectRef ref{kEvents, "default", "pulled", ""};
+  ASSERT_TRUE(cluster.Create("shim", ref, {{"lastTimestamp", FormatTime(clock.Now())}}).ok());
+  loop.Advance(std::chrono::minutes(59));
+  EXPECT_EQ(cluster.All(kEvents).size(), 1U);
+  loop.Advance(std::chrono::minutes(2));
+  EXPECT_TRUE(cluster.All(kEvents).empty());
+}
+
 TEST_F(DirectoryTest, WhatItCanNotServeIsNamed) {
   Write("a.yaml", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\n");
   Write("b.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c}]}\n");
@@ -220,6 +328,27 @@ TEST_F(DirectoryTest, AtRestNothingIsWritten) {
   const auto version = cluster.version();
   loop.Advance(seconds(300));
   EXPECT_EQ(cluster.version(), version);
+}
+
+TEST_F(DirectoryTest, WhatOthersWriteStaysUntilTheFileChanges) {
+  WritePod("example.org/a:1");
+  Begin();
+  ASSERT_EQ(GetInt(Pod(), "/spec/tolerations/0/tolerationSeconds"), 300);
+  Json lifted = GetArray(Pod(), "/spec/tolerations");
+  for (Json& toleration : lifted) toleration.erase("tolerationSeconds");
+  ASSERT_TRUE(
+      cluster
+          .Patch("shim", {kPods, "default", "web", ""}, PatchType::kMerge,
+                 {{"metadata", {{"annotations", {{"by", "shim"}}}}}, {"spec", {{"tolerations", lifted}}}})
+          .ok());
+  const auto version = cluster.version();
+  loop.Advance(seconds(60));
+  EXPECT_EQ(cluster.version(), version) << "nobody fights for it";
+  EXPECT_EQ(GetArray(Pod(), "/spec/tolerations"), lifted);
+  WritePod("example.org/a:2");
+  Scan();
+  EXPECT_EQ(GetString(Pod(), "/spec/containers/0/image"), "example.org/a:2");
+  EXPECT_EQ(GetInt(Pod(), "/spec/tolerations/0/tolerationSeconds"), 300);
 }
 
 TEST_F(DirectoryTest, IncarnationsCountAndVersionsGrowOverThem) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -11,17 +12,16 @@
 #include "common/log/log.h"
 #include "kube/cluster/access.h"
 #include "kube/cluster/defaults.h"
+#include "kube/directory/pod_manifest.h"
 #include "kube/object.h"
 #include "kube/paths.h"
+#include "kube/shape/shape.h"
 
 namespace slicelet::kube {
 namespace {
 
 constexpr char kDefaultNamespace[] = "default";
 constexpr std::uint64_t kMaxSmallFile = 4'096;
-/// Fields of a pod's spec that change in place (`ValidatePodSpecUpdate`).
-constexpr const char* kMutable[] = {"activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds"};
-
 const Resource* KindOf(const std::string& kind) {
   for (const Resource* resource :
        {&kPods, &kConfigMaps, &kSecrets, &kServices, &kServiceAccounts, &kEdgeHosts}) {
@@ -42,35 +42,13 @@ std::string Trimmed(std::string text) {
   return text;
 }
 
-absl::Status CheckPod(const Json& pod) {
-  std::set<std::string> names;
-  const Json& containers = GetArray(pod, "/spec/containers");
-  if (containers.empty()) return absl::InvalidArgumentError("spec.containers: at least one is needed");
-  for (const char* list : {"initContainers", "containers"}) {
-    std::size_t index = 0;
-    for (const Json& container : GetArray(pod, std::string("/spec/") + list)) {
-      const std::string where = std::string("spec.") + list + "[" + std::to_string(index++) + "]";
-      const std::string name = TextAt(container, {"name"});
-      if (name.empty()) return absl::InvalidArgumentError(where + ".name: a text is needed");
-      if (!names.insert(name).second)
-        return absl::InvalidArgumentError(where + ".name: \"" + name + "\" is used twice");
-      if (TextAt(container, {"image"}).empty())
-        return absl::InvalidArgumentError(where + ".image: a text is needed");
-    }
+/// What the JSON library throws at content that nobody has thought of is about that content alone.
+absl::Status Guarded(const std::function<absl::Status()>& action) {
+  try {
+    return action();
+  } catch (const Json::exception& error) {
+    return absl::InvalidArgumentError(std::string("holds something unexpected: ") + error.what());
   }
-  return absl::OkStatus();
-}
-
-/// What of a pod's spec, as written, makes it this pod and no other.
-std::string ImmutablePart(const Json& pod) {
-  Json spec = GetObject(pod, "/spec");
-  for (const char* key : kMutable) spec.erase(key);
-  for (const char* list : {"initContainers", "containers"}) {
-    const auto it = spec.find(list);
-    if (it == spec.end() || !it->is_array()) continue;
-    for (Json& container : *it) container.erase("image");
-  }
-  return DumpJson(spec);
 }
 
 void CopyOrErase(const Json& from, Json& to, const std::string& key) {
@@ -134,6 +112,7 @@ absl::StatusOr<std::string> ManifestDirectory::ReadMarker() {
 
 void ManifestDirectory::Rescan() {
   rescan_.Set(kRescan, [this] { Rescan(); });
+  DropOldEvents();
   const auto id = ReadMarker();
   if (id.ok() && *id != id_) {
     return Warn(kDirectoryMarker, "this is another directory than the one at start; restart to use it");
@@ -169,56 +148,97 @@ void ManifestDirectory::ReadFiles(const std::vector<std::string>& names, std::se
       Warn(name, Message(text.status()));
       continue;
     }
-    const Digest digest = Sha256(*text);
-    File& known = read_[name];
-    if (known.digest == digest) continue;
-    known.digest = digest;
-    warned_.erase(name);
-    auto objects = Parse(name, *text);
-    if (objects.ok()) {
-      known.objects = *std::move(objects);
-    } else {
-      Warn(name, Message(objects.status()) +
-                     (known.objects.empty() ? "" : "; its last good content stays in force"));
-    }
+    ReadFile(name, *text, read_[name]);
   }
 }
 
-absl::StatusOr<std::vector<ManifestDirectory::Wanted>> ManifestDirectory::Parse(const std::string& file,
-                                                                                const std::string& text) {
-  SLICELET_ASSIGN_OR_RETURN(const std::vector<Json> documents, ParseYamlDocuments(text));
+void ManifestDirectory::ReadFile(const std::string& name, const std::string& text, File& known) {
+  const Digest digest = Sha256(text);
+  const bool again = known.halfway == digest;
+  if (!again) known.halfway_since = loop_.Now();
+  known.halfway = Digest();
+  if (known.digest == digest) return;
   std::vector<Wanted> objects;
+  absl::Status parsed = Guarded([&] { return Parse(name, text, objects); });
+  if (parsed.ok() && objects.empty() && !known.objects.empty()) {
+    // Whoever writes a file empties it first, and a full disk or a power cut leaves it so.
+    parsed = absl::InvalidArgumentError("holds nothing any more (to end what it asked for, remove the file)");
+  }
+  const bool lacks = parsed.ok() && LacksAny(objects, known.objects);
+  if (lacks && (!again || loop_.Now() - known.halfway_since < kHalfway)) {
+    // It may be half written: it counts once it stays so.
+    known.halfway = digest;
+    rescan_.Set(kHalfway, [this] { Rescan(); });
+    return;
+  }
+  known.digest = digest;
+  warned_.erase(name);
+  if (parsed.ok()) {
+    known.objects = std::move(objects);
+  } else {
+    Warn(name, Message(parsed) + (known.objects.empty() ? "" : "; its last good content stays in force"));
+  }
+}
+
+bool ManifestDirectory::LacksAny(const std::vector<Wanted>& objects, const std::vector<Wanted>& former) {
+  return std::ranges::any_of(former, [&objects](const Wanted& one) {
+    return std::ranges::none_of(objects, [&one](const Wanted& other) {
+      return one.resource == other.resource && one.ns == other.ns && one.name == other.name;
+    });
+  });
+}
+
+void ManifestDirectory::DropOldEvents() {
+  const WallTime now = cluster_.clock().Now();
+  for (const auto& event : cluster_.All(kEvents)) {
+    const auto last = ParseTime(TextAt(*event, {"lastTimestamp"}));
+    if (!last.ok() || now - *last < kKeepEvents) continue;
+    const absl::Status status =
+        cluster_.Delete(kDirectoryUser, {kEvents, NamespaceOf(*event), NameOf(*event), ""}, {});
+    if (!status.ok()) LogWarning("event not removed", {{"error", Describe(status)}});
+  }
+}
+
+absl::Status ManifestDirectory::Parse(const std::string& file, const std::string& text,
+                                      std::vector<Wanted>& objects) {
+  SLICELET_ASSIGN_OR_RETURN(const std::vector<Json> documents, ParseYamlDocuments(text));
   for (const Json& document : documents) SLICELET_RETURN_IF_ERROR(Unpack(document, file, objects));
-  return objects;
+  return absl::OkStatus();
 }
 
 absl::Status ManifestDirectory::Unpack(const Json& document, const std::string& file,
                                        std::vector<Wanted>& objects) {
   const std::string kind = TextAt(document, {"kind"});
   if (kind == "List") {
-    for (const Json& item : GetArray(document, "/items"))
-      SLICELET_RETURN_IF_ERROR(Unpack(item, file, objects));
+    const Json* items = Find(document, {"items"});
+    if (items == nullptr || !items->is_array())
+      return absl::InvalidArgumentError("List: items: a list is needed");
+    for (const Json& item : *items) SLICELET_RETURN_IF_ERROR(Unpack(item, file, objects));
     return absl::OkStatus();
   }
   const std::string name = NameOf(document);
   if (kind.empty()) return absl::InvalidArgumentError("kind: a text is needed");
   if (name.empty()) return absl::InvalidArgumentError(kind + ": metadata.name: a text is needed");
   const Resource* resource = KindOf(kind);
+  absl::Status valid = resource == nullptr ? absl::OkStatus() : CheckShape(kind, document);
+  if (!valid.ok()) return WithContext(valid, kind + " \"" + name + "\"");
   if (resource == nullptr || TextAt(document, {"apiVersion"}) != ApiVersion(*resource)) {
     Warn(file, TextAt(document, {"apiVersion"}) + " " + kind + " \"" + name +
                    "\" needs a Kubernetes API server; a directory holds Pods, ConfigMaps, Secrets, Services, "
                    "ServiceAccounts (v1) and EdgeHosts (slicelet.io/v1alpha1)");
     return absl::OkStatus();
   }
-  if (*resource == kPods) {
-    const absl::Status valid = CheckPod(document);
-    if (!valid.ok()) return WithContext(valid, kind + " \"" + name + "\"");
-  }
+  if (*resource == kPods) valid = CheckPodManifest(document);
+  if (!valid.ok()) return WithContext(valid, kind + " \"" + name + "\"");
   if (objects.size() >= kMaxObjects)
     return absl::ResourceExhaustedError("more than " + std::to_string(kMaxObjects) + " objects");
   const std::string ns = NamespaceOf(document);
-  objects.push_back(
-      {*resource, ns.empty() ? kDefaultNamespace : ns, name, std::make_shared<const Json>(document), file});
+  objects.push_back({.resource = *resource,
+                     .ns = ns.empty() ? kDefaultNamespace : ns,
+                     .name = name,
+                     .object = std::make_shared<const Json>(WithoutNulls(document)),
+                     .immutable_part = *resource == kPods ? ImmutablePartOfPod(document) : "",
+                     .file = file});
   return absl::OkStatus();
 }
 
@@ -231,7 +251,17 @@ void ManifestDirectory::Converge(bool may_remove) {
       if (!added) Warn(name, key + " is in " + it->second.file + " already; that one counts");
     }
   }
-  for (const auto& [key, object] : wanted) Apply(object);
+  for (const auto& [key, object] : wanted) {
+    // What others wrote into it since stays until its file changes, as with `kubectl apply`: else both would
+    // write for ever.
+    StoredObject& written = written_[key];
+    const bool there = cluster_.Peek(object.resource, object.ns, object.name) != nullptr;
+    if (there && written != nullptr && *written == *object.object) continue;
+    const absl::Status status = Guarded([&, &object = object] { return Apply(object); });
+    written = status.ok() ? object.object : nullptr;
+    if (!status.ok()) Warn(object.file, Message(status));
+  }
+  std::erase_if(written_, [&wanted](const auto& entry) { return wanted.count(entry.first) == 0; });
   if (may_remove) {
     for (const auto& [key, object] : applied_) {
       if (wanted.count(key) == 0) Remove(key, object);
@@ -242,25 +272,22 @@ void ManifestDirectory::Converge(bool may_remove) {
   }
 }
 
-void ManifestDirectory::Apply(const Wanted& wanted) {
+absl::Status ManifestDirectory::Apply(const Wanted& wanted) {
   const StoredObject present = cluster_.Peek(wanted.resource, wanted.ns, wanted.name);
   if (wanted.resource == kPods) return ApplyPod(wanted, present);
   Json object = *wanted.object;
   object["metadata"]["namespace"] = wanted.ns;
   const ObjectRef ref{wanted.resource, wanted.ns, wanted.name, ""};
-  absl::Status status;
   if (present == nullptr) {
     object["metadata"]["uid"] = UidOfWanted(wanted);
-    status = cluster_.Create(kDirectoryUser, ref, object).status();
-  } else {
-    object["metadata"].erase("resourceVersion");
-    object["metadata"]["uid"] = UidOf(*present);
-    status = cluster_.Update(kDirectoryUser, ref, object).status();
+    return cluster_.Create(kDirectoryUser, ref, object).status();
   }
-  if (!status.ok()) Warn(wanted.file, Message(status));
+  object["metadata"].erase("resourceVersion");
+  object["metadata"]["uid"] = UidOf(*present);
+  return cluster_.Update(kDirectoryUser, ref, object).status();
 }
 
-void ManifestDirectory::ApplyPod(const Wanted& wanted, const StoredObject& present) {
+absl::Status ManifestDirectory::ApplyPod(const Wanted& wanted, const StoredObject& present) {
   const ObjectRef ref{kPods, wanted.ns, wanted.name, ""};
   const std::string uid = UidOfWanted(wanted);
   absl::Status status;
@@ -280,7 +307,7 @@ void ManifestDirectory::ApplyPod(const Wanted& wanted, const StoredObject& prese
       LogInfo("pod applied", {{"pod", wanted.ns + "/" + wanted.name}, {"uid", uid}, {"file", wanted.file}});
   } else if (BeingDeleted(*present)) {
     // It comes back when it is gone.
-    return;
+    return absl::OkStatus();
   } else if (UidOf(*present) != uid) {
     LogInfo("pod replaced, its file changed more than an image",
             {{"pod", wanted.ns + "/" + wanted.name}, {"uid", UidOf(*present)}});
@@ -292,7 +319,7 @@ void ManifestDirectory::ApplyPod(const Wanted& wanted, const StoredObject& prese
     for (const char* key : {"labels", "annotations"})
       CopyOrErase(GetObject(*wanted.object, "/metadata"), pod["metadata"], key);
     Json& spec = pod["spec"];
-    for (const char* key : kMutable) CopyOrErase(GetObject(*wanted.object, "/spec"), spec, key);
+    for (const char* key : kMutablePodFields) CopyOrErase(GetObject(*wanted.object, "/spec"), spec, key);
     for (const char* list : {"initContainers", "containers"}) {
       for (const Json& container : GetArray(*wanted.object, std::string("/spec/") + list)) {
         for (Json& held : spec[list]) {
@@ -302,7 +329,7 @@ void ManifestDirectory::ApplyPod(const Wanted& wanted, const StoredObject& prese
     }
     status = cluster_.Update(kDirectoryUser, ref, pod).status();
   }
-  if (!status.ok()) Warn(wanted.file, Message(status));
+  return status;
 }
 
 void ManifestDirectory::Remove(const Key& key, const Wanted& wanted) {
@@ -362,7 +389,7 @@ void ManifestDirectory::SayUnbound(const Json& pod) {
 
 std::string ManifestDirectory::UidOfWanted(const Wanted& wanted) const {
   std::string name = wanted.resource.kind + "/" + wanted.ns + "/" + wanted.name;
-  if (wanted.resource == kPods) name += "/" + HexEncode(Sha256(ImmutablePart(*wanted.object)).value());
+  if (wanted.resource == kPods) name += "/" + HexEncode(Sha256(wanted.immutable_part).value());
   return UuidV5(id_, name);
 }
 

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "common/base/encoding.h"
 #include "common/json/json.h"
 #include "kube/object.h"
 #include "kube/paths.h"

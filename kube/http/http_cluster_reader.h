@@ -10,7 +10,8 @@
 namespace slicelet::kube {
 
 /// Over HTTPS; `own` is how the program's own cluster is reached. Each question has connections of its own: a
-/// kubeconfig may differ every time. Its user needs get of namespace kube-system and list of nodes.
+/// kubeconfig may differ every time. Its user needs get of namespace kube-system and list of nodes, and for
+/// the default StorageClass to be told list of storageclasses.
 ///
 /// `loop` and `files` must outlive it. After its destruction no callback follows.
 std::unique_ptr<ClusterReader> MakeHttpClusterReader(KubeConfig own, Loop& loop, FileSystem& files);

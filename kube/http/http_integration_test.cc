@@ -77,6 +77,8 @@ TEST_F(HttpKubeApiTest, AClusterSaysWhoItIs) {
   EXPECT_EQ(own->uid, UidOf(*kube_system));
   EXPECT_EQ(own->version.rfind("v1.", 0), 0U) << own->version;
   EXPECT_EQ(own->nodes, 3);
+  EXPECT_EQ(own->storage_class.reason, "NoDefaultStorageClass") << own->storage_class.message;
+  EXPECT_EQ(own->network_plugin.reason, "NoNodeReady") << own->network_plugin.message;
 
   const auto text = [&](const std::string& server, const std::string& user) {
     return KubeConfigText{
@@ -91,6 +93,35 @@ TEST_F(HttpKubeApiTest, AClusterSaysWhoItIs) {
                                                 ", client-key-data: " + Base64Encode(pem.key)));
   ASSERT_TRUE(same.ok()) << same.status();
   EXPECT_EQ(*same, *own);
+
+  // A default StorageClass, and a node with a network: on the second page, and not the hub's own.
+  const Resource storage_classes{"storage.k8s.io", "v1", "storageclasses", "StorageClass", false};
+  const Json is_default = {{"storageclass.kubernetes.io/is-default-class", "true"}};
+  const auto make = [&](const ObjectRef& ref, const Json& object) {
+    const auto made = Await<Json>([&](auto done) { api->Create(ref, object, done); });
+    ASSERT_TRUE(made.ok()) << made.status();
+  };
+  const Json is_ready = {{"status", {{"conditions", {{{"type", "Ready"}, {"status", "True"}}}}}}};
+  make({storage_classes, "", "disk", ""},
+       {{"metadata", {{"annotations", is_default}}}, {"provisioner", "example.com/disk"}});
+  for (int i = 10; i < 30; ++i) make({kNodes, "", "w-" + std::to_string(i), ""}, Json::object());
+  const auto ready = [&](const std::string& node) {
+    const auto said = Await<Json>([&](auto done) {
+      api->Patch({kNodes, "", node, "status"}, PatchType::kStrategicMerge, is_ready, done);
+    });
+    ASSERT_TRUE(said.ok()) << said.status();
+  };
+  make({kNodes, "", "virtual", ""}, {{"metadata", {{"labels", {{"type", "virtual-kubelet"}}}}}});
+  ready("virtual");
+  EXPECT_EQ(ask(std::nullopt)->network_plugin.reason, "NoNodeReady");
+  ready("w-28");
+  const auto fitted = ask(std::nullopt);
+  ASSERT_TRUE(fitted.ok()) << fitted.status();
+  EXPECT_EQ(fitted->nodes, 24);
+  EXPECT_EQ(fitted->storage_class.message, "StorageClass disk");
+  EXPECT_EQ(fitted->network_plugin.status, "True");
+  EXPECT_EQ(fitted->network_plugin.message.rfind("node w-28 ", 0), 0U) << fitted->network_plugin.message;
+
   const auto stranger = ask(text(config.server, "token: wrong"));
   EXPECT_TRUE(absl::IsUnauthenticated(stranger.status())) << stranger.status();
   const auto nowhere = ask(text("https://127.0.0.1:1", "token: t"));

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/encoding.h"
 #include "common/base/random.h"
 #include "common/json/json.h"
 #include "common/log/log.h"
@@ -18,7 +19,6 @@ namespace {
 
 constexpr int kPageSize = 500;
 constexpr Duration kTokenRefresh = std::chrono::seconds(60);
-constexpr std::uint64_t kMaxTokenBytes = std::uint64_t{64} << 10;
 /// How long a watch is asked to last: uniform in [kWatchSeconds, 2 * kWatchSeconds), as client-go does.
 constexpr std::uint64_t kWatchSeconds = 300;
 
@@ -122,6 +122,7 @@ class HttpKubeApi : public KubeApi {
     page->path = CollectionPath(resource, ns);
     page->query = ListQuery(options);
     page->done = std::move(done);
+    page->budget = std::make_shared<std::size_t>(config_.max_answer);
     NextPage(page, "");
   }
 
@@ -174,6 +175,8 @@ class HttpKubeApi : public KubeApi {
     std::string query;
     ObjectList list;
     Callback<ObjectList> done;
+    /// A server that always has one more page ends here.
+    std::shared_ptr<std::size_t> budget;
   };
   struct Waiting {
     RestClient::Request request;
@@ -184,7 +187,7 @@ class HttpKubeApi : public KubeApi {
     std::string target = page->path + "?limit=" + std::to_string(kPageSize);
     if (!page->query.empty()) target += "&" + page->query;
     if (!token.empty()) target += "&continue=" + PercentEncode(token);
-    Call({"GET", target, "", "", ""}, [this, page](absl::StatusOr<Json> answer) {
+    Call({"GET", target, "", "", "", page->budget}, [this, page](absl::StatusOr<Json> answer) {
       if (!answer.ok()) return page->done(answer.status());
       page->list.resource_version = ResourceVersionOf(*answer);
       const auto items = answer->find("items");
@@ -243,15 +246,13 @@ class HttpKubeApi : public KubeApi {
   std::string Token() {
     if (config_.token_file.empty()) return config_.token;
     if (!token_read_ || loop_.Now() - token_read_at_ >= kTokenRefresh) {
-      auto text = files_.Read(config_.token_file, kMaxTokenBytes);
-      if (text.ok()) {
-        while (!text->empty() && (text->back() == '\n' || text->back() == ' ')) text->pop_back();
-        config_.token = *std::move(text);
+      auto token = ReadToken(config_, files_);
+      if (token.ok()) {
+        config_.token = *std::move(token);
         token_read_ = true;
         token_read_at_ = loop_.Now();
       } else {
-        LogWarning("cannot read the token",
-                   {{"file", config_.token_file}, {"error", Describe(text.status())}});
+        LogWarning("cannot read the token", {{"error", Describe(token.status())}});
       }
     }
     return config_.token;

@@ -10,6 +10,7 @@
 #include "kube/http/answer.h"
 #include "kube/http/kube_config.h"
 #include "kube/http/line_splitter.h"
+#include "kube/http/server_address.h"
 
 namespace slicelet::kube {
 namespace {
@@ -83,6 +84,9 @@ TEST(Answer, RetryAfterComesFromHeaderOrBody) {
                 503, R"({"kind":"Status","details":{"retryAfterSeconds":3},"message":"m"})", "")),
             3);
   EXPECT_EQ(RetryAfterSeconds(StatusOfAnswer(404, "", "7")), std::nullopt);
+  // Nobody may keep us away for a day, or for longer than a clock can count.
+  for (const char* long_time : {"86400", "13000000000", "9223372036854775807"})
+    EXPECT_EQ(RetryAfterSeconds(StatusOfAnswer(503, "", long_time)), kMaxRetryAfterSeconds) << long_time;
 }
 
 TEST(Answer, ProxyPagesBecomeTheMessage) {
@@ -214,6 +218,32 @@ TEST_F(KubeConfigTest, ForeignTextThatIsNoKubeconfigIsRefused) {
     EXPECT_TRUE(absl::IsInvalidArgument(config.status())) << text.substr(0, 40) << ": " << config.status();
     EXPECT_THAT(Message(config.status()), testing::StartsWith("Secret access: "));
   }
+}
+
+/// What the HTTP library would throw at is refused before a client is made of it.
+TEST_F(KubeConfigTest, AServerThatIsNoAddressIsRefusedWithItsText) {
+  for (const char* server :
+       {"http://h:6443", "h:6443", "https://", "https:///path", "https://<address>:6443",
+        "https://h:99999999", "https://h:99999999999999999999", "https://h:-1", "https://h:x", "https://[::1",
+        "https://a b", "https://h?x=y", "https://h#f", "https://user@h"}) {
+    const std::string text = "current-context: c\nclusters: [{name: k, cluster: {server: '" +
+                             std::string(server) + "', " + kCa +
+                             "}}]\nusers: [{name: u, user: {token: t}}]\n" +
+                             "contexts: [{name: c, context: {cluster: k, user: u}}]\n";
+    const auto config = ParseKubeConfig(text, "Secret access", "");
+    ASSERT_TRUE(absl::IsInvalidArgument(config.status())) << server << ": " << config.status();
+    EXPECT_THAT(Message(config.status()),
+                testing::StartsWith("Secret access: cluster.server is \"" + std::string(server) + "\": "));
+  }
+  for (const char* server :
+       {"https://h", "https://10.0.0.1:6443/", "https://[fd00::1]:6443", "https://h/a/b"})
+    EXPECT_TRUE(CheckServerAddress(server).ok()) << CheckServerAddress(server);
+}
+
+TEST_F(KubeConfigTest, AnEnvironmentThatNamesNoServerIsRefused) {
+  const auto config = InClusterConfig(files, "h", "tcp://10.0.0.1:443");
+  EXPECT_TRUE(absl::IsInvalidArgument(config.status())) << config.status();
+  EXPECT_THAT(Message(config.status()), HasSubstr("tcp://10.0.0.1:443"));
 }
 
 TEST_F(KubeConfigTest, InClusterUsesTheMountedAccount) {

@@ -5,12 +5,14 @@
 #include "common/base/encoding.h"
 #include "common/json/json.h"
 #include "common/json/yaml.h"
+#include "kube/http/server_address.h"
 #include "kube/object.h"
 
 namespace slicelet::kube {
 namespace {
 
 constexpr std::uint64_t kMaxConfigBytes = std::uint64_t{1} << 20;
+constexpr std::uint64_t kMaxTokenBytes = std::uint64_t{64} << 10;
 constexpr char kAccountDirectory[] = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 std::string Trimmed(std::string text) {
@@ -65,9 +67,8 @@ class Reader {
       if (!TextAt(cluster, {key}).empty()) return Error(std::string("cluster.") + key + " is not supported");
     }
     config.server = TextAt(cluster, {"server"});
-    if (config.server.rfind("https://", 0) != 0) {
-      return Error("cluster.server is \"" + config.server + "\": an https:// address is needed");
-    }
+    const absl::Status address = CheckServerAddress(config.server);
+    if (!address.ok()) return Error("cluster.server is " + Message(address));
     while (config.server.back() == '/') config.server.pop_back();
     config.insecure_skip_tls_verify = GetBool(cluster, "/insecure-skip-tls-verify");
     SLICELET_ASSIGN_OR_RETURN(config.ca_pem, Material(cluster, "certificate-authority"));
@@ -144,12 +145,24 @@ absl::StatusOr<KubeConfig> InClusterConfig(FileSystem& files, const std::string&
   KubeConfig config;
   const bool v6 = host.find(':') != std::string::npos;
   config.server = "https://" + (v6 ? "[" + host + "]" : host) + ":" + port;
+  const absl::Status address = CheckServerAddress(config.server);
+  if (!address.ok()) {
+    return absl::InvalidArgumentError("KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT make " +
+                                      Message(address));
+  }
   const std::string directory = kAccountDirectory;
   SLICELET_ASSIGN_OR_RETURN(config.ca_pem, files.Read(directory + "/ca.crt", kMaxConfigBytes));
   config.token_file = directory + "/token";
   const auto ns = files.Read(directory + "/namespace", kMaxConfigBytes);
   if (ns.ok()) config.ns = Trimmed(*ns);
   return config;
+}
+
+absl::StatusOr<std::string> ReadToken(const KubeConfig& config, FileSystem& files) {
+  if (config.token_file.empty()) return config.token;
+  auto text = files.Read(config.token_file, kMaxTokenBytes);
+  if (!text.ok()) return absl::UnavailableError(config.token_file + ": " + Message(text.status()));
+  return Trimmed(*std::move(text));
 }
 
 KubeConfig WithCertificate(const KubeConfig& config, std::shared_ptr<ClientCertificate> certificate) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -8,6 +9,7 @@
 
 #include "common/base/file_system.h"
 #include "common/base/status.h"
+#include "common/base/time.h"
 
 namespace slicelet::kube {
 
@@ -51,6 +53,10 @@ struct KubeConfig {
   std::string token_file;
   /// The context's namespace, "default" when it names none.
   std::string ns = "default";
+  /// Bytes of one answer, or of all pages of one list.
+  std::size_t max_answer = std::size_t{256} << 20;
+  /// Until a whole answer has come, watches aside.
+  Duration call_deadline = std::chrono::seconds(120);
 };
 
 /// Reads a kubeconfig file; relative paths in it are relative to it. `context` empty: its current-context.
@@ -68,6 +74,10 @@ absl::StatusOr<KubeConfig> ParseKubeConfig(std::string_view text, const std::str
 /// KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT.
 absl::StatusOr<KubeConfig> InClusterConfig(FileSystem& files, const std::string& host,
                                            const std::string& port);
+
+/// The bearer token to present now: what the token's file holds, `token` without a file, empty for none.
+/// Unavailable names the file that can not be read.
+absl::StatusOr<std::string> ReadToken(const KubeConfig& config, FileSystem& files);
 
 /// The same server seen through a client certificate instead of the configuration's own credential.
 KubeConfig WithCertificate(const KubeConfig& config, std::shared_ptr<ClientCertificate> certificate);

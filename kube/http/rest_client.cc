@@ -1,18 +1,21 @@
 #include "kube/http/rest_client.h"
 
 #include <cpprest/http_client.h>
-#include <cpprest/producerconsumerstream.h>
 #include <openssl/ssl.h>
 
+#include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/ssl.hpp>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "common/json/json.h"
+#include "common/rest/answer_body.h"
 #include "common/rest/cpprest.h"
+#include "common/rest/pending_calls.h"
 #include "kube/http/answer.h"
 #include "kube/http/line_splitter.h"
 
@@ -24,24 +27,32 @@ using web::http::http_response;
 using web::http::client::http_client;
 using web::http::client::http_client_config;
 
+/// Of silence.
 constexpr std::chrono::seconds kCallTimeout{30};
 /// The API server sends a bookmark about once a minute.
 constexpr std::chrono::seconds kWatchSilence{150};
 constexpr std::size_t kMaxErrorBody = std::size_t{64} << 10;
 
+/// Whatever OpenSSL does not take is told with the field it came from.
+void Take(const char* field, const std::function<void()>& set) {
+  try {
+    set();
+  } catch (const boost::system::system_error& e) {
+    throw web::http::http_exception(std::string(field) + ": " + e.code().message());
+  }
+}
+
 /// Trusts the configuration's authorities and no others: cpprestsdk has put the system's into the context.
 void SetUpTls(boost::asio::ssl::context& context, const std::string& ca_pem,
               const std::shared_ptr<ClientCertificate>& certificate) {
+  using boost::asio::buffer;
   SSL_CTX_set_cert_store(context.native_handle(), X509_STORE_new());
-  boost::system::error_code error;
-  if (!ca_pem.empty()) context.add_certificate_authority(boost::asio::buffer(ca_pem), error);
-  if (error) throw web::http::http_exception("certificate-authority: " + error.message());
+  if (!ca_pem.empty())
+    Take("certificate-authority", [&] { context.add_certificate_authority(buffer(ca_pem)); });
   if (certificate == nullptr) return;
   const auto pem = certificate->Get();
-  context.use_certificate_chain(boost::asio::buffer(pem.certificate), error);
-  if (error) throw web::http::http_exception("client-certificate: " + error.message());
-  context.use_private_key(boost::asio::buffer(pem.key), boost::asio::ssl::context::pem, error);
-  if (error) throw web::http::http_exception("client-key: " + error.message());
+  Take("client-certificate", [&] { context.use_certificate_chain(buffer(pem.certificate)); });
+  Take("client-key", [&] { context.use_private_key(buffer(pem.key), boost::asio::ssl::context::pem); });
 }
 
 http_client_config ConfigOf(const KubeConfig& config, std::chrono::seconds timeout) {
@@ -86,100 +97,75 @@ absl::Status FailureOf(const std::exception_ptr& failure) {
   }
 }
 
-/// Takes the bytes of a response body at the moment the library has read them, instead of queueing them for a
-/// reader. Runs on the library's threads, one call at a time.
-class Sink : public concurrency::streams::details::basic_producer_consumer_buffer<std::uint8_t> {
- public:
-  using Base = concurrency::streams::details::basic_producer_consumer_buffer<std::uint8_t>;
-  explicit Sink(std::function<void(std::string_view)> consume) : Base(1), consume_(std::move(consume)) {}
-
- protected:
-  using Base::_putn;
-  pplx::task<std::size_t> _putn(const std::uint8_t* bytes, std::size_t count) override {
-    consume_({reinterpret_cast<const char*>(bytes), count});
-    return pplx::task_from_result(count);
-  }
-
- private:
-  std::function<void(std::string_view)> consume_;
-};
-
-class SinkHandle : public concurrency::streams::streambuf<std::uint8_t> {
- public:
-  explicit SinkHandle(std::shared_ptr<Sink> sink) : streambuf(std::move(sink)) {}
-};
-
 }  // namespace
 
-/// Lives on the loop; the library's threads know only the gate and ids.
-struct RestClient::Impl : std::enable_shared_from_this<RestClient::Impl> {
+struct RestClient::Impl {
+  /// With what it took of its budget.
+  struct Answer {
+    Json json;
+    std::size_t size = 0;
+  };
+
   Impl(const KubeConfig& config, Loop& loop)
       : loop(loop),
-        gate(std::make_shared<LoopGate>(loop)),
+        max_answer(config.max_answer),
         calls_client(config.server, ConfigOf(config, kCallTimeout)),
-        streams_client(config.server, ConfigOf(config, kWatchSilence)) {}
-
-  void Finish(std::uint64_t id, absl::StatusOr<Json> result) {
-    const auto it = pending.find(id);
-    if (it == pending.end()) return;
-    const Callback<Json> done = std::move(it->second);
-    pending.erase(it);
-    done(std::move(result));
-  }
+        streams_client(config.server, ConfigOf(config, kWatchSilence)),
+        calls(loop, config.call_deadline) {}
 
   Loop& loop;
-  std::shared_ptr<LoopGate> gate;
+  const std::size_t max_answer;
   http_client calls_client;
   http_client streams_client;
-  pplx::cancellation_token_source cancel;
-  std::map<std::uint64_t, Callback<Json>> pending;
-  std::uint64_t next_id = 1;
+  PendingCalls<Answer> calls;
 };
 
 RestClient::RestClient(const KubeConfig& config, Loop& loop) {
   LimitCpprestThreads();
-  impl_ = std::make_shared<Impl>(config, loop);
+  impl_ = std::make_unique<Impl>(config, loop);
 }
 
-RestClient::~RestClient() {
-  impl_->gate->Close();
-  impl_->pending.clear();
-  impl_->cancel.cancel();
-}
+RestClient::~RestClient() = default;
 
-bool RestClient::idle() const { return impl_->pending.empty(); }
+bool RestClient::idle() const { return impl_->calls.empty(); }
 
 void RestClient::Send(const Request& request, Callback<Json> done) {
-  const std::uint64_t id = impl_->next_id++;
-  impl_->pending.emplace(id, std::move(done));
-  const auto finish = [gate = impl_->gate, weak = std::weak_ptr<Impl>(impl_),
-                       id](absl::StatusOr<Json> result) {
-    auto shared = std::make_shared<absl::StatusOr<Json>>(std::move(result));
-    gate->Post([weak, id, shared] {
-      if (const auto impl = weak.lock()) impl->Finish(id, std::move(*shared));
-    });
-  };
+  const auto call = impl_->calls.Begin(
+      [budget = request.budget, done = std::move(done)](absl::StatusOr<Impl::Answer> answer) {
+        if (!answer.ok()) return done(answer.status());
+        if (budget != nullptr) *budget -= std::min(*budget, answer->size);
+        done(std::move(answer->json));
+      },
+      "the whole answer did not come in time");
+  const std::size_t most = request.budget != nullptr ? *request.budget : impl_->max_answer;
+  auto body = std::make_shared<BoundedBody>(most, call.cancel);
   pplx::task<http_response> answer;
   try {
-    answer = impl_->calls_client.request(Build(request), impl_->cancel.get_token());
+    http_request built = Build(request);
+    built.set_response_stream(BodySink::Stream([body](std::string_view bytes) { body->Consume(bytes); }));
+    answer = impl_->calls_client.request(built, call.cancel.get_token());
   } catch (const std::exception& e) {
-    return finish(absl::InvalidArgumentError(request.target + ": " + e.what()));
+    return call.finish(absl::InvalidArgumentError(request.target + ": " + e.what()));
   }
-  answer
-      .then([](const http_response& response) {
-        return response.extract_vector().then([response](const std::vector<unsigned char>& bytes) {
-          const std::string_view body(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-          const absl::Status status =
-              StatusOfAnswer(response.status_code(), body, HeaderOf(response, "Retry-After"));
-          return status.ok() ? ParseJson(body) : absl::StatusOr<Json>(status);
-        });
-      })
-      .then([finish](const pplx::task<absl::StatusOr<Json>>& parsed) {
+  answer.then([](const http_response& response) { return response.content_ready(); })
+      .then([finish = call.finish, body, most](const pplx::task<http_response>& whole) {
+        absl::Status status;
         try {
-          finish(parsed.get());
+          const http_response response = whole.get();
+          const std::string text = body->Take();
+          status = StatusOfAnswer(response.status_code(), text, HeaderOf(response, "Retry-After"));
+          if (status.ok() && !body->too_large()) {
+            auto json = ParseJson(text);
+            if (!json.ok()) return finish(json.status());
+            return finish(Impl::Answer{*std::move(json), text.size()});
+          }
         } catch (...) {
-          finish(FailureOf(std::current_exception()));
+          status = FailureOf(std::current_exception());
         }
+        if (body->too_large())
+          status =
+              absl::ResourceExhaustedError("the answer is larger than " + std::to_string(most) + " bytes");
+        finish(status);
       });
 }
 
@@ -284,8 +270,7 @@ std::unique_ptr<RestClient::Stream> RestClient::Open(const Request& request, Str
   pplx::task<http_response> answer;
   try {
     http_request built = Build(request);
-    auto sink = std::make_shared<Sink>([state](std::string_view bytes) { state->Consume(bytes); });
-    built.set_response_stream(concurrency::streams::ostream(SinkHandle(std::move(sink))));
+    built.set_response_stream(BodySink::Stream([state](std::string_view bytes) { state->Consume(bytes); }));
     answer = impl_->streams_client.request(built, state->cancel.get_token());
   } catch (const std::exception& e) {
     end(absl::InvalidArgumentError(request.target + ": " + e.what()));

@@ -25,6 +25,9 @@ class RestClient {
     std::string content_type;  // of the body
     std::string body;
     std::string token;  // empty: no Authorization header
+    /// Bytes that are left for the pages of one list, of which this answer takes its part; null: the answer
+    /// is on its own, and has the configuration's bound.
+    std::shared_ptr<std::size_t> budget{};
   };
 
   /// A body being read. Destroying it closes its connection. It may outlive the client.
@@ -40,6 +43,7 @@ class RestClient {
   RestClient(const KubeConfig& config, Loop& loop);
   ~RestClient();
 
+  /// ResourceExhausted for an answer above its bound, Unavailable when none came in time.
   void Send(const Request& request, Callback<Json> done);
   /// GET of newline-separated objects.
   std::unique_ptr<Stream> Open(const Request& request, StreamHandler handler);
@@ -48,7 +52,7 @@ class RestClient {
 
  private:
   struct Impl;
-  std::shared_ptr<Impl> impl_;
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace slicelet::kube

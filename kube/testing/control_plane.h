@@ -3,13 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <filesystem>
 #include <functional>
 #include <optional>
 #include <string>
 
 #include "common/base/file_system.h"
 #include "common/base/random.h"
+#include "common/base/testing/temporary_directory.h"
 #include "common/loop/asio_loop.h"
 #include "common/loop/testing/run_until.h"
 #include "kube/http/http_kube_api.h"
@@ -20,14 +20,13 @@ namespace slicelet::kube {
 class ControlPlane : public testing::Environment {
  public:
   void SetUp() override {
-    std::string name = (std::filesystem::temp_directory_path() / "slicelet-kube-XXXXXX").string();
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    directory() = name;
+    directory_.emplace();
+    directory() = directory_->path();
     ASSERT_TRUE(Run("up")) << "tests/control-plane/control-plane.sh up failed";
   }
   void TearDown() override {
     Run("down");
-    std::filesystem::remove_all(directory());
+    directory_.reset();
   }
   /// control-plane.sh COMMAND DIR ARGUMENTS
   static bool Run(const std::string& command, const std::string& arguments = "") {
@@ -39,6 +38,9 @@ class ControlPlane : public testing::Environment {
     static std::string path;
     return path;
   }
+
+ private:
+  std::optional<TemporaryDirectory> directory_;
 };
 
 /// A loop and an administrator's view of that control plane.

@@ -4,6 +4,7 @@
 
 #include "common/json/json.h"
 #include "common/loop/testing/sim_loop.h"
+#include "kube/testing/silent_kube_api.h"
 
 namespace slicelet::shim {
 namespace {
@@ -14,7 +15,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 /// Knows the token "good" as alice, who may get nodes/metrics of node edge-1 and nodes/proxy of node edge-2.
-class FakeReviews : public kube::KubeApi {
+class FakeReviews : public kube::SilentKubeApi {
  public:
   explicit FakeReviews(Loop& loop) : loop_(loop) {}
   void Create(const kube::ObjectRef& ref, const Json& object, Callback<Json> done) override {
@@ -40,16 +41,6 @@ class FakeReviews : public kube::KubeApi {
       done(answer);
     });
   }
-  void Get(const kube::ObjectRef&, Callback<Json>) override {}
-  void List(const kube::Resource&, const std::string&, const kube::ListOptions&,
-            Callback<kube::ObjectList>) override {}
-  std::unique_ptr<kube::Watch> StartWatch(const kube::Resource&, const std::string&, const kube::ListOptions&,
-                                          kube::WatchHandler) override {
-    return nullptr;
-  }
-  void Update(const kube::ObjectRef&, const Json&, Callback<Json>) override {}
-  void Patch(const kube::ObjectRef&, kube::PatchType, const Json&, Callback<Json>) override {}
-  void Delete(const kube::ObjectRef&, const kube::DeleteOptions&, StatusCallback) override {}
 
   std::vector<std::string> asked;
   Json last_spec;

@@ -1,6 +1,7 @@
 #include "kubelet-shim/api/kubelet_api.h"
 
 #include <algorithm>
+#include <cctype>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -52,6 +53,36 @@ v1::UpgradeTarget ReadUpgrade(const HttpRequest& request) {
     header->set_value(value);
   }
   return upgrade;
+}
+
+/// The client offers the WebSocket subprotocol that no container runtime knows, and that must be translated.
+bool OffersChannels(const HttpRequest& request) {
+  const auto list = [&](const std::string& name) {
+    std::string all;
+    for (const auto& [header, value] : request.headers) {
+      if (header == name) all += "," + value;
+    }
+    all.erase(std::remove(all.begin(), all.end(), ' '), all.end());
+    return all + ",";
+  };
+  const auto contains = [](const std::string& list, const std::string& word) {
+    const auto same = [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; };
+    return std::search(list.begin(), list.end(), word.begin(), word.end(), same) != list.end();
+  };
+  return request.method == "GET" && contains(list("upgrade"), ",websocket,") &&
+         contains(list("sec-websocket-protocol"), std::string(",") + kChannelsV5 + ",");
+}
+
+/// What the runtime is asked for in the place of it.
+void AskForSpdy(v1::UpgradeTarget& upgrade) {
+  upgrade.set_method("POST");
+  upgrade.clear_headers();
+  for (const auto& [name, value] : {std::pair("connection", "Upgrade"), std::pair("upgrade", "SPDY/3.1"),
+                                    std::pair("x-stream-protocol-version", "v4.channel.k8s.io")}) {
+    auto* header = upgrade.add_headers();
+    header->set_name(name);
+    header->set_value(value);
+  }
 }
 
 /// InvalidArgument when the streams that are asked for make no sense.
@@ -122,6 +153,7 @@ void KubeletApi::Route(const Exchange& exchange) {
     if (Allows(exchange, {"GET"})) ListPods(exchange, &NodePods::RunningPods);
   } else if (path.size() == 4 && path[0] == "containerLogs") {
     if (Allows(exchange, {"GET"})) Logs(exchange);
+    // One line for each shape of path. NOLINTNEXTLINE(bugprone-branch-clone)
   } else if ((path.size() == 4 || path.size() == 5) && (path[0] == "exec" || path[0] == "attach")) {
     if (Allows(exchange, {"GET", "POST"})) Upgrade(exchange);
   } else if ((path.size() == 3 || path.size() == 4) && path[0] == "portForward") {
@@ -181,6 +213,10 @@ void KubeletApi::Upgrade(const Exchange& exchange) {
   const auto status =
       port_forward ? ReadPorts(request.target, upgrade) : ReadStreams(request.target, upgrade);
   if (!status.ok()) return Answer(exchange, 400, Message(status) + "\n");
+  const bool channels = !port_forward && OffersChannels(request);
+  const ChannelTranslator::Streams streams{upgrade.stdin(), upgrade.stdout(), upgrade.stderr(),
+                                           upgrade.tty()};
+  if (channels) AskForSpdy(upgrade);
   if (port_forward) {
     *head.mutable_port_forward() = std::move(upgrade);
   } else if (path[0] == "attach") {
@@ -191,11 +227,15 @@ void KubeletApi::Upgrade(const Exchange& exchange) {
   }
   if (!request.upgrade)
     return Answer(exchange, 400, "unable to upgrade: missing upgrade headers in request\n");
-  Start<UpgradeSession>(exchange, std::move(head));
+  if (!channels) return Start<UpgradeSession>(exchange, std::move(head));
+  const std::string& key = request.Header("sec-websocket-key");
+  if (key.empty() || request.Header("sec-websocket-version") != "13")
+    return Answer(exchange, 400, "a WebSocket needs a Sec-WebSocket-Key and Sec-WebSocket-Version 13\n");
+  Start<ChannelSession>(exchange, std::move(head), ChannelTranslator(streams, key));
 }
 
-template <typename Session>
-void KubeletApi::Start(const Exchange& exchange, v1::StreamHead head) {
+template <typename Session, typename... More>
+void KubeletApi::Start(const Exchange& exchange, v1::StreamHead head, More&&... more) {
   absl::StatusOr<std::string> uid = absl::NotFoundError("no node is served here");
   for (const auto& node : NodesOf(exchange->request())) {
     head.set_node(node);
@@ -213,7 +253,8 @@ void KubeletApi::Start(const Exchange& exchange, v1::StreamHead head) {
   const auto id = next_session_++;
   auto session = std::make_shared<Session>(
       StreamSession::Parts{dependencies_.loop, exchange, dependencies_.open_stream(),
-                           lifetime_.Guard([this, id] { sessions_.erase(id); })});
+                           lifetime_.Guard([this, id] { sessions_.erase(id); })},
+      std::forward<More>(more)...);
   sessions_.emplace(id, session);
   session->Start(head);
 }

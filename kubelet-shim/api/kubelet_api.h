@@ -38,8 +38,8 @@ class NodePods {
 
 /// The kubelet's HTTPS API of every slice node; a request's listener is its node, and the listener "" stands
 /// for all of them. Paths and answers are the kubelet's (pkg/kubelet/server). exec, attach and port-forward
-/// are authenticated here and then tunnelled as raw bytes to the container runtime: their protocols (SPDY,
-/// WebSocket) are never parsed.
+/// are authenticated here and then tunnelled as raw bytes to the container runtime, whatever it speaks (SPDY,
+/// WebSocket v4 and older); only the WebSocket subprotocol v5, which no runtime knows, is translated.
 class KubeletApi {
  public:
   static constexpr std::size_t kMaxStreams = 1'000;
@@ -71,8 +71,8 @@ class KubeletApi {
   void Logs(const Exchange& exchange);
   void Upgrade(const Exchange& exchange);
   [[nodiscard]] std::vector<std::string> NodesOf(const HttpRequest& request) const;
-  template <typename Session>
-  void Start(const Exchange& exchange, v1::StreamHead head);
+  template <typename Session, typename... More>
+  void Start(const Exchange& exchange, v1::StreamHead head, More&&... more);
 
   const AccessRules rules_;
   const Dependencies dependencies_;

@@ -2,180 +2,14 @@
 
 #include <gmock/gmock.h>
 
-#include <deque>
-#include <nlohmann/json.hpp>
-
-#include "common/loop/testing/sim_loop.h"
-#include "kubelet-shim/api/stream_session.h"
+#include "kubelet-shim/api/testing/kubelet_api_test_base.h"
 
 namespace slicelet::shim {
 namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::IsEmpty;
 using testing::Pair;
-
-/// What a test's client did and saw.
-struct Wire {
-  HttpRequest request;
-  int status = 0;
-  std::string content_type;
-  std::string body;
-  std::vector<std::pair<std::string, std::string>> headers;
-  bool ended = false;
-  bool hijacked = false;
-  bool raw_closed = false;
-  std::function<void()> gone;
-  /// What the client sends after the head; "" is its end.
-  std::deque<std::string> input;
-  Callback<std::string> reader;
-  std::string output;
-};
-
-class FakeRawStream : public RawStream {
- public:
-  FakeRawStream(Loop& loop, std::shared_ptr<Wire> wire) : loop_(loop), wire_(std::move(wire)) {}
-  ~FakeRawStream() override { wire_->raw_closed = true; }
-  void Read(Callback<std::string> done) override {
-    wire_->reader = std::move(done);
-    Deliver(loop_, wire_);
-  }
-  void Write(std::string data, StatusCallback done) override {
-    wire_->output += data;
-    loop_.Post([done = std::move(done)] { done(absl::OkStatus()); });
-  }
-  void Close() override { wire_->raw_closed = true; }
-
-  static void Deliver(Loop& loop, const std::shared_ptr<Wire>& wire) {
-    if (!wire->reader || wire->input.empty()) return;
-    auto data = std::move(wire->input.front());
-    wire->input.pop_front();
-    loop.Post([reader = std::exchange(wire->reader, nullptr), data] { reader(data); });
-  }
-
- private:
-  Loop& loop_;
-  std::shared_ptr<Wire> wire_;
-};
-
-class FakeExchange : public HttpExchange {
- public:
-  FakeExchange(Loop& loop, std::shared_ptr<Wire> wire) : loop_(loop), wire_(std::move(wire)) {}
-  [[nodiscard]] const HttpRequest& request() const override { return wire_->request; }
-  void Respond(HttpResponse response) override {
-    EXPECT_EQ(wire_->status, 0) << "answered twice";
-    wire_->status = response.status;
-    wire_->content_type = response.content_type;
-    wire_->body = response.body;
-    wire_->headers = response.headers;
-    wire_->ended = true;
-  }
-  void StartStream(int status, const std::string& content_type) override {
-    wire_->status = status;
-    wire_->content_type = content_type;
-  }
-  void Write(std::string data, StatusCallback written) override {
-    wire_->body += data;
-    loop_.Post([written = std::move(written)] { written(absl::OkStatus()); });
-  }
-  void EndStream() override { wire_->ended = true; }
-  std::unique_ptr<RawStream> Hijack() override {
-    wire_->hijacked = true;
-    return std::make_unique<FakeRawStream>(loop_, wire_);
-  }
-  void OnGone(std::function<void()> gone) override { wire_->gone = std::move(gone); }
-
- private:
-  Loop& loop_;
-  std::shared_ptr<Wire> wire_;
-};
-
-/// One node "edge-1" with pod default/web (uid u-1) and container main.
-class FakeNodePods : public NodePods {
- public:
-  [[nodiscard]] std::vector<std::string> Nodes() const override { return {"edge-0", "edge-1"}; }
-  [[nodiscard]] std::vector<kube::Json> Pods(const std::string& node) const override {
-    return {{{"metadata", {{"name", "web"}, {"node", node}}}}};
-  }
-  [[nodiscard]] std::vector<kube::Json> RunningPods(const std::string&) const override { return {}; }
-  [[nodiscard]] absl::StatusOr<std::string> FindContainer(const std::string& node, const std::string& ns,
-                                                          const std::string& pod, const std::string& uid,
-                                                          const std::string& container) const override {
-    if (node != "edge-1" || ns != "default" || pod != "web" || (!uid.empty() && uid != "u-1")) {
-      return absl::NotFoundError("pod does not exist");
-    }
-    if (!container.empty() && container != "main")
-      return absl::NotFoundError("container " + container + " not found");
-    return "u-1";
-  }
-};
-
-class KubeletApiTest : public testing::Test {
- protected:
-  std::shared_ptr<Wire> Request(const std::string& method, const std::string& target, bool upgrade = false) {
-    auto wire = std::make_shared<Wire>();
-    wire->request.listener = "edge-1";
-    wire->request.method = method;
-    wire->request.target = ParseTarget(target).value();
-    wire->request.peer = {
-        .verified = true, .common_name = "kube-apiserver-kubelet-client", .organizations = {}};
-    wire->request.upgrade = upgrade;
-    if (upgrade) {
-      wire->request.headers = {{"connection", "Upgrade"},
-                               {"upgrade", "SPDY/3.1"},
-                               {"x-stream-protocol-version", "v4.channel.k8s.io"},
-                               {"authorization", "Bearer secret"}};
-    }
-    return wire;
-  }
-  void Send(const std::shared_ptr<Wire>& wire) {
-    api_.Handle(std::make_shared<FakeExchange>(loop_, wire));
-    loop_.RunReady();
-  }
-  std::shared_ptr<Wire> Do(const std::string& method, const std::string& target, bool upgrade = false) {
-    auto wire = Request(method, target, upgrade);
-    Send(wire);
-    return wire;
-  }
-
-  /// The provider's side: reads the next frame.
-  std::string Next() {
-    std::string seen = "nothing";
-    provider_->Read([&seen](const absl::StatusOr<std::optional<v1::StreamFrame>>& frame) {
-      if (!frame.ok()) {
-        seen = Describe(frame.status());
-      } else {
-        seen = frame->has_value() ? (*frame)->ShortDebugString() : "end";
-      }
-    });
-    loop_.RunReady();
-    return seen;
-  }
-  void Reply(absl::StatusCode code, const std::string& message = "") {
-    v1::StreamFrame frame;
-    frame.mutable_reply()->set_code(static_cast<int>(code));
-    frame.mutable_reply()->set_message(message);
-    provider_->Write(std::move(frame), [](const absl::Status&) {});
-    loop_.RunReady();
-  }
-  void SendData(const std::string& data) {
-    v1::StreamFrame frame;
-    frame.set_data(data);
-    provider_->Write(std::move(frame), [](const absl::Status&) {});
-    loop_.RunReady();
-  }
-
-  SimLoop loop_;
-  FakeNodePods pods_;
-  std::unique_ptr<FrameStream> provider_;
-  KubeletApi api_{{.users = {"kube-apiserver-kubelet-client"}, .groups = {"system:masters"}},
-                  {.loop = loop_, .pods = pods_, .open_stream = [this] {
-                     auto [shim, provider] = MakeLocalFrameStreams(loop_);
-                     provider_ = std::move(provider);
-                     return std::move(shim);
-                   }}};
-};
 
 TEST_F(KubeletApiTest, OnlyListedUsersAndGroupsGetIn) {
   auto nobody = Request("GET", "/healthz");
@@ -355,6 +189,42 @@ TEST_F(KubeletApiTest, AClientThatEndsHalfClosesAndThenCutsASilentHost) {
   loop_.Advance(UpgradeSession::kHalfClosedSilence);
   EXPECT_EQ(api_.streams(), 0U);
   EXPECT_EQ(Next(), "CANCELLED: the client closed the connection");
+}
+
+TEST_F(KubeletApiTest, AClientThatGoesWhileTheHostTakesNothingEndsTheStream) {
+  window_ = 1;
+  for (const bool breaks : {false, true}) {
+    const auto wire = Do("POST", "/exec/default/web/main?input=1&command=cat", true);
+    Next();
+    Reply(absl::StatusCode::kOk);
+    Say(wire, "taken");
+    Say(wire, "not taken");
+    EXPECT_EQ(api_.streams(), 1U);
+    if (breaks) {
+      Say(wire, absl::UnavailableError("reset"));
+    } else {
+      Say(wire, "");
+      EXPECT_EQ(api_.streams(), 1U);
+      loop_.Advance(UpgradeSession::kHalfClosedSilence);
+    }
+    EXPECT_EQ(api_.streams(), 0U);
+  }
+}
+
+TEST_F(KubeletApiTest, AHostThatTakesInputLateGetsAllOfItAndItsEnd) {
+  window_ = 1;
+  const auto wire = Do("POST", "/exec/default/web/main?input=1&command=cat", true);
+  Next();
+  Reply(absl::StatusCode::kOk);
+  for (const char* input : {"1", "2", "3", "4"}) wire->input.emplace_back(input);
+  Say(wire, "");
+  // One is taken, one is being written and one is held.
+  EXPECT_EQ(wire->input.size(), 2U);
+  for (const char* input : {"1", "2", "3", "4"}) {
+    loop_.Advance(UpgradeSession::kHalfClosedSilence - std::chrono::seconds(1));
+    EXPECT_EQ(Next(), std::string("data: \"") + input + "\"");
+  }
+  EXPECT_EQ(Next(), "half_close { }");
 }
 
 TEST_F(KubeletApiTest, RefusesExecThatCannotWork) {

@@ -14,18 +14,27 @@ void StreamSession::Start(const v1::StreamHead& head) {
   v1::StreamFrame frame;
   *frame.mutable_head() = head;
   // A failed write shows in the read as well, with the reason.
-  parts_.stream->Write(std::move(frame), [](const absl::Status&) {});
+  parts_.stream->Write(std::move(frame), lifetime_.Guard([this](const absl::Status&) {
+    head_written_ = true;
+    Begin();
+  }));
   parts_.stream->Read(lifetime_.Guard([this](const auto& reply) { Replied(reply); }));
 }
 
 void StreamSession::Replied(const absl::StatusOr<std::optional<v1::StreamFrame>>& frame) {
-  reply_timeout_.Cancel();
   if (!frame.ok()) return Refuse(frame.status());
   if (!frame->has_value() || !(*frame)->has_reply()) {
     return Refuse(absl::InternalError("the provider ended the stream without an answer"));
   }
   const auto& reply = (*frame)->reply();
   if (reply.code() != 0) return Refuse({static_cast<absl::StatusCode>(reply.code()), reply.message()});
+  accepted_ = true;
+  Begin();
+}
+
+void StreamSession::Begin() {
+  if (!head_written_ || !accepted_) return;
+  reply_timeout_.Cancel();
   Accepted();
 }
 

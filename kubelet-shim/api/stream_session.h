@@ -3,10 +3,12 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "common/http/http_server.h"
 #include "common/loop/loop.h"
 #include "common/stream/frame_stream.h"
+#include "kubelet-shim/channels/channel_translator.h"
 
 namespace slicelet::shim {
 
@@ -44,6 +46,8 @@ class StreamSession {
   void ReadStream();
   /// Ends the stream and the session: the caller must return at once.
   void Finish(const absl::Status& status);
+  /// The same with an answer to the client, which has none yet.
+  void Refuse(const absl::Status& status);
 
   [[nodiscard]] Loop& loop() { return parts_.loop; }
   [[nodiscard]] HttpExchange& exchange() { return *parts_.exchange; }
@@ -54,9 +58,11 @@ class StreamSession {
 
  private:
   void Replied(const absl::StatusOr<std::optional<v1::StreamFrame>>& frame);
-  void Refuse(const absl::Status& status);
+  void Begin();
 
   Parts parts_;
+  /// The reply can be known before it is known that what it answers was written; only then may more follow.
+  bool head_written_ = false, accepted_ = false;
   Timer reply_timeout_;
 };
 
@@ -85,10 +91,45 @@ class UpgradeSession final : public StreamSession {
   void Received(absl::StatusOr<std::optional<v1::StreamFrame>> frame) override;
   void ReadClient();
   void ClientEnded();
+  void WriteHost();
+  void AwaitHost();
 
   std::unique_ptr<RawStream> client_;
-  bool client_ended_ = false;
+  /// Read while the host takes what came before: a client that goes shows only when it is read from.
+  std::string from_client_;
+  bool writing_host_ = false;
+  bool client_ended_ = false, end_written_ = false;
   Timer silence_;
+};
+
+/// exec and attach of a client that speaks v5.channel.k8s.io. The runtime is read on once the client has
+/// taken what came of it; the client is one reading ahead, because one that goes shows only then.
+class ChannelSession final : public StreamSession {
+ public:
+  /// Answers (to pings) that one side may let wait while the other talks.
+  static constexpr std::size_t kMaxWaiting = std::size_t{256} << 10;
+
+  ChannelSession(Parts parts, ChannelTranslator translator);
+
+ private:
+  void Accepted() override;
+  void Received(absl::StatusOr<std::optional<v1::StreamFrame>> frame) override;
+  void ReadRuntime();
+  void ReadClient();
+  void Said(const absl::StatusOr<std::string>& data);
+  void Pass(const ChannelTranslator::Output& output);
+  void WriteClient();
+  void WriteRuntime();
+  void RuntimeEnded();
+
+  ChannelTranslator translator_;
+  /// Null until the runtime has upgraded: before, the client may still be refused.
+  std::unique_ptr<RawStream> client_;
+  std::string to_client_, to_runtime_;
+  bool writing_client_ = false, writing_runtime_ = false;
+  bool reading_client_ = false, reading_runtime_ = false;
+  /// The session is over when `to_client_` is written.
+  bool ending_ = false;
 };
 
 }  // namespace slicelet::shim

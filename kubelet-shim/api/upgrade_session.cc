@@ -1,3 +1,5 @@
+#include <utility>
+
 #include "kubelet-shim/api/stream_session.h"
 
 namespace slicelet::shim {
@@ -14,20 +16,40 @@ void UpgradeSession::ReadClient() {
   client_->Read(lifetime_.Guard([this](absl::StatusOr<std::string> data) {
     if (!data.ok()) return Finish(data.status());
     if (data->empty()) return ClientEnded();
-    v1::StreamFrame frame;
-    *frame.mutable_data() = std::move(*data);
-    stream().Write(std::move(frame), lifetime_.Guard([this](const absl::Status& status) {
-      // Why the stream is over shows in its read.
-      if (status.ok()) ReadClient();
-    }));
+    from_client_ = std::move(*data);
+    WriteHost();
   }));
 }
 
 void UpgradeSession::ClientEnded() {
   client_ended_ = true;
+  WriteHost();
+  AwaitHost();
+}
+
+void UpgradeSession::WriteHost() {
+  if (writing_host_ || end_written_) return;
   v1::StreamFrame frame;
-  frame.mutable_half_close();
-  stream().Write(std::move(frame), [](const absl::Status&) {});
+  if (!from_client_.empty()) {
+    *frame.mutable_data() = std::exchange(from_client_, {});
+  } else if (client_ended_) {
+    frame.mutable_half_close();
+    end_written_ = true;
+  } else {
+    return;
+  }
+  writing_host_ = true;
+  stream().Write(std::move(frame), lifetime_.Guard([this](const absl::Status& status) {
+    // Why the stream is over shows in its read.
+    if (!status.ok()) return;
+    writing_host_ = false;
+    if (client_ended_) AwaitHost();
+    WriteHost();
+  }));
+  if (!client_ended_) ReadClient();
+}
+
+void UpgradeSession::AwaitHost() {
   silence_.Set(kHalfClosedSilence,
                [this] { Finish(absl::CancelledError("the client closed the connection")); });
 }
@@ -36,11 +58,8 @@ void UpgradeSession::Received(absl::StatusOr<std::optional<v1::StreamFrame>> fra
   if (!frame.ok()) return Finish(frame.status());
   // The runtime's side is over, and with it the exchange: none of the tunnelled protocols goes on one-way.
   if (!frame->has_value() || (*frame)->has_half_close()) return Finish(absl::OkStatus());
-  if (client_ended_) {
-    silence_.Set(kHalfClosedSilence,
-                 [this] { Finish(absl::CancelledError("the client closed the connection")); });
-  }
   if ((*frame)->data().empty()) return ReadStream();
+  if (client_ended_) AwaitHost();
   client_->Write(std::move(*(**frame).mutable_data()), lifetime_.Guard([this](const absl::Status& status) {
     if (!status.ok()) return Finish(status);
     ReadStream();

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/loop/testing/sim_loop.h"
+#include "kube/testing/silent_kube_api.h"
 
 namespace slicelet::shim {
 namespace {
@@ -12,23 +13,13 @@ namespace {
 using testing::ElementsAre;
 
 /// Answers every GET with `answer`.
-class OneObject : public kube::KubeApi {
+class OneObject : public kube::SilentKubeApi {
  public:
   explicit OneObject(Loop& loop) : loop_(loop) {}
   void Get(const kube::ObjectRef& ref, Callback<kube::Json> done) override {
     asked = ref.ns + "/" + ref.name;
     loop_.Post([this, done = std::move(done)] { done(answer); });
   }
-  void List(const kube::Resource&, const std::string&, const kube::ListOptions&,
-            Callback<kube::ObjectList>) override {}
-  std::unique_ptr<kube::Watch> StartWatch(const kube::Resource&, const std::string&, const kube::ListOptions&,
-                                          kube::WatchHandler) override {
-    return nullptr;
-  }
-  void Create(const kube::ObjectRef&, const kube::Json&, Callback<kube::Json>) override {}
-  void Update(const kube::ObjectRef&, const kube::Json&, Callback<kube::Json>) override {}
-  void Patch(const kube::ObjectRef&, kube::PatchType, const kube::Json&, Callback<kube::Json>) override {}
-  void Delete(const kube::ObjectRef&, const kube::DeleteOptions&, StatusCallback) override {}
 
   absl::StatusOr<kube::Json> answer = absl::UnavailableError("the API server is away");
   std::string asked;

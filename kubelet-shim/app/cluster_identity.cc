@@ -1,20 +1,14 @@
 #include "kubelet-shim/app/cluster_identity.h"
 
-#include <arpa/inet.h>
-
 #include <utility>
 
+#include "common/base/ip_address.h"
 #include "common/log/log.h"
 
 namespace slicelet::shim {
 namespace {
 
 using Use = CertificateCache::Use;
-
-bool IsIpAddress(const std::string& text) {
-  unsigned char parsed[sizeof(in6_addr)];
-  return inet_pton(AF_INET, text.c_str(), parsed) == 1 || inet_pton(AF_INET6, text.c_str(), parsed) == 1;
-}
 
 }  // namespace
 

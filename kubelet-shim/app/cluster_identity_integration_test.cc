@@ -4,6 +4,7 @@
 
 #include "common/base/testing/fake_file_system.h"
 #include "common/rpc/testing/test_authority.h"
+#include "kube/testing/silent_kube_api.h"
 #include "kubelet-shim/app/cluster_identity.h"
 
 namespace slicelet::shim {
@@ -11,28 +12,13 @@ namespace {
 
 using Use = CertificateCache::Use;
 
-/// An API server that never answers: what a node gets from it, it gets from the cache.
-class SilentKube : public kube::KubeApi {
- public:
-  void Get(const kube::ObjectRef&, Callback<kube::Json>) override {}
-  void List(const kube::Resource&, const std::string&, const kube::ListOptions&,
-            Callback<kube::ObjectList>) override {}
-  std::unique_ptr<kube::Watch> StartWatch(const kube::Resource&, const std::string&, const kube::ListOptions&,
-                                          kube::WatchHandler) override {
-    return nullptr;
-  }
-  void Create(const kube::ObjectRef&, const kube::Json&, Callback<kube::Json>) override {}
-  void Update(const kube::ObjectRef&, const kube::Json&, Callback<kube::Json>) override {}
-  void Patch(const kube::ObjectRef&, kube::PatchType, const kube::Json&, Callback<kube::Json>) override {}
-  void Delete(const kube::ObjectRef&, const kube::DeleteOptions&, StatusCallback) override {}
-};
-
 TEST(ClusterIdentity, ARestartedShimServesItsNodesFromTheCacheAtOnce) {
   AsioLoop loop;
   SystemClock clock;
   SeededRandom random(1);
   FakeFileSystem files;
-  SilentKube kube;
+  // What a node gets, it gets from the cache.
+  kube::SilentKubeApi kube;
   HttpServer server(loop, {}, [](const auto&) {});
   CsrIdentity requests(loop, clock, random, kube);
   CertificateCache cache("/certificates", files, clock);
@@ -40,12 +26,12 @@ TEST(ClusterIdentity, ARestartedShimServesItsNodesFromTheCacheAtOnce) {
   cache.Store("gw-1", Use::kClient, authority.Issue("system:node:gw-1"));
   cache.Store("gw-1", Use::kServing, authority.Issue("system:node:gw-1"));
   NodeListeners listeners(server, {.listen = "127.0.0.1", .first_port = 20'000, .ports = 20'000});
-  const auto api = std::make_shared<SilentKube>();
-  ClusterIdentity identity(
-      {.address = "127.0.0.1"},
-      {.loop = loop, .requests = requests, .cache = cache, .listeners = listeners, .make_api = [&](auto) {
-         return api;
-       }});
+  auto api = std::make_shared<kube::SilentKubeApi>();
+  ClusterIdentity identity({.address = "127.0.0.1"}, {.loop = loop,
+                                                      .requests = requests,
+                                                      .cache = cache,
+                                                      .listeners = listeners,
+                                                      .make_api = [&](const auto&) { return api; }});
 
   std::shared_ptr<kube::KubeApi> got;
   absl::StatusOr<NodeIdentity::Endpoint> endpoint = absl::UnknownError("not answered");

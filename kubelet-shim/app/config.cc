@@ -1,6 +1,7 @@
 #include "kubelet-shim/app/config.h"
 
 #include "common/config/config_reader.h"
+#include "common/config/log_level.h"
 
 namespace slicelet::shim {
 namespace {
@@ -59,7 +60,9 @@ absl::StatusOr<ShimConfig> ReadShimConfig(const nlohmann::json& json) {
   const bool users = reader.Optional("allowedUsers", &config.access.users);
   const bool groups = reader.Optional("allowedGroups", &config.access.groups);
   MetricsOptions::Read(reader, config.metrics);
-  reader.Optional("logLevel", &config.log_level);
+  ReadLogLevel(reader);
+  if (config.shim.referent_refresh < std::chrono::seconds(1))
+    reader.Error("referentRefresh", "is less than 1s");
   CheckTogether(reader, config);
   SLICELET_RETURN_IF_ERROR(reader.Finish());
   // Who reaches a kubelet: the API server in a cluster, the hub's operators without one.

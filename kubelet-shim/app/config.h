@@ -35,7 +35,6 @@ struct ShimConfig {
   std::string client_ca_file;
   AccessRules access;
   MetricsOptions metrics;
-  std::string log_level = "info";
 
   [[nodiscard]] bool standalone() const { return !directory.empty(); }
 };

@@ -54,6 +54,12 @@ TEST(ReadShimConfig, NamesWhatIsWrong) {
   json["colour"] = "blue";
   EXPECT_THAT(ErrorOf(json), HasSubstr("colour"));
   json = Cluster();
+  json["referentRefresh"] = "0s";
+  EXPECT_THAT(ErrorOf(json), HasSubstr("referentRefresh: is less than 1s"));
+  json = Cluster();
+  json["logLevel"] = "loud";
+  EXPECT_THAT(ErrorOf(json), HasSubstr("logLevel: \"loud\" is none of debug, info, warning, error, off"));
+  json = Cluster();
   json.erase("certificates");
   EXPECT_THAT(ErrorOf(json), HasSubstr("certificates"));
   json = Cluster();

@@ -1,8 +1,11 @@
 #include "common/program/program.h"
+#include "common/rest/cpprest.h"
+#include "common/rest/system_authorities.h"
 #include "kubelet-shim/app/shim_server.h"
 
 int main(int argc, char** argv) {
   using namespace slicelet;
+  SkipSystemAuthorities();
   ServerProgram program;
   program.name = "slicelet-shim";
   program.summary =
@@ -16,5 +19,5 @@ int main(int argc, char** argv) {
     SLICELET_ASSIGN_OR_RETURN(auto config, shim::ReadShimConfig(json));
     return [config = std::move(config)](AsioLoop& loop) { return shim::StartShim(config, loop); };
   };
-  return RunServer(argc, argv, program);
+  LeaveProcess(RunServer(argc, argv, program));
 }

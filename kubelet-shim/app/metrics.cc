@@ -3,6 +3,8 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "kube/object.h"
+
 namespace slicelet::shim {
 
 void AddShimMetrics(bool leading, const std::vector<std::string>& nodes, MetricsPage& page) {
@@ -14,9 +16,9 @@ void AddNodeMetrics(const std::string& node, const std::vector<nlohmann::json>& 
   // Every phase is always there, so that a graph falls to 0 and does not end.
   std::map<std::string, int> phases = {{"Pending", 0}, {"Running", 0}, {"Succeeded", 0}, {"Failed", 0}};
   for (const auto& pod : pods) {
-    const auto status = pod.find("status");
-    if (status == pod.end()) continue;
-    ++phases[status->value("phase", "Pending")];
+    if (kube::Find(pod, {"status"}) == nullptr) continue;
+    const std::string phase = kube::TextAt(pod, {"status", "phase"});
+    ++phases[phase.empty() ? "Pending" : phase];
   }
   for (const auto& [phase, count] : phases) {
     page.Gauge("slicelet_shim_pods", "Pods of a slice node by phase.", count,

@@ -8,8 +8,10 @@
 #include <utility>
 
 #include "common/base/file_system.h"
+#include "common/http/watched_files.h"
 #include "common/log/log.h"
 #include "common/rpc/provider_link.h"
+#include "common/tls/expiry.h"
 #include "kube/http/http_kube_api.h"
 #include "kube/open/open_kube.h"
 #include "kubelet-shim/api/kubelet_api.h"
@@ -18,7 +20,6 @@
 #include "kubelet-shim/app/metrics.h"
 #include "kubelet-shim/app/shim_pods.h"
 #include "kubelet-shim/app/standalone_identity.h"
-#include "kubelet-shim/app/watched_files.h"
 
 namespace slicelet::shim {
 namespace {
@@ -38,17 +39,23 @@ class ShimServer final : public Server {
   ShimServer(ShimConfig config, AsioLoop& loop) : config_(std::move(config)), loop_(loop) {}
 
   absl::Status Start() {
-    SLICELET_ASSIGN_OR_RETURN(kube_, kube::OpenKube({.kubeconfig = config_.kubeconfig,
-                                                     .directory = config_.directory,
-                                                     .in_cluster = config_.in_cluster,
-                                                     .incarnation_file = config_.directory + ".incarnation"},
-                                                    loop_, clock_, random_, *files_));
+    SLICELET_ASSIGN_OR_RETURN(kube_, OpenKube());
+    if (!config_.standalone()) {
+      // Calls of one client wait for one another: neither many nodes nor strangers whose tokens are asked
+      // about may cost the lease.
+      SLICELET_ASSIGN_OR_RETURN(lease_kube_, OpenKube());
+      SLICELET_ASSIGN_OR_RETURN(review_kube_, OpenKube());
+      cluster_access_.emplace(loop_, review_kube_->api());
+    }
+    if (config_.tls)
+      WarnIfCertificateFileEnds(config_.tls->certificate_file, kHubRenewal, *files_, clock_.Now());
+    if (!config_.metrics.listen.empty())
+      WarnIfCertificateFileEnds(config_.metrics.certificate_file, kHubRenewal, *files_, clock_.Now());
     RpcClient::Options link;
     link.address = config_.provider;
     link.tls = config_.tls;
     SLICELET_ASSIGN_OR_RETURN(provider_, RpcClient::Make(loop_, std::move(link)));
     connector_ = MakeProviderConnector(*provider_);
-    if (!config_.standalone()) cluster_access_.emplace(loop_, kube_->api());
     api_ = std::make_unique<KubeletApi>(
         config_.access,
         KubeletApi::Dependencies{.loop = loop_,
@@ -64,12 +71,14 @@ class ShimServer final : public Server {
     options.version = SLICELET_VERSION;
     options.standalone_incarnation = kube_->incarnation();
     if (options.shim_id.empty()) options.shim_id = MakeShimId(random_);
-    shim_.emplace(std::move(options), Shim::Dependencies{.loop = loop_,
-                                                         .clock = clock_,
-                                                         .random = random_,
-                                                         .controller = kube_->api(),
-                                                         .identity = *identity_,
-                                                         .provider = *connector_});
+    shim_.emplace(std::move(options),
+                  Shim::Dependencies{.loop = loop_,
+                                     .clock = clock_,
+                                     .random = random_,
+                                     .controller = kube_->api(),
+                                     .identity = *identity_,
+                                     .provider = *connector_,
+                                     .lease = lease_kube_ ? &lease_kube_->api() : nullptr});
     pods_.Attach(*shim_);
     shim_->Start();
     if (!config_.metrics.listen.empty()) SLICELET_RETURN_IF_ERROR(metrics_.Start(config_.metrics).status());
@@ -79,6 +88,14 @@ class ShimServer final : public Server {
   void Stop(std::function<void()> done) override { shim_->Stop(std::move(done)); }
 
  private:
+  absl::StatusOr<std::unique_ptr<kube::OpenedKube>> OpenKube() {
+    return kube::OpenKube({.kubeconfig = config_.kubeconfig,
+                           .directory = config_.directory,
+                           .in_cluster = config_.in_cluster,
+                           .incarnation_file = config_.directory + ".incarnation"},
+                          loop_, clock_, random_, *files_);
+  }
+
   absl::Status ServeOperators() {
     tls_files_.emplace(
         loop_, *files_,
@@ -140,7 +157,7 @@ class ShimServer final : public Server {
   SystemClock clock_;
   SystemRandom random_;
   std::unique_ptr<FileSystem> files_ = MakeSystemFileSystem();
-  std::unique_ptr<kube::OpenedKube> kube_;
+  std::unique_ptr<kube::OpenedKube> kube_, lease_kube_, review_kube_;
   std::unique_ptr<RpcClient> provider_;
   std::unique_ptr<Shim::ProviderConnector> connector_;
   ShimPods pods_;
@@ -161,7 +178,6 @@ class ShimServer final : public Server {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Server>> StartShim(const ShimConfig& config, AsioLoop& loop) {
-  SetLogLevel(config.log_level);
   auto server = std::make_unique<ShimServer>(config, loop);
   SLICELET_RETURN_IF_ERROR(server->Start());
   return server;

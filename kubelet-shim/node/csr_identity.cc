@@ -21,6 +21,8 @@ constexpr Backoff::Options kRetry{std::chrono::seconds(1), std::chrono::minutes(
 constexpr Duration kFirstLook = std::chrono::milliseconds(50);
 constexpr Duration kSlowestLook = std::chrono::seconds(5);
 constexpr Duration kSoonestRenewal = std::chrono::seconds(30);
+/// A clock that was set may have ended a certificate long before its time.
+constexpr Duration kLongestSleep = std::chrono::hours(1);
 
 bool HasCondition(const Json& request, const std::string& type) {
   const Json& conditions = GetArray(request, "/status/conditions");
@@ -130,17 +132,25 @@ class CsrIdentity::Keeper {
     }
     backoff_.Reset();
     const Duration life = info->not_after - info->not_before;
-    const Duration left = info->not_after - clock_.Now();
-    // 70 to 90 % of the whole life, counted back from its end on our clock.
+    // 70 to 90 % of the whole life, counted back from its end on our clock; one that is behind does not
+    // prolong it.
     const auto percent = static_cast<Duration::rep>(10 + random_.Below(21));
-    const Duration renewal = std::max(left - life / 100 * percent, kSoonestRenewal);
+    const WallTime now = clock_.Now();
+    renew_at_ = std::max(std::min(info->not_after, now + life) - life / 100 * percent, now + kSoonestRenewal);
     LogInfo("certificate issued", {{"node", node_},
                                    {"use", contents_.server ? "serving" : "client"},
                                    {"until", FormatTime(info->not_after)},
                                    {"fingerprint", info->fingerprint.substr(0, 12)}});
-    timer_.Set(renewal, [this] { Begin(); });
+    deadline_ = loop_.Now() + (renew_at_ - now);
+    SleepUntilRenewal();
     // Last: the receiver may retire this node.
     on_certificate_({*pem, key_});
+  }
+
+  void SleepUntilRenewal() {
+    const Duration left = std::min<Duration>(renew_at_ - clock_.Now(), deadline_ - loop_.Now());
+    if (left <= Duration::zero()) return Begin();
+    timer_.Set(std::min(left, kLongestSleep), [this] { SleepUntilRenewal(); });
   }
 
   void Fail(const absl::Status& status) {
@@ -166,6 +176,9 @@ class CsrIdentity::Keeper {
   std::string name_;
   std::string uid_;
   MonotonicTime began_{};
+  /// By either clock: the wall's may be set, the loop's stands while the machine sleeps.
+  WallTime renew_at_{};
+  MonotonicTime deadline_{};
   Duration look_{};
   bool forbidden_ = false;
   Lifetime lifetime_;

@@ -97,6 +97,23 @@ TEST_F(CsrIdentityTest, RenewsBetweenSeventyAndNinetyPercent) {
   EXPECT_NE(certificates[0].key_pem, certificates[1].key_pem);
 }
 
+TEST_F(CsrIdentityTest, AClockThatIsSetForwardEndsACertificateEarly) {
+  KeepClient();
+  loop.Advance(minutes(1));
+  ASSERT_EQ(certificates.size(), 1U);
+  clock.Jump(hours(48));
+  loop.Advance(hours(1));
+  EXPECT_EQ(certificates.size(), 2U);
+}
+
+TEST_F(CsrIdentityTest, AClockThatIsSetBackDoesNotProlongACertificate) {
+  KeepClient();
+  loop.Advance(minutes(1));
+  clock.Jump(-hours(48));
+  loop.Advance(hours(23));
+  EXPECT_EQ(certificates.size(), 2U);
+}
+
 TEST_F(CsrIdentityTest, WithoutTheRightToApproveItWaitsForSomebodyElse) {
   server.faults().before = [](const kube::KubeCall& call) {
     return call.ref.subresource == "approval" ? absl::PermissionDeniedError("no") : absl::OkStatus();

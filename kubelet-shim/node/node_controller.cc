@@ -11,13 +11,32 @@ namespace slicelet::shim {
 
 using kube::PatchType;
 
+namespace {
+
+/// The same news at another time is the same.
+Json WithoutTimes(Json status) {
+  const auto conditions = status.find("conditions");
+  if (conditions == status.end()) return status;
+  for (Json& condition : *conditions) {
+    condition.erase("lastHeartbeatTime");
+    condition.erase("lastTransitionTime");
+  }
+  return status;
+}
+
+}  // namespace
+
 NodeController::NodeController(v1::NodeDeclare declaration, std::string address, int port, Options options,
                                Dependencies dependencies)
     : name_(declaration.name()),
       options_(std::move(options)),
       deps_(std::move(dependencies)),
-      sheet_{options_.hub_id, options_.kubelet_version, std::move(declaration),
-             std::nullopt,    std::move(address),       port},
+      sheet_{.hub_id = options_.hub_id,
+             .kubelet_version = options_.kubelet_version,
+             .declaration = std::move(declaration),
+             .report = std::nullopt,
+             .address = std::move(address),
+             .port = port},
       lease_(name_, options_.lease, deps_.loop, deps_.clock, deps_.random, *deps_.api),
       reflector_(deps_.loop, deps_.random, *deps_.api,
                  {kube::kNodes, "", "metadata.name=" + name_, "", false},
@@ -34,13 +53,25 @@ NodeController::NodeController(v1::NodeDeclare declaration, std::string address,
                   }}),
       backoff_(kBackoff, deps_.random),
       retry_(deps_.loop),
-      heartbeat_(deps_.loop) {}
+      heartbeat_(deps_.loop),
+      provider_away_(deps_.loop),
+      settled_(deps_.loop) {}
 
 void NodeController::Start() { reflector_.Start(); }
 
 void NodeController::Declare(const v1::NodeDeclare& declaration) {
+  // What it knows of the node comes with its next report.
+  provider_away_.Cancel();
   former_ = std::exchange(sheet_.declaration, declaration);
   Reconcile();
+}
+
+void NodeController::OnSessionLost() {
+  if (sheet_.unheard_since || provider_away_.armed()) return;
+  provider_away_.Set(kProviderAway, [this, since = deps_.clock.Now()] {
+    sheet_.unheard_since = since;
+    Reconcile();
+  });
 }
 
 void NodeController::Report(const v1::NodeReport& report) {
@@ -48,6 +79,8 @@ void NodeController::Report(const v1::NodeReport& report) {
   const auto former = std::exchange(sheet_.report, report);
   if (!report.has_facts() && former.has_value() && former->has_facts())
     *sheet_.report->mutable_facts() = former->facts();
+  provider_away_.Cancel();
+  sheet_.unheard_since.reset();
   Reconcile();
 }
 
@@ -83,6 +116,10 @@ void NodeController::Reconcile() {
                               owner + "\"): remove it, or set the label to \"" + options_.hub_id +
                               "\", to let slicelet use it";
       LogError(why, {{"node", name_}});
+      // Nobody serves it any more, and it shall look like that; should it come back, it is announced anew.
+      lease_.Stop();
+      lease_started_ = false;
+      announced_uid_.clear();
       if (deps_.on_refused) deps_.on_refused(why);
     }
     return;
@@ -109,13 +146,26 @@ void NodeController::Reconcile() {
   const Json& present_taints = GetArray(node_, "/spec/taints");
   Json taints = NodeTaints(sheet_, present_taints, former_);
 
-  if (!labels.empty()) {
+  Json status = NodeStatusPatch(sheet_, node_, heartbeat_due_, deps_.clock.Now());
+  const bool retaint = taints != present_taints;
+
+  // What does not stay as it was written holds nothing else up.
+  if (!labels.empty() && labels != sent_labels_) {
     PatchLabels(labels);
-  } else if (taints != present_taints) {
+  } else if (retaint && taints != sent_taints_) {
     PatchTaints(taints);
-  } else if (Json status = NodeStatusPatch(sheet_, node_, heartbeat_due_, deps_.clock.Now());
-             !status.is_null()) {
+  } else if (!status.is_null() && WithoutTimes(status) != sent_status_) {
     WriteStatus(std::move(status));
+  } else if (!labels.empty() || retaint || !status.is_null()) {
+    LogWarning(
+        "what was written to the node does not stay",
+        {{"node", name_}, {"labels", !labels.empty()}, {"taints", retaint}, {"status", !status.is_null()}});
+    RetryLater();
+  } else if (!settled_.armed()) {
+    settled_.Set(kSettled, [this] {
+      backoff_.Reset();
+      ForgetWritten();
+    });
   }
   // Last: the owner may destroy this object.
   if (announced_uid_ != uid) {
@@ -126,6 +176,7 @@ void NodeController::Reconcile() {
 
 void NodeController::Register() {
   writing_ = true;
+  ForgetWritten();
   LogInfo("registering the node", {{"node", name_}});
   deps_.api->Create(
       {kube::kNodes, "", name_, ""}, NewNode(sheet_), lifetime_.Guard([this](absl::StatusOr<Json> answer) {
@@ -143,6 +194,8 @@ void NodeController::Register() {
 
 void NodeController::PatchLabels(const Json& labels) {
   writing_ = true;
+  settled_.Cancel();
+  sent_labels_ = labels;
   deps_.api->Patch({kube::kNodes, "", name_, ""}, PatchType::kMerge,
                    {{"metadata", {{"uid", kube::UidOf(node_)}, {"labels", labels}}}},
                    lifetime_.Guard([this](absl::StatusOr<Json> answer) {
@@ -152,6 +205,8 @@ void NodeController::PatchLabels(const Json& labels) {
 
 void NodeController::PatchTaints(const Json& taints) {
   writing_ = true;
+  settled_.Cancel();
+  sent_taints_ = taints;
   // The list is atomic and others write to it too, so it depends on the version it was read at.
   const Json patch = {
       {"metadata", {{"uid", kube::UidOf(node_)}, {"resourceVersion", kube::ResourceVersionOf(node_)}}},
@@ -160,6 +215,7 @@ void NodeController::PatchTaints(const Json& taints) {
                          lifetime_.Guard([this](absl::StatusOr<Json> answer) {
                            if (!absl::IsAborted(answer.status()))
                              return OnWritten("taint the node", std::move(answer));
+                           sent_taints_ = nullptr;
                            deps_.api->Get({kube::kNodes, "", name_, ""},
                                           lifetime_.Guard([this](absl::StatusOr<Json> node) {
                                             OnWritten("read the node", std::move(node));
@@ -169,6 +225,8 @@ void NodeController::PatchTaints(const Json& taints) {
 
 void NodeController::WriteStatus(Json patch) {
   writing_ = true;
+  settled_.Cancel();
+  sent_status_ = WithoutTimes(patch);
   const Json body = {{"metadata", {{"uid", kube::UidOf(node_)}}}, {"status", std::move(patch)}};
   deps_.api->Patch({kube::kNodes, "", name_, "status"}, PatchType::kStrategicMerge, body,
                    lifetime_.Guard([this](absl::StatusOr<Json> answer) {
@@ -191,14 +249,23 @@ void NodeController::OnWritten(const char* what, absl::StatusOr<Json> answer) {
     if (absl::IsNotFound(answer.status())) node_ = nullptr;
     return RetryLater();
   }
-  backoff_.Reset();
   // Also when its version is lower than the one seen last: then the server was restored, and holding on to
   // what it was would repeat the same write without end.
   Adopt(*std::move(answer));
 }
 
 void NodeController::RetryLater() {
-  retry_.Set(backoff_.Next(), [this] { Reconcile(); });
+  settled_.Cancel();
+  retry_.Set(backoff_.Next(), [this] {
+    ForgetWritten();
+    Reconcile();
+  });
+}
+
+void NodeController::ForgetWritten() {
+  sent_labels_ = nullptr;
+  sent_taints_ = nullptr;
+  sent_status_ = nullptr;
 }
 
 }  // namespace slicelet::shim

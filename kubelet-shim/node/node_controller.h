@@ -23,6 +23,12 @@ class NodeController {
  public:
   /// Without a change the status is written this often, as the kubelet does.
   static constexpr Duration kHeartbeat = std::chrono::minutes(5);
+  /// A provider that is away longer is no witness any more: what it reported is Unknown until it reports
+  /// again. Ready is the shim's word and stays.
+  static constexpr Duration kProviderAway = std::chrono::minutes(1);
+  /// What is missing again within this time, written as it was before, is taken back by somebody: it is
+  /// written at the pace of failures.
+  static constexpr Duration kSettled = std::chrono::seconds(10);
   static constexpr Backoff::Options kBackoff{std::chrono::milliseconds(200), std::chrono::seconds(7)};
 
   struct Options {
@@ -48,8 +54,11 @@ class NodeController {
                  Dependencies dependencies);
 
   void Start();
+  /// The provider is there.
   void Declare(const v1::NodeDeclare& declaration);
   void Report(const v1::NodeReport& report);
+  /// The provider is away.
+  void OnSessionLost();
 
   [[nodiscard]] const std::string& name() const { return name_; }
   /// The Node exists and is ours.
@@ -71,6 +80,7 @@ class NodeController {
   void WriteStatus(Json patch);
   void OnWritten(const char* what, absl::StatusOr<Json> answer);
   void RetryLater();
+  void ForgetWritten();
 
   const std::string name_;
   const Options options_;
@@ -82,6 +92,8 @@ class NodeController {
   Backoff backoff_;
   Timer retry_;
   Timer heartbeat_;
+  Timer provider_away_;
+  Timer settled_;
   Json node_;
   /// The last one that the watch saw go. No other node ever has its uid.
   std::string gone_uid_;
@@ -92,6 +104,10 @@ class NodeController {
   bool heartbeat_due_ = true;
   std::string announced_uid_;
   std::string refused_labels_;
+  /// What was written lately; null: nothing.
+  Json sent_labels_;
+  Json sent_taints_;
+  Json sent_status_;
   Lifetime lifetime_;
 };
 

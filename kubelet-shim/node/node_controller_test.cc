@@ -19,6 +19,22 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 using testing::ElementsAre;
 
+/// A mutating webhook that has a will of its own about a label.
+class Webhook final : public kube::ForwardingKubeApi {
+ public:
+  using ForwardingKubeApi::ForwardingKubeApi;
+
+  void Patch(const kube::ObjectRef& ref, kube::PatchType type, const Json& patch,
+             Callback<Json> done) override {
+    if (ref.subresource.empty()) ++patches;
+    Json changed = patch;
+    if (changed.at("metadata").contains("labels")) changed["metadata"]["labels"]["site"] = "south";
+    ForwardingKubeApi::Patch(ref, type, changed, std::move(done));
+  }
+
+  int patches = 0;
+};
+
 class NodeControllerTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -105,6 +121,8 @@ TEST_F(NodeControllerTest, RegistersWithLabelsTaintAddressAndLease) {
 TEST_F(NodeControllerTest, IsReadyOnceItsSizeIsKnown) {
   Begin();
   EXPECT_EQ(kube::TextAt(Condition("Ready"), {"status"}), "False");
+  EXPECT_EQ(kube::TextAt(Condition("MemoryPressure"), {"status"}), "Unknown");
+  EXPECT_EQ(kube::TextAt(Condition("MemoryPressure"), {"reason"}), "NodeStatusNeverUpdated");
   node->Report(Facts());
   loop.Advance(seconds(1));
   EXPECT_EQ(kube::TextAt(Condition("Ready"), {"status"}), "True");
@@ -161,6 +179,88 @@ TEST_F(NodeControllerTest, ALostLinkTaintsTheNodeAndItsReturnClearsThat) {
   node->Report(Facts());
   loop.Advance(seconds(1));
   EXPECT_EQ(Object().at("spec").at("taints").size(), 2U);
+}
+
+TEST_F(NodeControllerTest, WithoutAProviderWhatItSaidIsUnknownUntilItReportsAgain) {
+  Begin();
+  v1::NodeReport report = Facts();
+  report.mutable_link()->set_last_transition(ToUnixNanos(clock.Now()));
+  auto* runtime = report.mutable_facts()->add_conditions();
+  runtime->set_type("RuntimeReady");
+  runtime->set_status(true);
+  auto* accepted = report.add_conditions();
+  accepted->set_type("slicelet.io/ManifestAccepted");
+  accepted->set_status(true);
+  node->Report(report);
+  loop.Advance(seconds(10));
+  ASSERT_TRUE(
+      server.cluster()
+          .Patch("admin", {kube::kNodes, "", "gw", "status"}, kube::PatchType::kStrategicMerge,
+                 Json::parse(R"({"status":{"conditions":[{"type":"example.com/Fan","status":"True"}]}})"))
+          .ok());
+  const auto status = [this](const char* type) { return kube::TextAt(Condition(type), {"status"}); };
+  const auto heard = [this](const char* type) {
+    return kube::TextAt(Condition(type), {"lastHeartbeatTime"});
+  };
+  const std::string since = FormatTime(clock.Now());
+  node->OnSessionLost();
+  loop.Advance(seconds(50));
+  EXPECT_EQ(status("slicelet.io/LinkReady"), "True");
+  loop.Advance(seconds(15));
+  for (const char* type : {"slicelet.io/LinkReady", "slicelet.io/RuntimeReady",
+                           "slicelet.io/ManifestAccepted", "MemoryPressure"}) {
+    EXPECT_EQ(status(type), "Unknown") << type;
+    EXPECT_EQ(kube::TextAt(Condition(type), {"reason"}), "ProviderUnreachable") << type;
+    EXPECT_THAT(kube::TextAt(Condition(type), {"message"}), testing::HasSubstr("away since " + since));
+  }
+  EXPECT_EQ(status("Ready"), "True") << "its pods run on and must not be evicted";
+  EXPECT_EQ(status("example.com/Fan"), "True") << "of others";
+  const Json taints = Object().at("spec").at("taints");
+  ASSERT_EQ(taints.size(), 2U);
+  EXPECT_EQ(taints[1], Json::parse(R"({"key":"slicelet.io/link-lost","effect":"NoSchedule"})"));
+
+  const std::string link = heard("slicelet.io/LinkReady");
+  const std::string ready = heard("Ready");
+  loop.Advance(minutes(6));
+  EXPECT_EQ(heard("slicelet.io/LinkReady"), link) << "nobody has heard of it";
+  EXPECT_NE(heard("Ready"), ready);
+
+  // Back, it has not heard of the host yet.
+  node->Declare(declaration);
+  loop.Advance(minutes(1));
+  EXPECT_EQ(status("slicelet.io/LinkReady"), "Unknown");
+  report.clear_conditions();
+  const std::string back = FormatTime(clock.Now());
+  node->Report(report);
+  loop.Advance(seconds(1));
+  EXPECT_EQ(status("slicelet.io/LinkReady"), "True");
+  EXPECT_EQ(kube::TextAt(Condition("slicelet.io/LinkReady"), {"lastTransitionTime"}), back);
+  EXPECT_EQ(status("MemoryPressure"), "False");
+  EXPECT_TRUE(Condition("slicelet.io/ManifestAccepted").is_null()) << "it speaks of it no more";
+  EXPECT_EQ(Object().at("spec").at("taints").size(), 1U);
+}
+
+TEST_F(NodeControllerTest, AProviderThatIsSoonBackChangesNothing) {
+  Begin();
+  node->Report(Facts());
+  loop.Advance(seconds(10));
+  status_writes = 0;
+  node->OnSessionLost();
+  loop.Advance(seconds(50));
+  node->Declare(declaration);
+  loop.Advance(minutes(3));
+  EXPECT_EQ(status_writes, 0);
+}
+
+TEST_F(NodeControllerTest, WhatAFormerShimWasToldIsUnknownTooWithoutAProvider) {
+  Begin();
+  node->Report(Facts());
+  loop.Advance(seconds(1));
+  Begin();
+  node->OnSessionLost();
+  loop.Advance(seconds(70));
+  EXPECT_EQ(kube::TextAt(Condition("slicelet.io/LinkReady"), {"status"}), "Unknown");
+  EXPECT_EQ(kube::TextAt(Condition("Ready"), {"status"}), "True");
 }
 
 TEST_F(NodeControllerTest, ATaintOfMaintenanceThatIsOverGoesAlsoWhenAFormerShimSetIt) {
@@ -265,6 +365,33 @@ TEST_F(NodeControllerTest, LeavesAForeignNodeAlone) {
   EXPECT_FALSE(node->registered());
 }
 
+TEST_F(NodeControllerTest, ANodeThatComesBackToTheHubIsServedAgain) {
+  Begin();
+  node->Report(Facts());
+  loop.Advance(seconds(1));
+  const auto label = [&](const Json& hub) {
+    ASSERT_TRUE(server.cluster()
+                    .Patch("admin", {kube::kNodes, "", "gw", ""}, kube::PatchType::kMerge,
+                           {{"metadata", {{"labels", {{"slicelet.io/hub", hub}}}}}})
+                    .ok());
+    loop.Advance(minutes(1));
+  };
+  const auto renewed = [&] {
+    return GetString(*server.cluster().Peek(kube::kLeases, "kube-node-lease", "gw"), "/spec/renewTime");
+  };
+  label(nullptr);
+  EXPECT_EQ(refusals.size(), 1U);
+  EXPECT_FALSE(node->registered());
+  const std::string last = renewed();
+  loop.Advance(minutes(1));
+  EXPECT_EQ(renewed(), last) << "nobody serves it";
+  label("hub-1");
+  ASSERT_EQ(uids.size(), 2U);
+  EXPECT_EQ(uids[0], uids[1]);
+  EXPECT_TRUE(node->registered());
+  EXPECT_NE(renewed(), last);
+}
+
 TEST_F(NodeControllerTest, RenewsItsLeaseAndMakesItAgain) {
   Begin();
   loop.Advance(seconds(60));
@@ -328,6 +455,70 @@ TEST_F(NodeControllerTest, NeverWritesTheUnchangedAgainAtRest) {
   };
   loop.Advance(minutes(4));
   EXPECT_EQ(writes, 0);
+}
+
+TEST_F(NodeControllerTest, WhatAWebhookTakesBackIsWrittenAgainWithPausesAndHoldsNothingUp) {
+  server.faults().latency = [] { return std::chrono::milliseconds(10); };
+  declaration.clear_labels();
+  auto webhook = std::make_shared<Webhook>(server.ApiAs("system:node:gw"));
+  Begin(webhook);
+  (*declaration.mutable_labels())["site"] = "north";
+  node->Declare(declaration);
+  node->Report(Facts());
+  loop.Advance(minutes(1));
+  EXPECT_GE(webhook->patches, 5);
+  EXPECT_LE(webhook->patches, 40);
+  EXPECT_EQ(GetString(Object(), "/status/capacity/cpu"), "4");
+  v1::NodeReport report = Facts();
+  report.mutable_facts()->set_cpu_milli(8'000);
+  node->Report(report);
+  loop.Advance(seconds(10));
+  EXPECT_EQ(GetString(Object(), "/status/capacity/cpu"), "8");
+}
+
+TEST_F(NodeControllerTest, WhatSomebodyTakesBackAtOnceIsWrittenAgainWithPauses) {
+  server.faults().latency = [] { return std::chrono::milliseconds(10); };
+  Begin();
+  node->Report(Facts());
+  loop.Advance(seconds(20));
+  int labels = 0;
+  const auto take = [this] {
+    ASSERT_TRUE(server.cluster()
+                    .Patch("admin", {kube::kNodes, "", "gw", ""}, kube::PatchType::kMerge,
+                           Json::parse(R"({"metadata":{"labels":{"site":"south"}}})"))
+                    .ok());
+  };
+  server.faults().after = [&](const kube::KubeCall& call, const absl::Status&) {
+    if (call.ref.resource == kube::kNodes && call.verb == kube::Verb::kPatch) {
+      ++labels;
+      loop.RunAfter(seconds(1), take);
+    }
+    return absl::OkStatus();
+  };
+  take();
+  loop.Advance(seconds(1));
+  EXPECT_EQ(labels, 1) << "the first time at once";
+  loop.Advance(minutes(2));
+  EXPECT_LE(labels, 60) << "one a second would be 120";
+  server.faults().after = nullptr;
+  loop.Advance(minutes(1));
+  EXPECT_EQ(Object().at("metadata").at("labels").at("site"), "north");
+}
+
+TEST_F(NodeControllerTest, AConditionThatIsReportedTwiceIsWrittenOnce) {
+  server.faults().latency = [] { return std::chrono::milliseconds(10); };
+  Begin();
+  v1::NodeReport report = Facts();
+  for (const bool ready : {true, false}) {
+    auto* runtime = report.mutable_facts()->add_conditions();
+    runtime->set_type("RuntimeReady");
+    runtime->set_status(ready);
+  }
+  status_writes = 0;
+  node->Report(report);
+  loop.Advance(minutes(1));
+  EXPECT_LE(status_writes, 2);
+  EXPECT_EQ(kube::TextAt(Condition("slicelet.io/RuntimeReady"), {"status"}), "True");
 }
 
 }  // namespace

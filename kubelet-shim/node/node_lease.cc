@@ -25,22 +25,28 @@ NodeLease::NodeLease(std::string node, Duration duration, Loop& loop, Clock& clo
 
 void NodeLease::Start() { Read(); }
 
+void NodeLease::Stop() {
+  lifetime_ = std::make_unique<Lifetime>();
+  timer_.Cancel();
+}
+
 void NodeLease::Read() {
-  api_.Get({kube::kLeases, kNamespace, node_, ""}, lifetime_.Guard([this](absl::StatusOr<kube::Json> answer) {
-    if (absl::IsNotFound(answer.status())) return Create();
-    if (!answer.ok()) return RetryLater(answer.status());
-    lease_ = *std::move(answer);
-    // Before it is renewed: a lease that went back in time is evidence of a restored cluster.
-    version_ = kube::VersionNumber(kube::ResourceVersionOf(lease_));
-    Renew();
-  }));
+  api_.Get({kube::kLeases, kNamespace, node_, ""},
+           lifetime_->Guard([this](absl::StatusOr<kube::Json> answer) {
+             if (absl::IsNotFound(answer.status())) return Create();
+             if (!answer.ok()) return RetryLater(answer.status());
+             lease_ = *std::move(answer);
+             // Before it is renewed: a lease that went back in time is evidence of a restored cluster.
+             version_ = kube::VersionNumber(kube::ResourceVersionOf(lease_));
+             Renew();
+           }));
 }
 
 void NodeLease::Create() {
   kube::Json lease = {{"metadata", {{"name", node_}, {"namespace", kNamespace}}}};
   Fill(lease);
   api_.Create({kube::kLeases, kNamespace, node_, ""}, lease,
-              lifetime_.Guard([this](absl::StatusOr<kube::Json> answer) { OnAnswer(std::move(answer)); }));
+              lifetime_->Guard([this](absl::StatusOr<kube::Json> answer) { OnAnswer(std::move(answer)); }));
 }
 
 void NodeLease::Renew() {
@@ -48,7 +54,7 @@ void NodeLease::Renew() {
   kube::Json lease = lease_;
   Fill(lease);
   api_.Update({kube::kLeases, kNamespace, node_, ""}, lease,
-              lifetime_.Guard([this](absl::StatusOr<kube::Json> answer) { OnAnswer(std::move(answer)); }));
+              lifetime_->Guard([this](absl::StatusOr<kube::Json> answer) { OnAnswer(std::move(answer)); }));
 }
 
 void NodeLease::OnAnswer(absl::StatusOr<kube::Json> answer) {

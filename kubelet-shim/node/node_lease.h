@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -22,6 +23,8 @@ class NodeLease {
             kube::KubeApi& api);
 
   void Start();
+  /// It is not renewed any more; `Start` begins anew.
+  void Stop();
   /// The Node object's uid, which owns the lease; a change is written with the next renewal.
   void SetOwner(const std::string& node_uid) { owner_ = node_uid; }
   /// resourceVersion of the lease as last read or written, 0 before.
@@ -47,7 +50,8 @@ class NodeLease {
   std::uint64_t version_ = 0;
   Backoff backoff_;
   Timer timer_;
-  Lifetime lifetime_;
+  /// Anew with each Stop: what was asked before it is not heard.
+  std::unique_ptr<Lifetime> lifetime_ = std::make_unique<Lifetime>();
 };
 
 }  // namespace slicelet::shim

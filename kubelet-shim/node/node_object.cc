@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <vector>
 
 #include "common/json/json.h"
@@ -16,10 +17,13 @@ using kube::Find;
 using kube::TextAt;
 
 constexpr char kNoSchedule[] = "NoSchedule";
+constexpr char kProviderUnreachable[] = "ProviderUnreachable";
+constexpr std::array<const char*, 3> kPressures = {"MemoryPressure", "DiskPressure", "PIDPressure"};
 
 struct NodeCondition {
   std::string type;
-  bool status = false;
+  /// Nothing: Unknown.
+  std::optional<bool> status;
   std::string reason;
   std::string message;
   /// Unix nanoseconds; 0: when we see it flip.
@@ -79,8 +83,9 @@ std::vector<v1::Taint> WantedTaints(const NodeFactsheet& sheet) {
     taints.push_back(std::move(taint));
   };
   if (taints.empty()) add(kSliceNodeTaint, sheet.hub_id);
-  if (sheet.report.has_value() && sheet.report->has_link() && !sheet.report->link().status())
-    add(kLinkLostTaint, "");
+  const bool lost = sheet.report.has_value() && sheet.report->has_link() && !sheet.report->link().status();
+  // Without the provider nothing new reaches the host either. What runs there stays.
+  if (lost || sheet.unheard_since) add(kLinkLostTaint, "");
   return taints;
 }
 
@@ -98,16 +103,49 @@ const v1::NodeFacts* FactsOf(const NodeFactsheet& sheet) {
   return sheet.report.has_value() && sheet.report->has_facts() ? &sheet.report->facts() : nullptr;
 }
 
+const Json* PresentCondition(const Json& node, const std::string& type) {
+  for (const Json& condition : GetArray(node, "/status/conditions")) {
+    if (TextAt(condition, {"type"}) == type) return &condition;
+  }
+  return nullptr;
+}
+
+/// The provider's word; everything but Ready, which is the shim's, and what others write.
+bool IsReported(const std::string& type) {
+  return type.rfind("slicelet.io/", 0) == 0 ||
+         std::find(kPressures.begin(), kPressures.end(), type) != kPressures.end();
+}
+
+/// What the provider said before it went away may no longer be so.
+void Doubt(WallTime since, const Json& node, std::vector<NodeCondition>& conditions) {
+  // What a former shim was told counts no more either.
+  for (const Json& present : GetArray(node, "/status/conditions")) {
+    const std::string type = TextAt(present, {"type"});
+    const bool wanted =
+        std::any_of(conditions.begin(), conditions.end(),
+                    [&type](const NodeCondition& condition) { return condition.type == type; });
+    if (wanted || !IsReported(type) || TextAt(present, {"status"}) == "Unknown") continue;
+    conditions.push_back({.type = type, .status = false, .reason = "", .message = ""});
+  }
+  const std::string why = "the provider is away since " + FormatTime(since) +
+                          ": what it knew of the host may no longer be so, and no change reaches it; its "
+                          "pods run on";
+  for (NodeCondition& condition : conditions) {
+    if (!IsReported(condition.type) || !condition.status) continue;
+    condition = {condition.type, std::nullopt, kProviderUnreachable, why, 0};
+  }
+}
+
 std::vector<NodeCondition> WantedConditions(const NodeFactsheet& sheet, const Json& node) {
   const v1::NodeFacts* facts = FactsOf(sheet);
+  const std::string silent = "host " + sheet.declaration.host() + " has not reported yet";
   std::vector<NodeCondition> conditions;
   // The shim's health, not the host's; but a node whose size nobody ever knew can not take pods.
   const bool known = facts != nullptr || Find(node, {"status", "capacity", "cpu"}) != nullptr;
   if (known)
     conditions.push_back({"Ready", true, "KubeletReady", "the shim posts ready status", 0});
   else
-    conditions.push_back(
-        {"Ready", false, "KubeletNotReady", "host " + sheet.declaration.host() + " has not reported yet", 0});
+    conditions.push_back({"Ready", false, "KubeletNotReady", silent, 0});
 
   struct Pressure {
     const char* type;
@@ -122,7 +160,11 @@ std::vector<NodeCondition> WantedConditions(const NodeFactsheet& sheet, const Js
         Pressure{"PIDPressure", "KubeletHasSufficientPID", "KubeletHasInsufficientPID", "PIDs available"}}) {
     NodeCondition condition{pressure.type, false, pressure.good, std::string("host has ") + pressure.message,
                             0};
-    if (facts != nullptr) {
+    if (facts == nullptr) {
+      // What was known before this shim began stays; the host's word is still to come.
+      if (PresentCondition(node, pressure.type) != nullptr) continue;
+      condition = {pressure.type, std::nullopt, "NodeStatusNeverUpdated", silent, 0};
+    } else {
       for (const auto& reported : facts->conditions()) {
         if (reported.type() != pressure.type || !reported.status()) continue;
         condition = {pressure.type, true, pressure.bad, reported.message(), 0};
@@ -147,42 +189,65 @@ std::vector<NodeCondition> WantedConditions(const NodeFactsheet& sheet, const Js
   if (sheet.report.has_value()) {
     for (const auto& reported : sheet.report->conditions()) add(reported.type().c_str(), reported);
   }
-  return conditions;
+  // Of a type that is reported twice the first counts: both would be written in turn without end.
+  std::vector<NodeCondition> once;
+  for (NodeCondition& condition : conditions) {
+    const auto same = [&condition](const NodeCondition& other) { return other.type == condition.type; };
+    if (std::none_of(once.begin(), once.end(), same)) once.push_back(std::move(condition));
+  }
+  if (sheet.unheard_since) Doubt(*sheet.unheard_since, node, once);
+  return once;
 }
 
-const Json* PresentCondition(const Json& node, const std::string& type) {
-  for (const Json& condition : GetArray(node, "/status/conditions")) {
-    if (TextAt(condition, {"type"}) == type) return &condition;
+/// What the provider does not speak of any more since it is back is not shown as if it were away.
+Json StaleConditions(const NodeFactsheet& sheet, const Json& node, const std::vector<NodeCondition>& wanted) {
+  Json stale = Json::array();
+  if (!sheet.report || sheet.unheard_since) return stale;
+  for (const Json& present : GetArray(node, "/status/conditions")) {
+    const std::string type = TextAt(present, {"type"});
+    if (TextAt(present, {"reason"}) != kProviderUnreachable || !IsReported(type)) continue;
+    const bool again = std::any_of(wanted.begin(), wanted.end(), [&type](const NodeCondition& condition) {
+      return condition.type == type;
+    });
+    if (!again) stale.push_back({{"$patch", "delete"}, {"type", type}});
   }
-  return nullptr;
+  return stale;
 }
 
 /// Adds to `patch` the conditions that differ, or all of them with `all`.
-void PatchConditions(const std::vector<NodeCondition>& wanted, const Json& node, bool all, WallTime now,
-                     Json& patch) {
-  const auto text = [](bool status) { return status ? "True" : "False"; };
+void PatchConditions(const NodeFactsheet& sheet, const Json& node, bool all, WallTime now, Json& patch) {
+  const std::vector<NodeCondition> wanted = WantedConditions(sheet, node);
+  const Json stale = StaleConditions(sheet, node, wanted);
+  const auto text = [](std::optional<bool> status) {
+    return !status ? "Unknown" : *status ? "True" : "False";
+  };
   const auto differs = [&](const NodeCondition& condition) {
     const Json* present = PresentCondition(node, condition.type);
     return present == nullptr || TextAt(*present, {"status"}) != text(condition.status) ||
            TextAt(*present, {"reason"}) != condition.reason ||
            TextAt(*present, {"message"}) != condition.message;
   };
-  if (!all && std::none_of(wanted.begin(), wanted.end(), differs)) return;
-  // One heartbeat for all, as the kubelet writes it.
+  if (!all && std::none_of(wanted.begin(), wanted.end(), differs) && stale.empty()) return;
+  // One heartbeat for all, as the kubelet writes it; but nobody has heard of what is unknown.
   for (const NodeCondition& condition : wanted) {
     const Json* present = PresentCondition(node, condition.type);
-    std::string since = FormatTime(condition.transition == 0 ? now : FromUnixNanos(condition.transition));
-    if (present != nullptr && TextAt(*present, {"status"}) == text(condition.status)) {
-      const std::string former = TextAt(*present, {"lastTransitionTime"});
-      if (!former.empty()) since = former;
-    }
+    const std::string former = present == nullptr ? "" : TextAt(*present, {"lastTransitionTime"});
+    const WallTime flipped = condition.transition == 0 ? now : FromUnixNanos(condition.transition);
+    const auto shown = ParseTime(former);
+    // It was Unknown in between.
+    std::string since = FormatTime(shown.ok() && *shown > flipped ? now : flipped);
+    if (!former.empty() && TextAt(*present, {"status"}) == text(condition.status)) since = former;
+    std::string heard;
+    if (present != nullptr && !condition.status) heard = TextAt(*present, {"lastHeartbeatTime"});
+    if (heard.empty()) heard = FormatTime(now);
     patch["conditions"].push_back({{"type", condition.type},
                                    {"status", text(condition.status)},
                                    {"reason", condition.reason},
                                    {"message", condition.message},
-                                   {"lastHeartbeatTime", FormatTime(now)},
+                                   {"lastHeartbeatTime", heard},
                                    {"lastTransitionTime", since}});
   }
+  for (const Json& entry : stale) patch["conditions"].push_back(entry);
 }
 
 void PatchResources(const char* member, const Json& wanted, const Json& node, Json& patch) {
@@ -301,7 +366,7 @@ Json NodeStatusPatch(const NodeFactsheet& sheet, const Json& node, bool heartbea
   Json patch = Json::object();
   if (const v1::NodeFacts* facts = FactsOf(sheet)) PatchFacts(sheet, *facts, node, patch);
   PatchAddresses(sheet, node, patch);
-  PatchConditions(WantedConditions(sheet, node), node, heartbeat || !patch.empty(), now, patch);
+  PatchConditions(sheet, node, heartbeat || !patch.empty(), now, patch);
   return patch.empty() ? Json() : patch;
 }
 

@@ -24,6 +24,8 @@ struct NodeFactsheet {
   std::string kubelet_version;
   v1::NodeDeclare declaration;
   std::optional<v1::NodeReport> report;
+  /// The provider has been away since then, long enough for what it reported to count no more.
+  std::optional<WallTime> unheard_since{};
   /// The shim's, where this node's kubelet API is served; port 0: none.
   std::string address;
   int port = 0;

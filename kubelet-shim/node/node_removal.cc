@@ -1,5 +1,6 @@
 #include "kubelet-shim/node/node_removal.h"
 
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "common/log/log.h"
@@ -24,6 +25,7 @@ void NodeRemoval::Start() {
 
 void NodeRemoval::OnNode(const absl::StatusOr<kube::Json>& node) {
   if (!node.ok()) return OnDeleted(node.status());
+  confirming_ = false;
   const std::string owner = kube::TextAt(*node, {"metadata", "labels", kHubLabel});
   if (owner != hub_id_) {
     LogWarning("the Node of a retired node is not ours and stays", {{"node", node_}, {"hub", owner}});
@@ -36,7 +38,24 @@ void NodeRemoval::OnNode(const absl::StatusOr<kube::Json>& node) {
 }
 
 void NodeRemoval::OnDeleted(const absl::Status& status) {
+  if (absl::IsNotFound(status) && !confirming_) return Confirm();
   if (!status.ok() && !absl::IsNotFound(status)) return Retry(status);
+  Gone();
+}
+
+void NodeRemoval::Confirm() {
+  // It exists in every cluster, and no proxy knows it. Listing nodes is no right of this credential.
+  controller_.Get({kube::kNamespaces, "", "kube-system", ""},
+                  lifetime_.Guard([this](const absl::StatusOr<kube::Json>& object) {
+                    if (!object.ok()) return Retry(object.status());
+                    if (kube::UidOf(*object).empty())
+                      return Retry(absl::InternalError("kube-system has no uid"));
+                    confirming_ = true;
+                    Start();
+                  }));
+}
+
+void NodeRemoval::Gone() const {
   LogInfo("the Node of a retired node is gone", {{"node", node_}});
   Done();
 }
@@ -48,6 +67,7 @@ void NodeRemoval::Done() const {
 }
 
 void NodeRemoval::Retry(const absl::Status& why) {
+  confirming_ = false;
   LogWarning("cannot remove the Node of a retired node", {{"node", node_}, {"error", Describe(why)}});
   retry_.Set(backoff_.Next(), [this] { Start(); });
 }

@@ -75,6 +75,36 @@ TEST_F(NodeRemovalTest, TriesUntilTheServerLetsIt) {
   EXPECT_EQ(done_, 1);
 }
 
+TEST_F(NodeRemovalTest, A404OfAProxyIsNoEnd) {
+  MakeNode("hub-1");
+  // Its page answers whatever is asked.
+  server_.faults().before = [](const kube::KubeCall&) { return absl::NotFoundError("no such route"); };
+  Start();
+  loop_.Advance(seconds(60));
+  EXPECT_EQ(done_, 0);
+  server_.faults().before = nullptr;
+  loop_.Advance(seconds(60));
+  EXPECT_FALSE(Exists());
+  EXPECT_EQ(done_, 1);
+}
+
+TEST_F(NodeRemovalTest, One404OfAProxyIsNoEndEither) {
+  MakeNode("hub-1");
+  int pages = 1;
+  server_.faults().before = [&pages](const kube::KubeCall& call) {
+    // Not among the rights of this credential.
+    if (call.verb == kube::Verb::kList) return absl::PermissionDeniedError("may not list nodes");
+    return pages-- > 0 ? absl::NotFoundError("no such route") : absl::OkStatus();
+  };
+  Start();
+  loop_.Advance(seconds(60));
+  EXPECT_FALSE(Exists());
+  EXPECT_EQ(done_, 1);
+  // And of one that is gone it needs no other right.
+  Start();
+  EXPECT_EQ(done_, 2);
+}
+
 TEST_F(NodeRemovalTest, ANodeThatCameInBetweenIsLookedAtAnew) {
   MakeNode("hub-1");
   server_.faults().before = [this](const kube::KubeCall& call) {

@@ -116,7 +116,7 @@ void EventRecorder::Create(const Key& key, const Entry& entry) {
                }));
 }
 
-void EventRecorder::OnWritten(const Key& key, absl::Status status) {
+void EventRecorder::OnWritten(const Key& key, const absl::Status& status) {
   writing_ = false;
   const auto it = entries_.find(key);
   if (it == entries_.end()) return WriteNext();

@@ -70,7 +70,7 @@ class EventRecorder {
   void Enqueue(const Key& key, Entry& entry);
   void WriteNext();
   void Create(const Key& key, const Entry& entry);
-  void OnWritten(const Key& key, absl::Status status);
+  void OnWritten(const Key& key, const absl::Status& status);
 
   Loop& loop_;
   Clock& clock_;

@@ -118,11 +118,66 @@ TEST_F(PodSyncTest, ADeletionThatARestoreUndidIsNotFinished) {
   pods_->OnGone(gone);
   loop_.Advance(std::chrono::seconds(5));
   EXPECT_FALSE(Pod("web").is_null()) << "nobody deleted it, as far as this cluster knows";
+  EXPECT_EQ(Pod("web")["status"]["phase"], "Running") << "with a terminal phase it would never run again";
   EXPECT_THAT(Take(), testing::Contains("apply web"));
 
   Delete("web");
   loop_.RunReady();
   Gone(uid);
+  EXPECT_TRUE(Pod("web").is_null());
+}
+
+TEST_F(PodSyncTest, APodWhoseDeletionARestoreUndidIsNotShownAsEnded) {
+  const std::string uid = MakePod("web");
+  Take();
+  Report(Running(uid));
+  const auto snapshot = server_.cluster().TakeSnapshot();
+  Delete("web");
+  Take();
+  server_.SetDown(true);
+  // Stopped, and not all of it is gone yet.
+  v1::WorkloadStatus ended = Stopped(uid);
+  ended.set_gone(false);
+  Report(ended);
+  server_.Restore(snapshot);
+  // Nobody lists before the writer tries again.
+  server_.faults().before = [](const kube::KubeCall& call) {
+    return call.verb == kube::Verb::kList || call.verb == kube::Verb::kWatch ? absl::UnavailableError("busy")
+                                                                             : absl::OkStatus();
+  };
+  server_.SetDown(false);
+  loop_.Advance(seconds(30));
+  EXPECT_EQ(Pod("web")["status"]["phase"], "Running");
+  server_.faults().before = nullptr;
+  loop_.Advance(seconds(60));
+  EXPECT_EQ(Pod("web")["status"]["phase"], "Running");
+  EXPECT_THAT(Take(), testing::Contains("apply web"));
+}
+
+TEST_F(PodSyncTest, APodThatChangesWhileItIsFinishedIsReadAgain) {
+  const std::string uid = MakePod("web");
+  Take();
+  Report(Running(uid));
+  Delete("web");
+  Take();
+  std::vector<std::string> calls;
+  server_.faults().before = [&](const kube::KubeCall& call) {
+    if (call.user != "system:node:edge-1" || call.ref.resource != kube::kPods) return absl::OkStatus();
+    const bool patch = call.verb == kube::Verb::kPatch;
+    if (!patch && call.verb != kube::Verb::kDelete) return absl::OkStatus();
+    calls.emplace_back(patch ? "patch" : "delete");
+    // Somebody else is faster, once before each.
+    if (calls.size() == 1 || calls.size() == 3) {
+      const kube::Json label = {{"metadata", {{"labels", {{"n", std::to_string(calls.size())}}}}}};
+      EXPECT_TRUE(server_.cluster()
+                      .Patch(kAdmin, {kube::kPods, "default", "web", ""}, kube::PatchType::kMerge, label)
+                      .ok());
+    }
+    return absl::OkStatus();
+  };
+  Gone(uid);
+  loop_.Advance(seconds(5));
+  EXPECT_THAT(calls, ElementsAre("patch", "patch", "delete", "delete"));
   EXPECT_TRUE(Pod("web").is_null());
 }
 

@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/ip_address.h"
+#include "common/json/json.h"
 #include "kube/object.h"
 #include "kubelet-shim/pod/container_status.h"
 
@@ -17,6 +19,8 @@ using kube::TextAt;
 
 /// False with a reason while no host takes the pod.
 constexpr char kPlaced[] = "slicelet.io/Placed";
+/// False with a reason while a container's changed image can not be had; the host says nothing otherwise.
+constexpr char kImagesCurrent[] = "slicelet.io/ImagesCurrent";
 
 struct Wanted {
   std::string type{};
@@ -56,7 +60,7 @@ bool IsTrue(const Json* condition) {
 std::string Unready(const Json& statuses) {
   std::string names;
   for (const Json& status : statuses) {
-    if (!status.value("ready", false)) names += (names.empty() ? "" : " ") + TextAt(status, {"name"});
+    if (!GetBool(status, "/ready")) names += (names.empty() ? "" : " ") + TextAt(status, {"name"});
   }
   return names.empty() ? "" : "containers with unready status: [" + names + "]";
 }
@@ -97,6 +101,9 @@ class Conditions {
       // It has a status, so some host took it after all.
       if (sources.report->has_status() && ConditionOf(pod, kPlaced) != nullptr) {
         Add({.type = kPlaced, .status = true});
+      }
+      if (sources.report->has_status() && ConditionOf(pod, kImagesCurrent) != nullptr) {
+        Add({.type = kImagesCurrent, .status = true});
       }
     }
   }
@@ -288,12 +295,14 @@ Json ComposeStatus(const Json& pod, const StatusSources& sources, WallTime now) 
   }
   const Json* host_network = Find(pod, {"spec", "hostNetwork"});
   const bool on_host = host_network != nullptr && host_network->is_boolean() && host_network->get<bool>();
-  const std::string pod_ip = on_host && !host.host_ip().empty() ? host.host_ip() : report.api_pod_ip();
-  if (!pod_ip.empty()) {
+  // One that is no address the API server refuses, and the whole status with it.
+  const bool has_host_ip = IsIpAddress(host.host_ip());
+  const std::string pod_ip = on_host && has_host_ip ? host.host_ip() : report.api_pod_ip();
+  if (IsIpAddress(pod_ip)) {
     status["podIP"] = pod_ip;
     status["podIPs"] = Json::array({{{"ip", pod_ip}}});
   }
-  if (!host.host_ip().empty()) {
+  if (has_host_ip) {
     status["hostIP"] = host.host_ip();
     status["hostIPs"] = Json::array({{{"ip", host.host_ip()}}});
   }

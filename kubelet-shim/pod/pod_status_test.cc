@@ -253,6 +253,25 @@ TEST(PodStatus, HostNetworkPodsShowTheHostsAddress) {
   EXPECT_EQ(ComposeStatus(pod, {.report = &report}, kNow)["podIP"], "10.0.0.9");
 }
 
+TEST(PodStatus, WhatIsNoAddressIsLeftOutAndHoldsNothingUp) {
+  auto report = RunningReport();
+  for (const std::string& text :
+       {std::string("gw-1.lan"), std::string("10.0.0.9\0x", 10), std::string("fe80::1%eth0")}) {
+    report.mutable_status()->set_host_ip(text);
+    report.set_api_pod_ip(text);
+    for (const bool on_host : {false, true}) {
+      Json pod = Pod();
+      pod["spec"]["hostNetwork"] = on_host;
+      const Json status = Write(pod, {.report = &report})["status"];
+      EXPECT_EQ(status["phase"], "Running");
+      for (const char* member : {"hostIP", "hostIPs", "podIP", "podIPs"})
+        EXPECT_FALSE(status.contains(member));
+    }
+  }
+  report.mutable_status()->set_host_ip("fd00::9");
+  EXPECT_EQ(Write(Pod(), {.report = &report})["status"]["hostIP"], "fd00::9");
+}
+
 TEST(PodStatus, AChangedAddressReplacesTheOldOne) {
   auto report = RunningReport();
   Json pod = Write(Pod(), {.report = &report});

@@ -77,6 +77,7 @@ void PodSync::Add(kube::Json pod) {
   for (const auto& other : replaced) Forget(other, v1::ANOTHER_UID);
   PodWorker& worker = *(workers_[uid] = std::make_unique<PodWorker>(context_, std::move(pod)));
   worker.Start();
+  WarnServices(worker.pod());
 }
 
 void PodSync::OnList(std::vector<kube::Json> items, const std::string& version) {
@@ -142,6 +143,7 @@ void PodSync::OnPodEvent(kube::WatchEventType type, kube::Json pod) {
     Add(std::move(pod));
   } else {
     tolerations_.OnPod(pod);
+    WarnServices(pod);
     it->second->OnObject(std::move(pod));
   }
 }
@@ -235,6 +237,22 @@ void PodSync::OnSession() {
 
 void PodSync::OnServices() {
   for (const auto& [uid, worker] : workers_) worker->Sync();
+}
+
+void PodSync::OnSelectors() {
+  for (const auto& [uid, worker] : workers_) WarnServices(worker->pod());
+}
+
+void PodSync::WarnServices(const kube::Json& pod) {
+  // The host's own address may well be reachable.
+  const kube::Json* on_host = kube::Find(pod, {"spec", "hostNetwork"});
+  if (on_host != nullptr && *on_host == true) return;
+  for (const EventSubject& service : deps_.services.selectors().TakeUntold(pod)) {
+    events_.Record(service, true, "EndpointsNotReachable",
+                   "pod " + kube::NameOf(pod) + " runs on slice node " + node_ +
+                       ": its address leads nowhere from the cluster. Use kubectl port-forward, or give the "
+                       "container a hostPort and call the host");
+  }
 }
 
 void PodSync::OnReport(v1::PodReport report) {

@@ -63,6 +63,8 @@ class PodSync {
   void OnSessionLost() { session_ = false; }
   /// Services were listed for the first time.
   void OnServices();
+  /// Services have changed.
+  void OnSelectors();
 
   void OnReport(v1::PodReport report);
   void OnGone(const v1::PodGone& gone);
@@ -77,6 +79,9 @@ class PodSync {
   void OnList(std::vector<kube::Json> items, const std::string& version);
   void OnPodEvent(kube::WatchEventType type, kube::Json pod);
   void Add(kube::Json pod);
+  /// An event at each Service that chooses the pod: what it shows as an address is not reachable from the
+  /// cluster, and EndpointSlices list it all the same.
+  void WarnServices(const kube::Json& pod);
   /// Drops the workers whose pods `items` does not hold.
   void DropMissing(const std::vector<kube::Json>& items, bool went_back);
   void Forget(const PodUid& uid, v1::Evidence evidence);

@@ -218,6 +218,22 @@ TEST_F(PodOfTwoTest, ARestartedShimTakesNothingFromAContainerThatRuns) {
   EXPECT_THAT(Take(), ElementsAre("stop two 30"));
 }
 
+TEST_F(PodSyncTest, AnImageThatIsThereAfterAllEndsItsCondition) {
+  const auto uid = MakePod("web");
+  loop_.RunReady();
+  Report(Running(uid));
+  EXPECT_EQ(ConditionStatus(Pod("web"), "slicelet.io/ImagesCurrent"), "") << "nothing to say";
+  auto status = Running(uid);
+  auto& images = *status.add_conditions();
+  images.set_type("slicelet.io/ImagesCurrent");
+  images.set_reason("ImagePullBackOff");
+  Report(status);
+  EXPECT_EQ(ConditionStatus(Pod("web"), "slicelet.io/ImagesCurrent"), "False");
+  EXPECT_EQ(ConditionStatus(Pod("web"), "Ready"), "True");
+  Report(Running(uid));
+  EXPECT_EQ(ConditionStatus(Pod("web"), "slicelet.io/ImagesCurrent"), "True");
+}
+
 TEST_F(PodSyncTest, AReportWithoutAStatusShowsWhyNoHostTakesThePod) {
   const auto uid = MakePod("web");
   loop_.RunReady();
@@ -373,6 +389,56 @@ TEST_F(PodSyncTest, FailedWritesAreRetried) {
   Report(Running(uid));
   loop_.Advance(seconds(10));
   EXPECT_EQ(Pod("web")["status"]["phase"], "Running");
+}
+
+TEST_F(PodSyncTest, A404OfAProxyEndsNothing) {
+  const auto uid = MakePod("web");
+  Take();
+  int failures = 0;
+  server_.faults().before = [&](const kube::KubeCall& call) {
+    if (call.user != "system:node:edge-1" || call.ref.resource != kube::kPods || failures == 0)
+      return absl::OkStatus();
+    --failures;
+    return absl::NotFoundError("no such route");
+  };
+  failures = 3;
+  Report(Running(uid));
+  EXPECT_NE(Pod("web")["status"].value("phase", ""), "Running");
+  loop_.Advance(seconds(10));
+  EXPECT_EQ(Pod("web")["status"]["phase"], "Running");
+
+  Delete("web");
+  Take();
+  failures = 3;
+  Gone(uid);
+  EXPECT_FALSE(Pod("web").is_null());
+  loop_.Advance(seconds(10));
+  EXPECT_TRUE(Pod("web").is_null());
+}
+
+TEST_F(PodSyncTest, APodThatIsGoneUnseenIsAskedForSeldom) {
+  const auto uid = MakePod("web");
+  Take();
+  int writes = 0;
+  bool blind = true;
+  server_.faults().before = [&](const kube::KubeCall& call) {
+    if (call.ref.resource != kube::kPods || call.user == kAdmin) return absl::OkStatus();
+    if (call.verb == kube::Verb::kList || call.verb == kube::Verb::kWatch)
+      return blind ? absl::UnavailableError("busy") : absl::OkStatus();
+    ++writes;
+    return absl::OkStatus();
+  };
+  server_.BreakWatches();
+  loop_.RunReady();
+  Delete("web", 0);
+  Report(Running(uid));
+  loop_.Advance(std::chrono::minutes(5));
+  EXPECT_LE(writes, 90);
+  blind = false;
+  loop_.Advance(seconds(60));
+  writes = 0;
+  loop_.Advance(std::chrono::minutes(5));
+  EXPECT_EQ(writes, 0);
 }
 
 TEST_F(PodSyncTest, TheConnectorsConfigMapsGoWithAFleetNodesPodByTheirNames) {

@@ -5,10 +5,10 @@
 #include <set>
 #include <utility>
 
-#include "common/base/encoding.h"
 #include "common/json/json.h"
 #include "common/log/log.h"
 #include "kube/object.h"
+#include "kubelet-shim/pod/pod_facts.h"
 #include "kubelet-shim/pod/pod_status.h"
 
 namespace slicelet::shim {
@@ -18,32 +18,6 @@ using kube::Find;
 using kube::TextAt;
 
 constexpr std::size_t kMaxSeenEvents = 64;
-
-/// The part of a pod that means something to a host. Status writes, ours above all, change nothing in it.
-std::string Fingerprint(const Json& pod, const v1::PodApply& apply) {
-  static const Json kNull;
-  const Json* spec = Find(pod, {"spec"});
-  const Json* labels = Find(pod, {"metadata", "labels"});
-  Json annotations =
-      Find(pod, {"metadata", "annotations"}) != nullptr ? *Find(pod, {"metadata", "annotations"}) : kNull;
-  if (annotations.is_object()) annotations.erase(kHostPodIpAnnotation);
-  std::string text =
-      DumpJson(spec != nullptr ? *spec : kNull) + DumpJson(labels != nullptr ? *labels : kNull);
-  if (!annotations.empty()) text += DumpJson(annotations);
-  text += std::to_string(kube::IntegerAt(pod, {"metadata", "generation"}, 0));
-  v1::PodApply rest = apply;
-  rest.clear_pod();
-  return Sha256(text + rest.SerializeAsString()).value();
-}
-
-std::string ControllerOf(const Json& pod) {
-  const Json* owners = Find(pod, {"metadata", "ownerReferences"});
-  if (owners == nullptr || !owners->is_array()) return "";
-  for (const Json& owner : *owners) {
-    if (owner.is_object() && owner.value("controller", false)) return TextAt(owner, {"uid"});
-  }
-  return "";
-}
 
 }  // namespace
 
@@ -56,6 +30,7 @@ PodWorker::PodWorker(PodContext& context, Json pod)
   writer_ = std::make_unique<StatusWriter>(
       context_.loop, context_.random, context_.api, pod_,
       StatusWriter::Handler{.patch = [this] { return MissingPatch(); },
+                            .being_deleted = [this] { return kube::BeingDeleted(pod_); },
                             .on_object = [this](Json object) { OnObject(std::move(object)); }});
 }
 
@@ -117,9 +92,9 @@ void PodWorker::Sync() {
     blocked_ = false;
     config_errors_.clear();
     good_ = environment;
-  } else if (!good_ && environment.refusal && !EverStarted()) {
+  } else if (!good_ && environment.refusal && !EverStarted(pod_)) {
     Refuse(*environment.refusal);
-  } else if (!good_ && !finished && !EverStarted()) {
+  } else if (!good_ && !finished && !EverStarted(pod_)) {
     // One that runs already is shown as its host reports it.
     Block(environment);
   }
@@ -167,7 +142,7 @@ void PodWorker::Apply() {
     const std::string why = "the pod with its environment takes " + std::to_string(apply.ByteSizeLong()) +
                             " bytes, more than the " + std::to_string(kMaxPodApply) +
                             " that a message to the provider holds";
-    if (!sent_.empty() || EverStarted()) {
+    if (!sent_.empty() || EverStarted(pod_)) {
       // It runs as it is; only its change can not be delivered.
       Record(true, "PodTooLarge", why);
       sent_ = fingerprint;
@@ -226,7 +201,7 @@ bool PodWorker::Deliverable(const Environment& environment) const {
   const auto& errors = environment.config_errors;
   // Of a container that ran once the host has what is unknown here: a delivery would take it away.
   for (const auto& [container, error] : errors) {
-    if (EverStarted(container)) return false;
+    if (EverStarted(pod_, container)) return false;
   }
   const auto waits = [&errors](const Json& container) {
     return errors.count(TextAt(container, {"name"})) != 0;
@@ -253,7 +228,7 @@ void PodWorker::Notify(const Environment& environment) {
   }
   if (good_ || environment.mount_errors.empty()) {
     for (const auto& [container, error] : environment.config_errors) {
-      if (EverStarted(container)) continue;
+      if (EverStarted(pod_, container)) continue;
       current.insert({.reason = "Failed", .message = "Error: " + error, .container = container});
     }
   }
@@ -288,7 +263,7 @@ void PodWorker::Refuse(const v1::Refusal& refusal) {
 void PodWorker::OnReport(v1::PodReport report) {
   for (const auto& event : report.status().events()) OnEvent(event);
   // One that runs, as far as the API knows, has a status that will come.
-  if (!report.has_status() && EverStarted()) return;
+  if (!report.has_status() && EverStarted(pod_)) return;
   if (report.has_status()) report.mutable_status()->clear_events();
   const bool refused = report.status().has_refused();
   const v1::Refusal refusal = report.status().refused();
@@ -341,14 +316,7 @@ void PodWorker::OnEvent(const v1::WorkloadEvent& event) {
 void PodWorker::Record(bool warning, const std::string& reason, const std::string& message,
                        const std::string& container) {
   EventSubject subject{.ns = kube::NamespaceOf(pod_), .name = kube::NameOf(pod_), .uid = uid_.value()};
-  if (!container.empty()) {
-    bool init = false;
-    const Json* containers = Find(pod_, {"spec", "initContainers"});
-    if (containers != nullptr && containers->is_array()) {
-      for (const Json& one : *containers) init = init || TextAt(one, {"name"}) == container;
-    }
-    subject.field_path = (init ? "spec.initContainers{" : "spec.containers{") + container + "}";
-  }
+  if (!container.empty()) subject.field_path = FieldPathOf(pod_, container);
   context_.events.Record(subject, warning, reason, message);
 }
 
@@ -356,7 +324,7 @@ void PodWorker::StartTokens() {
   if (IsTerminalPhase(TextAt(pod_, {"status", "phase"}))) return;
   bool withheld = false;
   auto specs = CollectTokens(pod_, context_.api_access_default, &withheld);
-  if (withheld && !EverStarted()) {
+  if (withheld && !EverStarted(pod_)) {
     Record(false, "ApiAccessWithheld",
            "the automatic service account token is not delivered to edge hosts; annotation "
            "slicelet.io/api-access: \"true\" asks for it");
@@ -402,17 +370,7 @@ Json PodWorker::MissingPatch() const {
   return StatusPatch(pod_, ComposeStatus(pod_, sources, context_.clock.Now()), host_pod_ip);
 }
 
-bool PodWorker::EverStarted(const std::string& container) const {
-  for (const char* list : {"initContainerStatuses", "containerStatuses"}) {
-    const Json* statuses = Find(pod_, {"status", list});
-    if (statuses == nullptr || !statuses->is_array()) continue;
-    for (const Json& status : *statuses) {
-      if (!container.empty() && TextAt(status, {"name"}) != container) continue;
-      if (!TextAt(status, {"containerID"}).empty()) return true;
-    }
-  }
-  return false;
-}
+bool PodWorker::MayRun() const { return good_.has_value() || report_.has_value() || EverStarted(pod_); }
 
 bool PodWorker::HasRunningContainer() const {
   if (report_) {
@@ -423,14 +381,7 @@ bool PodWorker::HasRunningContainer() const {
     }
     return false;
   }
-  for (const char* list : {"initContainerStatuses", "containerStatuses"}) {
-    const Json* statuses = Find(pod_, {"status", list});
-    if (statuses == nullptr || !statuses->is_array()) continue;
-    for (const Json& status : *statuses) {
-      if (Find(status, {"state", "running"}) != nullptr) return true;
-    }
-  }
-  return false;
+  return ShowsRunningContainer(pod_);
 }
 
 }  // namespace slicelet::shim

@@ -103,10 +103,8 @@ class PodWorker {
               const std::string& container = "");
   void Settle();
   [[nodiscard]] kube::Json MissingPatch() const;
-  /// A container of it (of that name, unless empty) ran, as far as the API knows.
-  [[nodiscard]] bool EverStarted(const std::string& container = "") const;
   /// A host may hold something of it.
-  [[nodiscard]] bool MayRun() const { return good_.has_value() || report_.has_value() || EverStarted(); }
+  [[nodiscard]] bool MayRun() const;
 
   PodContext& context_;
   kube::Json pod_;

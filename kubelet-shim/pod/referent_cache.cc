@@ -29,7 +29,7 @@ void ReferentCache::Need(const PodUid& pod, std::shared_ptr<kube::KubeApi> api,
     if (!entry) entry = std::make_unique<Entry>(loop_, random_, options_);
     entry->pods.insert(pod);
     if (fresh.count(key) != 0 || entry->referent.state != Referent::State::kPresent) {
-      record.awaited[key] = last_read_ + 1;
+      record.awaited[key] = {.read = last_read_ + 1, .failed = {}};
     }
     if (entry->reading) {
       entry->again = true;
@@ -53,7 +53,11 @@ void ReferentCache::ReleaseKey(const PodUid& pod, const ReferentKey& key) {
   const auto it = entries_.find(key);
   if (it == entries_.end()) return;
   it->second->pods.erase(pod);
-  if (!it->second->pods.empty()) return;
+  if (!it->second->pods.empty()) {
+    // Its node may go with it, and then what that was asked for is never answered.
+    if (it->second->reading && it->second->reader == pod) Read(key);
+    return;
+  }
   entries_.erase(it);
   handler_.on_released(key);
 }
@@ -61,7 +65,8 @@ void ReferentCache::ReleaseKey(const PodUid& pod, const ReferentKey& key) {
 const Referent* ReferentCache::Find(const PodUid& pod, const ReferentKey& key) const {
   const auto record = pods_.find(pod);
   if (record == pods_.end() || record->second.keys.count(key) == 0) return nullptr;
-  if (record->second.awaited.count(key) != 0) return nullptr;
+  if (const auto wait = record->second.awaited.find(key); wait != record->second.awaited.end())
+    return wait->second.failed.state == Referent::State::kUnread ? nullptr : &wait->second.failed;
   const auto it = entries_.find(key);
   return it == entries_.end() ? nullptr : &it->second->referent;
 }
@@ -81,12 +86,19 @@ void ReferentCache::Read(const ReferentKey& key) {
   const std::uint64_t read = ++last_read_;
   entry.read = read;
   const auto& resource = key.kind == ReferentKey::Kind::kConfigMap ? kube::kConfigMaps : kube::kSecrets;
-  // The newest subscriber's node: the API server may not yet, or no longer, let the others look.
-  pods_.at(*entry.pods.rbegin())
+  entry.reader = NextReader(entry);
+  pods_.at(entry.reader)
       .api->Get({resource, key.ns, key.name, ""},
                 lifetime_.Guard([this, key, read](absl::StatusOr<kube::Json> object) {
                   OnRead(key, read, std::move(object));
                 }));
+}
+
+/// The API server may not yet, or no longer, let every node look: after a failure it is another one's turn.
+const PodUid& ReferentCache::NextReader(const Entry& entry) {
+  const auto next =
+      entry.failed ? entry.pods.upper_bound(entry.reader) : entry.pods.lower_bound(entry.reader);
+  return next == entry.pods.end() ? *entry.pods.begin() : *next;
 }
 
 bool ReferentCache::Learn(const ReferentKey& key, Entry& entry, absl::StatusOr<kube::Json> object) {
@@ -128,14 +140,23 @@ void ReferentCache::OnRead(const ReferentKey& key, std::uint64_t read, absl::Sta
   Entry& entry = *it->second;
   entry.reading = false;
   const bool failed = !object.ok();
+  entry.failed = failed && !absl::IsNotFound(object.status());
+  const std::string error = failed ? Message(object.status()) : "";
   const bool changed = Learn(key, entry, std::move(object));
+  // A copy is there, and it is too old for those who wait.
+  const bool old = entry.failed && entry.referent.state == Referent::State::kPresent;
 
   std::vector<PodUid> affected;
   for (const auto& pod : entry.pods) {
     auto& awaited = pods_.at(pod).awaited;
     const auto wait = awaited.find(key);
-    const bool awaited_now = wait != awaited.end() && wait->second <= read;
-    if (awaited_now) awaited.erase(wait);
+    const bool awaited_now = wait != awaited.end() && wait->second.read <= read;
+    if (awaited_now && old) {
+      wait->second.failed.state = Referent::State::kUnreadable;
+      wait->second.failed.error = error;
+    } else if (awaited_now) {
+      awaited.erase(wait);
+    }
     if (changed || awaited_now) affected.push_back(pod);
   }
 

@@ -53,8 +53,13 @@ class ReferentCache {
   struct Pod {
     std::shared_ptr<kube::KubeApi> api;
     std::set<ReferentKey> keys;
-    /// Key to the number of the first read that is fresh enough.
-    std::map<ReferentKey, std::uint64_t> awaited;
+    struct Awaited {
+      /// The number of the first read that is fresh enough.
+      std::uint64_t read = 0;
+      /// Unreadable once that one has failed, though an older copy is there.
+      Referent failed;
+    };
+    std::map<ReferentKey, Awaited> awaited;
     std::function<void()> on_change;
   };
   struct Entry {
@@ -66,12 +71,17 @@ class ReferentCache {
     /// The newest read's number.
     std::uint64_t read = 0;
     bool reading = false;
+    /// Whose node it is read with.
+    PodUid reader;
+    /// The last read was refused or not answered.
+    bool failed = false;
     bool again = false;
     Timer timer;
     Backoff backoff;
   };
 
   void Read(const ReferentKey& key);
+  static const PodUid& NextReader(const Entry& entry);
   void OnRead(const ReferentKey& key, std::uint64_t read, absl::StatusOr<kube::Json> object);
   bool Learn(const ReferentKey& key, Entry& entry, absl::StatusOr<kube::Json> object);
   void ReleaseKey(const PodUid& pod, const ReferentKey& key);

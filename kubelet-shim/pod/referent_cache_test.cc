@@ -135,5 +135,51 @@ TEST_F(ReferentCacheTest, AnAnswerForAReleasedPodIsDropped) {
   EXPECT_EQ(Value("a"), "unread");
 }
 
+TEST_F(ReferentCacheTest, AFreshReadThatFailsIsNotAnsweredFromTheOldCopy) {
+  Set("1");
+  Need("a");
+  loop_.RunReady();
+  Set("2");
+  refuse_ = absl::ResourceExhaustedError("too many requests");
+  Need("variable", true);
+  loop_.RunReady();
+  EXPECT_EQ(Value("a"), "1");
+  EXPECT_EQ(Value("variable"), "absent") << "it is said, and nothing begins with what is old";
+  EXPECT_EQ(cache_.Find(PodUid("variable"), key_)->error, "too many requests");
+  EXPECT_THAT(changed_, testing::Contains("variable"));
+  refuse_ = absl::OkStatus();
+  loop_.Advance(seconds(2));
+  EXPECT_EQ(Value("variable"), "2");
+  EXPECT_EQ(Value("a"), "2");
+}
+
+TEST_F(ReferentCacheTest, AnotherNodeReadsWhereOneMayNot) {
+  Set("1");
+  const auto refused = std::shared_ptr<kube::KubeApi>(server_.ApiAs("refused"));
+  server_.faults().before = [](const kube::KubeCall& call) {
+    return call.user == "refused" ? absl::PermissionDeniedError("no") : absl::OkStatus();
+  };
+  for (const char* pod : {"a", "z"}) cache_.Need(PodUid(pod), refused, {key_}, {}, [] {});
+  Need("m");
+  loop_.Advance(seconds(5));
+  EXPECT_EQ(Value("a"), "1");
+  EXPECT_EQ(Value("m"), "1");
+}
+
+TEST_F(ReferentCacheTest, ANodeThatGoesWhileItReadsForOthersLeavesNobodyWaiting) {
+  server_.faults().latency = [] { return milliseconds(10); };
+  Set("1");
+  std::shared_ptr<kube::KubeApi> going = server_.ApiAs("admin");
+  cache_.Need(PodUid("a"), going, {key_}, {}, [] {});
+  Need("b");
+  cache_.Release(PodUid("a"));
+  going.reset();
+  loop_.Advance(seconds(1));
+  EXPECT_EQ(Value("b"), "1");
+  Set("2");
+  loop_.Advance(seconds(70));
+  EXPECT_EQ(Value("b"), "2");
+}
+
 }  // namespace
 }  // namespace slicelet::shim

@@ -7,8 +7,9 @@
 
 namespace slicelet::shim {
 
-ServiceCache::ServiceCache(Loop& loop, Random& random, std::function<void()> on_ready)
-    : loop_(loop), random_(random), on_ready_(std::move(on_ready)) {}
+ServiceCache::ServiceCache(Loop& loop, Random& random, std::function<void()> on_ready,
+                           std::function<void()> on_change)
+    : loop_(loop), random_(random), on_ready_(std::move(on_ready)), on_change_(std::move(on_change)) {}
 
 void ServiceCache::Use(std::shared_ptr<kube::KubeApi> api) {
   if (api == api_) return;
@@ -18,6 +19,7 @@ void ServiceCache::Use(std::shared_ptr<kube::KubeApi> api) {
   kube::Reflector::Handler handler;
   handler.on_list = [this](const std::vector<kube::Json>& items, const std::string&) {
     services_.clear();
+    selectors_.Clear();
     for (const auto& item : items) {
       Learn(item);
     }
@@ -26,13 +28,16 @@ void ServiceCache::Use(std::shared_ptr<kube::KubeApi> api) {
       ready_ = true;
       on_ready_();
     }
+    on_change_();
   };
   handler.on_event = [this](kube::WatchEventType type, const kube::Json& object) {
     services_.erase({kube::NamespaceOf(object), kube::NameOf(object)});
+    selectors_.Forget(kube::NamespaceOf(object), kube::NameOf(object));
     if (type != kube::WatchEventType::kDeleted) {
       Learn(object);
     }
     Rebuild();
+    on_change_();
   };
   handler.on_trouble = [](const absl::Status& status) {
     LogWarning("services not readable", {{"error", Describe(status)}});
@@ -46,6 +51,7 @@ void ServiceCache::Use(std::shared_ptr<kube::KubeApi> api) {
 }
 
 void ServiceCache::Learn(const kube::Json& object) {
+  selectors_.Learn(object);
   auto service = ParseService(object);
   if (!service) return;
   std::pair key(service->ns, service->name);

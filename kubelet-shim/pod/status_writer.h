@@ -14,13 +14,19 @@ namespace slicelet::shim {
 /// Brings one pod's status in the API to what it should be, and at the end deletes the pod.
 ///
 /// One request at a time; whatever changes meanwhile is written by the next one, so only the newest status is
-/// ever sent. Idle, it writes at once. A pod that is gone (404), or whose name belongs to another uid now, is
-/// left alone for good; every other failure is retried with backoff up to 10 s.
+/// ever sent. Idle, it writes at once. A pod whose name belongs to another uid now is left alone for good;
+/// every other failure is retried with backoff up to 10 s. So is a 404, which may be a proxy's own: of a pod
+/// that is gone the watch or a list tells, which ends this object.
+///
+/// What ends a pod that is being deleted, its terminal phase and the DELETE, is written only to the version
+/// in which it was seen being deleted: a server that was restored may show it as it was before that.
 class StatusWriter {
  public:
   struct Handler {
     /// The patch that is missing now, computed from the newest API object; null for none.
     std::function<kube::Json()> patch;
+    /// As far as is known here.
+    std::function<bool()> being_deleted;
     /// The API server answered with this newer object.
     std::function<void(kube::Json)> on_object;
   };
@@ -32,13 +38,16 @@ class StatusWriter {
   /// Something changed: writes, if there is anything to write.
   void Update();
   /// As soon as the status is as it should be, removes the object (grace 0). Once, and only if it is still
-  /// being deleted: a server that was restored may show it as it was before that.
+  /// being deleted.
   void Delete();
 
  private:
-  void SendPatch(kube::Json patch);
-  void OnPatched(const kube::Json& sent, absl::StatusOr<kube::Json> result);
+  /// With `resource_version` only to that version of the object.
+  void SendPatch(kube::Json patch, const std::string& resource_version);
+  void OnPatched(const kube::Json& sent, bool versioned, absl::StatusOr<kube::Json> result);
+  /// Is it still being deleted? Then it is finished.
   void CheckDeletion();
+  void Finish(kube::Json pod);
   void SendDelete(const std::string& resource_version);
   /// 409 or 422: is it still the same pod?
   void CheckUid(const absl::Status& cause);

@@ -17,20 +17,17 @@ constexpr char kAutonomy[] = "slicelet.io/autonomy";
 constexpr std::int64_t kDefaultSeconds = 300;
 
 bool Defaulted(const kube::Json& toleration) {
-  const std::string key = toleration.value("key", "");
+  const std::string key = kube::TextAt(toleration, {"key"});
   return (key == "node.kubernetes.io/not-ready" || key == "node.kubernetes.io/unreachable") &&
-         toleration.value("operator", "") == "Exists" && toleration.value("effect", "") == "NoExecute" &&
-         toleration.value("tolerationSeconds", std::int64_t{0}) == kDefaultSeconds;
+         kube::TextAt(toleration, {"operator"}) == "Exists" &&
+         kube::TextAt(toleration, {"effect"}) == "NoExecute" &&
+         kube::IntegerAt(toleration, {"tolerationSeconds"}, 0) == kDefaultSeconds;
 }
 
 /// The limit that the pod sets itself. A bad value is reported where the pod is translated; here it limits
 /// nothing.
 std::optional<std::int64_t> LimitOf(const kube::Json& pod) {
-  const auto metadata = pod.find("metadata");
-  if (metadata == pod.end()) return std::nullopt;
-  const auto annotations = metadata->find("annotations");
-  if (annotations == metadata->end() || !annotations->is_object()) return std::nullopt;
-  const auto autonomy = ParseDuration(annotations->value(kAutonomy, "forever"));
+  const auto autonomy = ParseDuration(kube::TextAt(pod, {"metadata", "annotations", kAutonomy}));
   if (!autonomy.ok()) return std::nullopt;
   return std::chrono::duration_cast<std::chrono::seconds>(*autonomy).count();
 }
@@ -38,10 +35,8 @@ std::optional<std::int64_t> LimitOf(const kube::Json& pod) {
 }  // namespace
 
 std::optional<kube::Json> EdgeTolerations(const kube::Json& pod) {
-  const auto spec = pod.find("spec");
-  if (spec == pod.end()) return std::nullopt;
-  const auto found = spec->find("tolerations");
-  if (found == spec->end() || !found->is_array()) return std::nullopt;
+  const kube::Json* found = kube::Find(pod, {"spec", "tolerations"});
+  if (found == nullptr || !found->is_array()) return std::nullopt;
   const auto limit = LimitOf(pod);
   if (limit == kDefaultSeconds) return std::nullopt;
   kube::Json tolerations = *found;

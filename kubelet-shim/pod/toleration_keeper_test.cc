@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/testing/fake_clock.h"
+#include "common/json/testing/mutations.h"
 #include "common/loop/testing/sim_loop.h"
 #include "kube/testing/memory_kube_api.h"
 
@@ -50,6 +51,14 @@ TEST(EdgeTolerations, WhatTheUserWroteStays) {
   EXPECT_EQ(EdgeTolerations(Pod({kOurs, Toleration(kNotReady, 60), Toleration("other", 300)})), std::nullopt);
   EXPECT_EQ(EdgeTolerations(Pod({kOurs, Toleration(kNotReady, std::nullopt)})), std::nullopt);
   EXPECT_EQ(EdgeTolerations({{"spec", Json::object()}}), std::nullopt);
+}
+
+TEST(EdgeTolerations, WhatHasAnotherTypeIsNotTheirs) {
+  const Json sound = Pod(Json::array({Toleration(kNotReady, 300)}), "2h");
+  for (const Mutation& mutation : MutationsOf(sound)) {
+    EXPECT_NO_THROW((void)EdgeTolerations(mutation.object)) << mutation.what;
+  }
+  EXPECT_EQ(EdgeTolerations(Json::array({5})), std::nullopt);
 }
 
 class TolerationKeeperTest : public testing::Test {

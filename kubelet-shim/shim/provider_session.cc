@@ -45,7 +45,8 @@ void ProviderSession::OnMessage(v1::ProviderMessage message) {
 }
 
 void ProviderSession::OnHelloAck(const v1::HelloAck& ack) {
-  if (ready_) return;
+  // Without a pipe it was under way when the connection was given up.
+  if (ready_ || pipe_ == nullptr) return;
   timer_.Cancel();
   if (ack.refused()) {
     DropPipe();

@@ -98,10 +98,14 @@ Shim::Impl::Reign::Reign(Impl& impl)
                        gone.set_name(key.name);
                        Send(std::move(message));
                      }}),
-      services(impl.deps.loop, impl.deps.random,
-               [this] {
-                 for (const auto& [name, node] : nodes) node->OnServices();
-               }),
+      services(
+          impl.deps.loop, impl.deps.random,
+          [this] {
+            for (const auto& [name, node] : nodes) node->OnServices();
+          },
+          [this] {
+            for (const auto& [name, node] : nodes) node->OnSelectors();
+          }),
       shared{.loop = impl.deps.loop,
              .clock = impl.deps.clock,
              .random = impl.deps.random,
@@ -137,7 +141,8 @@ std::unique_ptr<LeaderLease> Shim::Impl::MakeLease() {
     StopLeading();
   };
   return std::make_unique<LeaderLease>(std::move(lease_options), deps.loop, deps.clock, deps.random,
-                                       deps.controller, std::move(handler));
+                                       deps.lease != nullptr ? *deps.lease : deps.controller,
+                                       std::move(handler));
 }
 
 void Shim::Impl::StartLeading(std::uint64_t incarnation) {
@@ -259,7 +264,10 @@ void Shim::Impl::LetGo(const std::string& name) {
   if (!read_services) return;
   reign->services.Use(nullptr);
   for (const auto& [other, node] : reign->nodes) {
-    if (node->api()) reign->services.Use(node->api());
+    if (!node->api()) continue;
+    // Each would list them all.
+    reign->services.Use(node->api());
+    break;
   }
 }
 

@@ -56,10 +56,13 @@ class Shim {
     Loop& loop;
     Clock& clock;
     Random& random;
-    /// The controller credential: taints, leader lease, namespaces, confirming GETs.
+    /// The controller credential: taints, namespaces, confirming GETs.
     kube::KubeApi& controller;
     NodeIdentity& identity;
     ProviderConnector& provider;
+    /// For the leader lease alone, so that it does not wait behind the calls of a thousand nodes; null: the
+    /// controller's.
+    kube::KubeApi* lease = nullptr;
   };
 
   Shim(Options options, Dependencies dependencies);

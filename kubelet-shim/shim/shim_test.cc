@@ -11,6 +11,7 @@
 #include "common/stream/testing/local_pipe.h"
 #include "kube/object.h"
 #include "kube/testing/memory_kube_api.h"
+#include "kube/testing/silent_kube_api.h"
 
 namespace slicelet::shim {
 namespace {
@@ -78,6 +79,8 @@ class FakeProvider {
   void Drop() { pipe_.reset(); }
 
   std::vector<std::string> declared;
+  /// By uid; each PodApply is answered with the pod's.
+  std::map<std::string, v1::PodReport> reports;
   std::vector<std::string> heard;
   std::uint64_t least_incarnation = 0;
   bool tells_highest = false;
@@ -109,6 +112,7 @@ class FakeProvider {
       case v1::ShimMessage::kPodApply:
         heard.push_back("apply " + kube::NameOf(Json::parse(message.pod_apply().pod())) + " on " +
                         message.pod_apply().node());
+        Answer(kube::UidOf(Json::parse(message.pod_apply().pod())));
         break;
       case v1::ShimMessage::kPodStop:
         heard.emplace_back("stop");
@@ -128,6 +132,14 @@ class FakeProvider {
       default:
         break;
     }
+  }
+
+  void Answer(const std::string& uid) {
+    const auto report = reports.find(uid);
+    if (report == reports.end()) return;
+    v1::ProviderMessage message;
+    *message.mutable_pod_report() = report->second;
+    pipe_->Send(message);
   }
 
   std::unique_ptr<Acceptor<v1::ProviderMessage, v1::ShimMessage>> acceptor_;
@@ -187,6 +199,7 @@ class ShimTest : public testing::Test {
     container.set_name("app");
     container.set_container_id("containerd://1");
     container.mutable_state()->mutable_running()->set_started_at(1);
+    provider_.reports[uid] = report;
     provider_.Send(message);
     loop_.RunReady();
   }
@@ -221,6 +234,28 @@ TEST_F(ShimTest, LeavesTheNodesOfOthersAlone) {
   EXPECT_THAT(Take(seconds(60)), ElementsAre("hello"));
 }
 
+TEST_F(ShimTest, WhatWasReportedWhileANodeWasSomebodyElsesIsShownOnceItIsBack) {
+  const auto uid = MakePod("web");
+  const auto shim = MakeShim("a");
+  shim->Start();
+  Take();
+  Report(uid, v1::PHASE_RUNNING);
+  EXPECT_EQ(Pod("web")["status"]["phase"], "Running");
+  const auto label = [this](const Json& hub) {
+    ASSERT_TRUE(server_.cluster()
+                    .Patch("admin", {kube::kNodes, "", "edge-1", ""}, kube::PatchType::kMerge,
+                           {{"metadata", {{"labels", {{"slicelet.io/hub", hub}}}}}})
+                    .ok());
+  };
+  label(nullptr);
+  Take();
+  Report(uid, v1::PHASE_FAILED);
+  EXPECT_EQ(Pod("web")["status"]["phase"], "Running") << "not ours";
+  label("hub-1");
+  EXPECT_THAT(Take(), ElementsAre("apply web on edge-1", "synced edge-1"));
+  EXPECT_EQ(Pod("web")["status"]["phase"], "Failed");
+}
+
 TEST_F(ShimTest, AProviderThatComesBackGetsEverythingAgain) {
   Make(kube::kConfigMaps,
        Json::parse(R"({"metadata": {"name": "c", "namespace": "default"}, "data": {"A": "1"}})"));
@@ -230,6 +265,48 @@ TEST_F(ShimTest, AProviderThatComesBackGetsEverythingAgain) {
   EXPECT_THAT(Take(), ElementsAre("hello", "referent c", "apply web on edge-1", "synced edge-1"));
   provider_.Drop();
   EXPECT_THAT(Take(), ElementsAre("hello", "referent c", "apply web on edge-1", "synced edge-1"));
+}
+
+TEST_F(ShimTest, AHelloAckThatComesWithItsTimeoutIsTooLate) {
+  link_.SetFaults({.min_delay = seconds(15), .max_delay = seconds(15)});
+  const auto shim = MakeShim("a", 12);
+  shim->Start();
+  EXPECT_THAT(Take(seconds(30)), ElementsAre("hello", "closed"));
+  link_.SetFaults({});
+  EXPECT_THAT(Take(seconds(30)), Contains("synced edge-1"));
+}
+
+TEST_F(ShimTest, WhileTheProviderIsAwayNobodyKnowsOfTheLink) {
+  const auto shim = MakeShim("a");
+  shim->Start();
+  Take();
+  const auto report = [this] {
+    v1::ProviderMessage message;
+    v1::NodeReport& node = *message.mutable_node_report();
+    node.set_name("edge-1");
+    node.mutable_facts()->set_cpu_milli(1'000);
+    node.mutable_link()->set_status(true);
+    provider_.Send(message);
+    Take();
+  };
+  const auto status = [this](const std::string& type) {
+    const auto node = server_.cluster().Peek(kube::kNodes, "", "edge-1");
+    for (const Json& condition : node->at("status").at("conditions")) {
+      if (condition.at("type") == type) return condition.at("status").get<std::string>();
+    }
+    return std::string();
+  };
+  report();
+  EXPECT_EQ(status("slicelet.io/LinkReady"), "True");
+  link_.SetRefused("a", true);
+  provider_.Drop();
+  Take(seconds(70));
+  EXPECT_EQ(status("slicelet.io/LinkReady"), "Unknown");
+  EXPECT_EQ(status("Ready"), "True");
+  link_.SetRefused("a", false);
+  EXPECT_THAT(Take(seconds(20)), Contains("synced edge-1"));
+  report();
+  EXPECT_EQ(status("slicelet.io/LinkReady"), "True");
 }
 
 TEST_F(ShimTest, ANodeWithoutACredentialIsAskedForAgain) {
@@ -259,6 +336,21 @@ TEST_F(ShimTest, ARetiredNodeIsLetGo) {
   EXPECT_THAT(Take(), ElementsAre("retired edge-1"));
 }
 
+TEST_F(ShimTest, OnceANodeIsRetiredOneOtherListsTheServices) {
+  provider_.declared = {"edge-1", "edge-2", "edge-3", "edge-4"};
+  const auto shim = MakeShim("a");
+  shim->Start();
+  Take();
+  int lists = 0;
+  server_.faults().before = [&lists](const kube::KubeCall& call) {
+    if (call.verb == kube::Verb::kList && call.ref.resource == kube::kServices) ++lists;
+    return absl::OkStatus();
+  };
+  provider_.Retire("edge-1");
+  Take();
+  EXPECT_EQ(lists, 1);
+}
+
 TEST_F(ShimTest, ANodeThatIsDeclaredAgainWhileItsObjectCanNotBeRemovedStays) {
   const auto shim = MakeShim("a");
   shim->Start();
@@ -273,6 +365,25 @@ TEST_F(ShimTest, ANodeThatIsDeclaredAgainWhileItsObjectCanNotBeRemovedStays) {
   server_.faults().before = nullptr;
   EXPECT_THAT(Take(seconds(120)), Not(Contains("retired edge-1")));
   EXPECT_NE(server_.cluster().Peek(kube::kNodes, "", "edge-1"), nullptr);
+}
+
+TEST_F(ShimTest, TheLeaseDoesNotWaitBehindOtherCalls) {
+  // Of a thousand nodes, or of strangers whose tokens are asked about.
+  kube::SilentKubeApi others;
+  connectors_.push_back(link_.MakeConnector("a"));
+  Shim::Options options;
+  options.shim_id = "a";
+  options.hub_id = "hub-1";
+  Shim shim(options, Shim::Dependencies{.loop = loop_,
+                                        .clock = clock_,
+                                        .random = random_,
+                                        .controller = others,
+                                        .identity = identity_,
+                                        .provider = *connectors_.back(),
+                                        .lease = controller_.get()});
+  shim.Start();
+  loop_.Advance(seconds(60));
+  EXPECT_TRUE(shim.leading());
 }
 
 TEST_F(ShimTest, OfTwoShimsOneLeadsAndTheOtherTakesOver) {

@@ -57,6 +57,7 @@ void SliceNode::OnEndpoint(const NodeIdentity::Endpoint& endpoint) {
                                    .on_refused = [this](const std::string&) { pods_.reset(); }});
   controller_->Start();
   if (report_) controller_->Report(*report_);
+  if (!in_session_) controller_->OnSessionLost();
 }
 
 void SliceNode::StartPods() {
@@ -88,6 +89,7 @@ void SliceNode::OnDeclare(v1::NodeDeclare declared) {
 
 void SliceNode::OnSessionLost() {
   in_session_ = false;
+  if (controller_) controller_->OnSessionLost();
   if (pods_) pods_->OnSessionLost();
 }
 
@@ -98,6 +100,10 @@ void SliceNode::OnReport(const v1::NodeReport& report) {
 
 void SliceNode::OnServices() {
   if (pods_) pods_->OnServices();
+}
+
+void SliceNode::OnSelectors() {
+  if (pods_) pods_->OnSelectors();
 }
 
 }  // namespace slicelet::shim

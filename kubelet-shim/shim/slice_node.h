@@ -40,6 +40,7 @@ class SliceNode {
   void OnSessionLost();
   void OnReport(const v1::NodeReport& report);
   void OnServices();
+  void OnSelectors();
 
   /// Null while the Node is not registered as ours.
   [[nodiscard]] PodSync* pods() const { return pods_.get(); }

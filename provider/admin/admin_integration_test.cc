@@ -1,9 +1,7 @@
 #include <gmock/gmock.h>
 
-#include <boost/asio/io_context.hpp>
-#include <future>
-
 #include "common/loop/asio_loop.h"
+#include "common/loop/testing/run_beside.h"
 #include "common/rpc/admin_client.h"
 #include "common/rpc/testing/test_authority.h"
 #include "provider/admin/admin_service.h"
@@ -60,14 +58,7 @@ class AdminTest : public testing::Test {
   auto With(const std::string& organization, Talk talk) {
     auto client = AdminClient::Make(address_, authority_.IssueTls("somebody", organization));
     EXPECT_TRUE(client.ok()) << client.status();
-    auto result = std::async(std::launch::async, [&] {
-      auto value = talk(**client);
-      loop_.Stop();
-      return value;
-    });
-    loop_.Run();
-    static_cast<boost::asio::io_context*>(loop_.io_context())->restart();
-    return result.get();
+    return RunBeside(loop_, [&] { return talk(**client); });
   }
 
   AsioLoop loop_;

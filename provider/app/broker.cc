@@ -1,11 +1,25 @@
 #include "provider/app/broker.h"
 
+#include "common/log/log.h"
 #include "common/mqtt/module_dialer.h"
 
 namespace slicelet::provider {
 namespace {
 
 constexpr std::uint64_t kMaxFile = std::uint64_t{64} * 1'024;
+
+/// The hub's certificate at the broker may have been renewed since the last connection. Files that can not be
+/// read leave the former in force.
+void TakeRenewed(const ProviderMqtt& config, FileSystem& files, MqttBrokerAddress& address) {
+  auto certificate = files.Read(config.certificate_file, kMaxFile);
+  auto key = files.Read(config.key_file, kMaxFile);
+  if (!certificate.ok() || !key.ok()) {
+    const absl::Status& why = certificate.ok() ? key.status() : certificate.status();
+    return LogWarning("certificate for the broker not read again", {{"why", Message(why)}});
+  }
+  address.certificate = *std::move(certificate);
+  address.key = *std::move(key);
+}
 
 }  // namespace
 
@@ -28,7 +42,11 @@ absl::StatusOr<std::unique_ptr<Broker>> Broker::Make(const std::string& hub_id, 
     if (!options.keys.emplace_back().ParseFromString(bytes))
       return absl::InvalidArgumentError(path + " is not a key certificate");
   }
-  broker->dialer_ = MakeModuleDialer(loop, *slicelet_mqtt_module_v1(), std::move(address));
+  broker->dialer_ = MakeAskingModuleDialer(loop, *slicelet_mqtt_module_v1(),
+                                           [address = std::move(address), config, &files]() mutable {
+                                             TakeRenewed(config, files, address);
+                                             return address;
+                                           });
   broker->hosts_ = MakeMqttHostAcceptor(
       std::move(options), {loop, clock, random, *broker->dialer_, *broker->signer_, *broker->opener_});
   return broker;

@@ -14,8 +14,8 @@ namespace slicelet::provider {
 /// The hub's end of its hosts' links over a broker, with its keys.
 class Broker {
  public:
-  /// Reads the files that `config` names; connects when the acceptor is started. The references must outlive
-  /// it.
+  /// Reads the files that `config` names, and certificate and key again before each connection; connects when
+  /// the acceptor is started. The references must outlive it.
   static absl::StatusOr<std::unique_ptr<Broker>> Make(const std::string& hub_id, const ProviderMqtt& config,
                                                       FileSystem& files, Loop& loop, Clock& clock,
                                                       Random& random);

@@ -1,10 +1,11 @@
 #include "provider/app/config.h"
 
-#include <algorithm>
 #include <map>
 
+#include "common/base/names.h"
 #include "common/config/config_reader.h"
 #include "common/config/link_profile.h"
+#include "common/config/log_level.h"
 #include "common/http/url.h"
 #include "provider/fleet/target_condition.h"
 #include "provider/pods/address_pool.h"
@@ -58,18 +59,12 @@ void CheckPositive(ConfigReader& reader, const std::string& name, Duration value
   if (value <= Duration::zero()) reader.Error(name, "must be more than zero");
 }
 
-/// A node's name becomes a label, a host name and a certificate's name.
-bool IsDnsLabel(const std::string& text) {
-  const auto alphanumeric = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
-  return !text.empty() && text.size() <= 63 && alphanumeric(text.front()) && alphanumeric(text.back()) &&
-         std::all_of(text.begin(), text.end(), [&](char c) { return alphanumeric(c) || c == '-'; });
-}
-
 void ReadFleetNodes(ConfigReader& reader, Hub::Options& hub) {
   std::map<std::string, std::string> conditions;
   reader.Optional("fleetNodes", &conditions);
   for (const auto& [name, condition] : conditions) {
     const std::string path = "fleetNodes." + name;
+    // It becomes a label, a host name and a certificate's name.
     if (!IsDnsLabel(name)) reader.Error(path, "the node's name is no DNS label");
     const auto parsed = TargetCondition::Parse(condition);
     if (!parsed.ok()) reader.Error(path, "\"" + condition + "\": " + Message(parsed.status()));
@@ -115,7 +110,7 @@ absl::StatusOr<ProviderConfig> ReadProviderConfig(const nlohmann::json& json) {
   MetricsOptions::Read(reader, config.metrics);
   reader.Object("adminRest",
                 [&](ConfigReader& nested) { ReadAdminRest(nested, config.admin_rest.emplace()); });
-  reader.Optional("logLevel", &config.log_level);
+  ReadLogLevel(reader);
 
   CheckPositive(reader, "heartbeat", config.hub.heartbeat);
   CheckPositive(reader, "orphanConfirm", config.hub.orphan_confirm);

@@ -58,7 +58,6 @@ struct ProviderConfig {
   MetricsOptions metrics;
   /// Without it the admin API is served over gRPC alone.
   std::optional<AdminRestOptions> admin_rest;
-  std::string log_level = "info";
 };
 
 /// InvalidArgument with every error found.

@@ -130,6 +130,9 @@ TEST(ReadProviderConfig, NamesWhatIsWrong) {
   json["colour"] = "blue";
   EXPECT_THAT(ErrorOf(json), HasSubstr("colour"));
   json = Good();
+  json["logLevel"] = "loud";
+  EXPECT_THAT(ErrorOf(json), HasSubstr("logLevel: \"loud\" is none of debug, info, warning, error, off"));
+  json = Good();
   json["heartbeat"] = "0s";
   EXPECT_THAT(ErrorOf(json), HasSubstr("heartbeat"));
   json = Good();

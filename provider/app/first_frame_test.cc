@@ -12,10 +12,11 @@ class FirstFramesTest : public testing::Test {
   FirstFramesTest() {
     auto [far, near] = MakeLocalFrameStreams(loop_);
     far_ = std::move(far);
-    frames_.Await(std::move(near), [this](const v1::StreamFrame& frame, std::shared_ptr<FrameStream> stream) {
-      request_ = frame.request_id();
-      stream_ = std::move(stream);
-    });
+    frames_.Await("gw-1", std::move(near),
+                  [this](const v1::StreamFrame& frame, std::shared_ptr<FrameStream> stream) {
+                    request_ = frame.request_id();
+                    stream_ = std::move(stream);
+                  });
   }
   std::string ReadEnd() {
     std::string end;
@@ -38,6 +39,25 @@ TEST_F(FirstFramesTest, HandsOverTheStreamWithItsFirstFrame) {
   loop_.Advance(FirstFrames::kTimeout * 2);
   EXPECT_EQ(request_, "r-1");
   ASSERT_NE(stream_, nullptr);
+}
+
+TEST_F(FirstFramesTest, OneHostDoesNotUseUpWhatIsThereForAll) {
+  std::vector<std::unique_ptr<FrameStream>> silent;
+  for (std::size_t i = 0; i < FirstFrames::kMaxWaiting; ++i) {
+    auto [far, near] = MakeLocalFrameStreams(loop_);
+    silent.push_back(std::move(far));
+    frames_.Await("gw-stolen", std::move(near), [](const auto&, auto) {});
+  }
+  std::string end;
+  silent.back()->Read([&](const auto& frame) { end = Describe(frame.status()); });
+  loop_.RunReady();
+  EXPECT_EQ(end, "RESOURCE_EXHAUSTED: too many streams");
+  auto [far, near] = MakeLocalFrameStreams(loop_);
+  bool heard = false;
+  frames_.Await("gw-2", std::move(near), [&](const auto&, auto) { heard = true; });
+  far->Write({}, [](const absl::Status&) {});
+  loop_.RunReady();
+  EXPECT_TRUE(heard);
 }
 
 TEST_F(FirstFramesTest, DropsAStreamThatStaysSilent) {

@@ -1,9 +1,12 @@
 #include "common/program/program.h"
+#include "common/rest/cpprest.h"
+#include "common/rest/system_authorities.h"
 #include "provider/app/hash_password.h"
 #include "provider/app/provider_server.h"
 
 int main(int argc, char** argv) {
   using namespace slicelet;
+  SkipSystemAuthorities();
   ServerProgram program;
   program.name = "slicelet-provider";
   program.summary =
@@ -21,5 +24,5 @@ int main(int argc, char** argv) {
   program.actions = {{"--hash-password",
                       "Read a password from standard input, print its hash for the users file, and exit",
                       provider::HashPasswordOfInput}};
-  return RunServer(argc, argv, program);
+  LeaveProcess(RunServer(argc, argv, program));
 }

@@ -1,5 +1,7 @@
 #include "provider/app/provider_server.h"
 
+#include <algorithm>
+#include <map>
 #include <utility>
 
 #include "common/base/encoding.h"
@@ -10,13 +12,16 @@
 #include "common/rpc/provider_link.h"
 #include "common/rpc/rpc_server.h"
 #include "common/stream/combined_acceptor.h"
+#include "common/tls/expiry.h"
 #include "kube/http/http_cluster_reader.h"
 #include "kube/open/open_kube.h"
 #include "provider/admin/admin_service.h"
 #include "provider/app/access.h"
 #include "provider/app/broker.h"
 #include "provider/app/first_frame.h"
+#include "provider/app/hub_reports.h"
 #include "provider/app/metrics.h"
+#include "provider/controllers/cluster_nodes.h"
 #include "provider/controllers/controllers.h"
 #include "provider/rest/rest_server.h"
 #include "provider/store/sqlite_hub_store.h"
@@ -47,25 +52,6 @@ absl::Status ReadKeys(const ProviderConfig& config, FileSystem& files, Hub::Opti
   return absl::OkStatus();
 }
 
-/// As the controllers want it.
-PlaceReport ReportOf(const Hub::Places& places) {
-  PlaceReport report;
-  for (const HostId& host : places.unheard) report.unheard.insert(host.value());
-  for (const Hub::PodPlaces& pod : places.pods) {
-    if (pod.decided) report.decided.insert(pod.uid.value());
-    for (const auto& [host, place] : pod.hosts) {
-      report.places.push_back({.pod_uid = pod.uid.value(),
-                               .pod_name = pod.name,
-                               .host = host.value(),
-                               .targeted = place.targeted,
-                               .superseded = place.superseded,
-                               .image = place.image,
-                               .ready = place.ready});
-    }
-  }
-  return report;
-}
-
 class ProviderServer final : public Server {
  public:
   explicit ProviderServer(AsioLoop& loop) : loop_(loop) {}
@@ -77,6 +63,9 @@ class ProviderServer final : public Server {
 
   absl::Status Start(const ProviderConfig& config) {
     auto options = config.hub;
+    certificates_ = CertificateFiles(config);
+    for (const std::string& file : certificates_)
+      WarnIfCertificateFileEnds(file, kHubRenewal, *files_, clock_.Now());
     SLICELET_RETURN_IF_ERROR(ReadKeys(config, *files_, options, signer_));
     SLICELET_ASSIGN_OR_RETURN(kube_, kube::OpenKube({.kubeconfig = config.kubeconfig,
                                                      .directory = config.directory,
@@ -99,12 +88,12 @@ class ProviderServer final : public Server {
                                                                        .hosts = *hosts_,
                                                                        .shims = provider_.shims()});
     edge_link_.ServeTunnels([this](std::unique_ptr<FrameStream> tunnel, const std::string& host) {
-      first_frames_.Await(std::move(tunnel), [this, host](const auto& frame, auto stream) {
+      tunnels_.Await(host, std::move(tunnel), [this, host](const auto& frame, auto stream) {
         hub_->OnTunnel(HostId(host), frame.request_id(), std::move(stream));
       });
     });
     provider_.ServeStreams([this](std::unique_ptr<FrameStream> stream) {
-      first_frames_.Await(std::move(stream), [this](const auto& frame, auto stream) {
+      shim_streams_.Await("shim", std::move(stream), [this](const auto& frame, auto stream) {
         hub_->OnStream(frame.head(), std::move(stream));
       });
     });
@@ -126,7 +115,11 @@ class ProviderServer final : public Server {
 
  private:
   absl::Status Listen(const ProviderConfig& config) {
-    const auto hosts = [hub = config.hub.hub_id](const RpcPeer& peer) { return AllowHost(hub, peer); };
+    const auto hosts = [this, hub = config.hub.hub_id](const RpcPeer& peer) {
+      const absl::Status allowed = AllowHost(hub, peer);
+      if (allowed.ok()) shown_[peer.common_name] = peer.not_after;
+      return allowed;
+    };
     const auto shims = [](const RpcPeer& peer) { return AllowGroup("slicelet:shims", peer); };
     const auto operators = [](const RpcPeer& peer) { return AllowGroup("slicelet:operators", peer); };
     RpcServer::Listener agents;
@@ -151,43 +144,63 @@ class ProviderServer final : public Server {
   absl::Status StartAdminRest(const ProviderConfig& config) {
     SLICELET_ASSIGN_OR_RETURN(
         rest_,
-        RestServer::Start(*config.admin_rest, {.loop = loop_,
-                                               .random = random_,
-                                               .files = *files_,
-                                               .api = kube_->api(),
-                                               .hub_id = config.hub.hub_id,
-                                               .ns = config.hub.ns,
-                                               .standalone = !config.directory.empty(),
-                                               .pod_hosts = [this](const v1::PodHostsRequest& request) {
-                                                 return hub_->PodHosts(request);
-                                               }}));
+        RestServer::Start(
+            *config.admin_rest,
+            {.loop = loop_,
+             .random = random_,
+             .files = *files_,
+             .api = kube_->api(),
+             .hub_id = config.hub.hub_id,
+             .ns = config.hub.ns,
+             .standalone = !config.directory.empty(),
+             .pod_hosts = [this](const v1::PodHostsRequest& request) { return hub_->PodHosts(request); },
+             .explain_pod =
+                 [this](const v1::ExplainPodRequest& request) { return hub_->ExplainPod(request); },
+             .fleet_hosts =
+                 [this](const std::string& node, const std::string& condition) {
+                   return hub_->HostsOf(NodeName(node), condition);
+                 },
+             .nodes_elsewhere = OtherNodes()}));
     LogInfo("admin API serves", {{"listen", config.admin_rest->listen}, {"port", rest_->port()}});
     return absl::OkStatus();
   }
 
+  /// The later one of what the host showed here and to the broker: over a broker it comes here for tunnels
+  /// only, so that what it showed here may be what it had before.
+  std::optional<WallTime> HostCertificateEndOf(const std::string& host) const {
+    auto end = broker_ ? broker_->hosts().CertificateEnd(HostId(host)) : std::nullopt;
+    if (const auto it = shown_.find(host); it != shown_.end())
+      end = std::max(end.value_or(it->second), it->second);
+    return end;
+  }
+
+  void ShowMetrics(MetricsPage& page) const {
+    const auto hosts = hub_->ListHosts();
+    AddHubMetrics(hosts, hub_->ListOrphans(), page);
+    AddHostCertificateMetrics(
+        hosts, [this](const std::string& host) { return HostCertificateEndOf(host); }, page);
+    AddCertificateMetrics(certificates_, *files_, page);
+    if (broker_) broker_->AddMetrics(page);
+    if (rest_) rest_->AddMetrics(page);
+  }
+
+  /// Empty without controllers: nobody has reached those clusters then.
+  NodesElsewhere OtherNodes() {
+    if (!controllers_) return {};
+    return [this](const kube::Json& cluster, Callback<std::vector<kube::Json>> done) {
+      ListNodesElsewhere(loop_, *clusters_, ways_, cluster, std::move(done));
+    };
+  }
+
   void StartControllers(const ProviderConfig& config) {
-    const auto report = [this](const std::string& pod,
-                               const std::string& device) -> std::optional<DeviceReport> {
-      const auto status = hub_->DeviceOf(PodUid(pod), device);
-      if (!status) return std::nullopt;
-      DeviceReport said{
-          .applied = status->applied(), .reason = status->reason(), .message = status->message()};
-      if (const v1::DeviceReadings& held = status->readings(); status->has_readings()) {
-        said.readings = {.count = held.count(), .newest = {}, .observed = FromUnixNanos(held.observed_at())};
-        if (held.newest() > 0) said.readings->newest = FromUnixNanos(held.newest());
-      }
-      return said;
-    };
-    const auto places = [this](const std::string& ns, const std::string& prefix) {
-      const auto known = hub_->PlacesOf(ns, prefix, kExporter);
-      return known ? std::make_optional(ReportOf(*known)) : std::nullopt;
-    };
     http_ = MakeRestHttpClient(loop_);
     clusters_ = kube::MakeHttpClusterReader(*kube_->config(), loop_, *files_);
-    controllers_ = MakeControllers(
+    Controllers made = MakeControllers(
         {.hub_id = config.hub.hub_id, .ns = config.hub.ns, .taint_key = config.hub.taint_key}, loop_, clock_,
-        random_, kube_->api(), *http_, *clusters_, report, places,
+        random_, kube_->api(), *http_, *clusters_, DeviceReportsOf(*hub_), PlaceReportsOf(*hub_),
         [this](const std::map<std::string, std::string>& slices) { hub_->SetSlices(slices); });
+    controllers_ = std::move(made.engine);
+    ways_ = std::move(made.ways);
     hub_->WatchPlaces([this] { controllers_->LookAround(); });
     controllers_->Start();
   }
@@ -208,21 +221,21 @@ class ProviderServer final : public Server {
   std::unique_ptr<HttpClient> http_;
   std::unique_ptr<kube::ClusterReader> clusters_;
   std::unique_ptr<Engine> controllers_;
-  FirstFrames first_frames_{loop_};
+  ClusterWays ways_;
+  FirstFrames tunnels_{loop_};
+  FirstFrames shim_streams_{loop_, FirstFrames::kMaxWaiting};
   std::unique_ptr<AdminService> admin_;
   RpcServer rpc_;
   std::unique_ptr<RestServer> rest_;
-  MetricsServer metrics_{loop_, [this](MetricsPage& page) {
-                           AddHubMetrics(hub_->ListHosts(), hub_->ListOrphans(), page);
-                           if (broker_) broker_->AddMetrics(page);
-                           if (rest_) rest_->AddMetrics(page);
-                         }};
+  std::vector<std::string> certificates_;
+  /// When the certificates end that hosts of this hub showed last at the agents' endpoint.
+  std::map<std::string, WallTime> shown_;
+  MetricsServer metrics_{loop_, [this](MetricsPage& page) { ShowMetrics(page); }};
 };
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Server>> StartProvider(const ProviderConfig& config, AsioLoop& loop) {
-  SetLogLevel(config.log_level);
   auto server = std::make_unique<ProviderServer>(loop);
   SLICELET_RETURN_IF_ERROR(server->Start(config));
   return server;

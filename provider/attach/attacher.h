@@ -44,7 +44,8 @@ class Attacher {
 
   /// Idempotent. Nothing happens before the first call.
   void Want(bool attached) { Take(attach::Wanted{attached}); }
-  /// What the server holds is forgotten, when nothing is wanted of it any more: it is gone for good.
+  /// When nothing is wanted of the server any more: it is asked once more, and what it does not take back is
+  /// forgotten. Idempotent.
   void GiveUp() { Take(attach::GivenUp{}); }
   /// Whether the exporter can publish, as the host says.
   void Report(absl::Status exporter) { Take(attach::ExporterReported{std::move(exporter)}); }

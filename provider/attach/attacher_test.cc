@@ -319,6 +319,18 @@ TEST_F(AttacherTest, AServerThatIsGoneForGoodCanBeGivenUp) {
   EXPECT_THAT(server_.things(), SizeIs(1));
 }
 
+TEST_F(AttacherTest, WhoIsGivenUpIsAskedOnceMore) {
+  ASSERT_TRUE(one_.BootUntil(AttachState::kAttached));
+  server_.SetAway(true);
+  one_.attacher->Want(false);
+  loop_.Advance(minutes(30));
+  EXPECT_EQ(one_.state(), AttachState::kOrphaned);
+  server_.SetAway(false);
+  one_.attacher->GiveUp();
+  loop_.RunReady();
+  ExpectNothing();
+}
+
 TEST_F(AttacherTest, WhatSomebodyElseDeletedIsMadeAgain) {
   ASSERT_TRUE(one_.BootUntil(AttachState::kAttached));
   const AttachRecord before = one_.store.record();

@@ -4,6 +4,10 @@
 #include <type_traits>
 #include <utility>
 
+#ifdef SLICELET_PLANTS
+#include "tests/sim/plants.h"
+#endif
+
 namespace slicelet::provider {
 
 std::string NameOf(AttachState state) {
@@ -77,9 +81,10 @@ class Machine {
     Turn();
   }
   void On(const GivenUp&) {
-    if (s_.wanted) return;
+    if (s_.wanted || s_.given_up) return;
     s_.given_up = true;
-    Turn();
+    // Else what is under way is the last that is asked of it.
+    if (!s_.busy) Begin();
   }
   void On(const ExporterReported& event) {
     s_.exporter = event.status;
@@ -107,9 +112,11 @@ class Machine {
       if (!ShowsExporter()) Go(Stage::kRecordAttached);
       return;
     }
-    if (s_.given_up) return Forget();
     const bool nothing_there = record() == AttachRecord{};
     if (nothing_there && s_.stage == Stage::kIdle) return;
+    // Forgotten already, but for the record.
+    if (s_.given_up && s_.stage == Stage::kWaiting && record().state == AttachState::kDetached)
+      return Forget();
     Go(Stage::kRecordUndo);
   }
 
@@ -140,6 +147,9 @@ class Machine {
     if (!answer.ids.ok()) return Fail(answer.ids.status());
     const bool identities = s_.stage == Stage::kFindIdentities || s_.stage == Stage::kUndoFindIdentities;
     (identities ? s_.identities : s_.channels) = *answer.ids;
+#ifdef SLICELET_PLANTS
+    if (sim::Planted(sim::Plant::kMakeWithoutLook) && !Undoing()) s_.identities.clear();
+#endif
     Finished();
   }
   void On(const Got& answer) {
@@ -177,6 +187,10 @@ class Machine {
 
   /// From the first step, after a while. The reason is shown, and stored with the next step's record.
   void Again(const absl::Status& status) {
+    if (s_.given_up && !IsRecording(s_.stage)) return Forget();
+    // Also what can not be recorded is taken back; while the API server is away it waits.
+    const bool refused = !IsPassing(status) && !absl::IsAborted(status);
+    if (s_.given_up && s_.stage == Stage::kRecordUndo && refused) return Go(Stage::kUndoFindIdentities);
     record().reason = ReasonOf(status);
     record().message = Message(status);
     s_.stage = Stage::kWaiting;
@@ -317,6 +331,9 @@ class Machine {
   }
 
   void Store() {
+#ifdef SLICELET_PLANTS
+    if (sim::Planted(sim::Plant::kMakeBeforeIntent) && s_.stage < Stage::kRecordKey) return Finished();
+#endif
     if (record() == s_.stored) return Finished();
     Emit(Save{record()});
   }

@@ -47,7 +47,8 @@ struct AttachRecord {
 /// - Attached is looked at again every `kVerifyPeriod`: a key that is refused, or an exporter that can not
 ///   publish, makes it Degraded, and its steps are taken again, which mends what can be mended.
 /// - Detaching that fails is Orphaned: the record is the tombstone, tried until the server takes it.
-///   Nothing needs to wait for that. `GivenUp` forgets what is at the server.
+///   Nothing needs to wait for that. `GivenUp` asks once more, also when that can not be recorded, and
+///   forgets what the server does not take back.
 namespace attach {
 
 inline constexpr Duration kVerifyPeriod = std::chrono::minutes(5);
@@ -149,6 +150,7 @@ struct State {
   /// What was read at the start, or saved since.
   AttachRecord stored;
   bool wanted = false;
+  /// Asked for once more; then what is left is forgotten.
   bool given_up = false;
   absl::Status exporter;
   Stage stage = Stage::kIdle;

@@ -104,6 +104,69 @@ TEST_F(MagistralaTest, PathsBodiesAndTopicAreThoseOfDomains) {
   EXPECT_EQ(server_->TopicFor("h1"), "m/d-1/c/h1");
 }
 
+TEST_F(MagistralaTest, WhatIsNotTheServersOwnAnswerSaysNothing) {
+  using Ids = absl::StatusOr<std::vector<std::string>>;
+  using Text = absl::StatusOr<std::string>;
+  const auto find = [&] { return Ask<Ids>([&](auto done) { server_->FindIdentities("n", done); }).status(); };
+  http_.answers = {token_};
+  EXPECT_FALSE(find().ok());
+  for (const char* body : {"<html>We are back soon</html>", "", "[]", "null", "{}", R"({"clients":null})"}) {
+    http_.answers.assign(1, {.status = 200, .location = "", .body = body});
+    EXPECT_EQ(find().code(), absl::StatusCode::kUnavailable) << body;
+  }
+  http_.answers.assign(1, {.status = 200, .location = "", .body = R"({"clients":[]})"});
+  EXPECT_TRUE(find().ok());
+  const HttpClient::Answer page{.status = 200, .location = "http://m/sorry", .body = "<html>"};
+  const auto expect_nothing_said = [&](const auto& call) {
+    http_.answers.assign(1, page);
+    EXPECT_EQ(Ask<absl::Status>(call).code(), absl::StatusCode::kUnavailable);
+  };
+  expect_nothing_said([&](auto done) { server_->Connect("c3", "h1", done); });
+  expect_nothing_said([&](auto done) { server_->Disconnect("c3", "h1", done); });
+  expect_nothing_said([&](auto done) { server_->DeleteIdentity("c3", done); });
+  expect_nothing_said([&](auto done) { server_->DeleteChannel("h1", done); });
+  for (const HttpClient::Answer& answer : {page, HttpClient::Answer{.status = 200}}) {
+    http_.answers.assign(1, answer);
+    EXPECT_EQ(Ask<Text>([&](auto done) { server_->CreateIdentity("n", done); }).status().code(),
+              absl::StatusCode::kUnavailable);
+    http_.answers.assign(1, answer);
+    EXPECT_EQ(Ask<Text>([&](auto done) { server_->FetchSecret("c3", done); }).status().code(),
+              absl::StatusCode::kUnavailable);
+  }
+  // Nor that it takes or refuses a login.
+  server_ = MakeServer();
+  http_.answers.assign(1, page);
+  EXPECT_EQ(find().code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_F(MagistralaTest, WhatNoServerCallsItsObjectsIsNotTaken) {
+  using Ids = absl::StatusOr<std::vector<std::string>>;
+  using Text = absl::StatusOr<std::string>;
+  http_.answers = {token_, {.status = 200, .location = "", .body = R"({"clients":[]})"}};
+  EXPECT_TRUE(Ask<Ids>([&](auto done) { server_->FindIdentities("n", done); }).ok());
+  const auto expect_taken = [&](const std::string& id, bool taken) {
+    const Json object = {{"id", id}, {"name", "n"}};
+    http_.answers = {{.status = 200, .location = "", .body = DumpJson({{"clients", Json::array({object})}})},
+                     {.status = 201, .location = "", .body = DumpJson(object)},
+                     {.status = 201, .location = "/d-1/clients/" + id, .body = ""}};
+    const auto found = Ask<Ids>([&](auto done) { server_->FindIdentities("n", done); });
+    EXPECT_EQ(found.ok() ? absl::StatusCode::kOk : found.status().code(),
+              taken ? absl::StatusCode::kOk : absl::StatusCode::kInternal)
+        << id;
+    for (int i = 0; i < 2; ++i) {
+      const auto made = Ask<Text>([&](auto done) { server_->CreateIdentity("n", done); });
+      EXPECT_EQ(made.ok() && *made == id, taken) << id;
+    }
+  };
+  expect_taken("1f18afa1-29c4-4634-99d1-68dfa1b74e6a", true);
+  expect_taken("01ARZ3NDEKTSV4RRFFQ69G5FAV", true);
+  expect_taken(std::string(128, 'x'), true);
+  for (const std::string& id : {std::string(129, 'x'), std::string(".."), std::string("a b"),
+                                std::string("a+"), std::string("#"), std::string("\xc3\xa9")}) {
+    expect_taken(id, false);
+  }
+}
+
 TEST_F(MagistralaTest, AKeyThatChangedIsRefused) {
   http_.answers = {token_, {.status = 200, .location = "", .body = R"({"credentials":{"secret":"new"}})"}};
   EXPECT_EQ(Ask<absl::Status>([&](auto done) { server_->Verify("c3", "h1", "old", done); }).code(),
@@ -121,6 +184,20 @@ TEST_F(MagistralaTest, ARefusalIsBelievedOnlyAfterAWhile) {
   EXPECT_EQ(log_in(), absl::StatusCode::kUnavailable);
   loop_.Advance(seconds(1));
   EXPECT_EQ(log_in(), absl::StatusCode::kUnauthenticated);
+}
+
+TEST_F(MagistralaTest, ARefusalBeforeAnOutageIsNoneAfterIt) {
+  const auto log_in = [&](int status) {
+    http_.answers.assign(1, {.status = status});
+    return Ask<absl::Status>([&](auto done) { server_->DeleteChannel("h1", done); }).code();
+  };
+  EXPECT_EQ(log_in(401), absl::StatusCode::kUnavailable);
+  loop_.Advance(seconds(5));
+  EXPECT_EQ(log_in(503), absl::StatusCode::kUnavailable);
+  loop_.Advance(IotServer::kBelief);
+  EXPECT_EQ(log_in(401), absl::StatusCode::kUnavailable) << "it may have begun anew";
+  loop_.Advance(IotServer::kBelief);
+  EXPECT_EQ(log_in(401), absl::StatusCode::kUnauthenticated);
 }
 
 TEST_F(MagistralaTest, AUserIsRegisteredAndLookedForInItsDomain) {
@@ -210,6 +287,26 @@ TEST_F(ClassicTest, AnErrorWhileAGoodKeyIsTriedIsNoRefusal) {
   server_.connections().insert({"c1", "t1"});
   server_.SetFault(1, FakeIotServer::Fault::kError);
   EXPECT_TRUE(absl::IsUnavailable(Verify(FakeIotServer::Address(), "k1")));
+}
+
+TEST_F(ClassicTest, APageForPeopleIsNoVerdictOnAKey) {
+  auto address = FakeIotServer::Address();
+  server_.SetMaintenance(true);
+  EXPECT_TRUE(absl::IsUnavailable(Verify(address, "k1")));
+  address.access = "";
+  EXPECT_TRUE(absl::IsUnavailable(Verify(address, "k1")));
+}
+
+/// A login that is refused while auth's place is taken by a page.
+TEST_F(ClassicTest, APageForPeopleIsNotAuth) {
+  ScriptedHttp http(loop_);
+  http.answers = {{.status = 403}, {.status = 200, .location = "", .body = "<html>"}};
+  const auto api =
+      MakeIotServer(ServerDialect::kClassic, loop_, http, FakeIotServer::Address(), {"me", "pw"});
+  absl::Status result;
+  api->DeleteChannel("h1", [&](const absl::Status& status) { result = status; });
+  loop_.RunReady();
+  EXPECT_TRUE(absl::IsUnavailable(result)) << result;
 }
 
 TEST_F(ClassicTest, ANewUserIsMadeAndAnOldOneKept) {

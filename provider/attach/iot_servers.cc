@@ -44,24 +44,18 @@ class RestIotServer : public IotServer {
     Create(ChannelsUrl(), name, std::move(id));
   }
   void FetchSecret(const std::string& identity, Callback<std::string> done) override {
-    const std::string url = IdentitiesUrl() + "/" + UrlEncode(identity);
+    const std::string url = IdentitiesUrl() + "/" + PercentEncode(identity);
     session_.Send("GET", url, Json(),
                   [this, url, done = std::move(done)](const absl::StatusOr<Answer>& answer) {
                     if (!answer.ok()) return done(answer.status());
-                    const absl::Status status = StatusOfServer(*answer, "read " + url);
-                    if (!status.ok()) return done(status);
-                    const auto body = ParseJson(answer->body);
-                    std::string secret = body.ok() ? GetString(*body, SecretPointer()) : "";
-                    if (secret.empty())
-                      return done(absl::InternalError("read " + url + ": an answer without a key"));
-                    done(std::move(secret));
+                    done(KeyOf(*answer, SecretPointer(), "read " + url));
                   });
   }
   void DeleteIdentity(const std::string& identity, StatusCallback done) override {
-    Ask("DELETE", IdentitiesUrl() + "/" + UrlEncode(identity), Json(), kGone, std::move(done));
+    Ask("DELETE", IdentitiesUrl() + "/" + PercentEncode(identity), Json(), kGone, std::move(done));
   }
   void DeleteChannel(const std::string& channel, StatusCallback done) override {
-    Ask("DELETE", ChannelsUrl() + "/" + UrlEncode(channel), Json(), kGone, std::move(done));
+    Ask("DELETE", ChannelsUrl() + "/" + PercentEncode(channel), Json(), kGone, std::move(done));
   }
 
  protected:
@@ -86,12 +80,10 @@ class RestIotServer : public IotServer {
  private:
   void Find(const std::string& url, const std::string& field, const std::string& name,
             Callback<std::vector<std::string>> done) {
-    session_.Send("GET", url + "?name=" + UrlEncode(name) + kPage, Json(),
+    session_.Send("GET", url + "?name=" + PercentEncode(name) + kPage, Json(),
                   [url, field, name, done = std::move(done)](const absl::StatusOr<Answer>& answer) {
                     if (!answer.ok()) return done(answer.status());
-                    const absl::Status status = StatusOfServer(*answer, "look for " + name + " at " + url);
-                    if (!status.ok()) return done(status);
-                    done(IdsOf(*answer, field, name));
+                    done(IdsOf(*answer, field, name, "look for " + name + " at " + url));
                   });
   }
   void Create(const std::string& url, const std::string& name, Callback<std::string> done) {
@@ -141,12 +133,13 @@ class ClassicServer : public RestIotServer {
   void Verify(const std::string& identity, const std::string& channel, const std::string& key,
               StatusCallback done) override {
     if (address().access.empty()) return Look(identity, channel, key, absl::OkStatus(), std::move(done));
-    const std::string url = address().access + "/identify/channels/" + UrlEncode(channel) + "/access-by-key";
+    const std::string url =
+        address().access + "/identify/channels/" + PercentEncode(channel) + "/access-by-key";
     session().SendOpenly(
         "POST", url, {{"token", key}},
         [this, identity, channel, key, url, done = std::move(done)](const absl::StatusOr<Answer>& answer) {
           if (!answer.ok()) return done(answer.status());
-          if (answer->status == kOk) return done(absl::OkStatus());
+          if (answer->status == kOk) return done(StatusOfServer(*answer, url));
           // 0.12 answers 500 to a key that it does not know, and also when its cache or database fails.
           Look(identity, channel, key,
                absl::UnavailableError(url + ": the server answered " + std::to_string(answer->status) +
@@ -166,22 +159,20 @@ class ClassicServer : public RestIotServer {
 
  private:
   [[nodiscard]] std::string ConnectionUrl(const std::string& identity, const std::string& channel) const {
-    return ChannelsUrl() + "/" + UrlEncode(channel) + "/things/" + UrlEncode(identity);
+    return ChannelsUrl() + "/" + PercentEncode(channel) + "/things/" + PercentEncode(identity);
   }
   /// `if_good`: the answer when thing, connection and key are as they should be.
   void Look(const std::string& identity, const std::string& channel, const std::string& key,
             const absl::Status& if_good, StatusCallback done) {
-    const std::string url = ChannelsUrl() + "/" + UrlEncode(channel) + "/things";
+    const std::string url = ChannelsUrl() + "/" + PercentEncode(channel) + "/things";
     session().Send(
         "GET", url, Json(),
         [identity, channel, key, url, if_good, done = std::move(done)](const absl::StatusOr<Answer>& answer) {
           if (!answer.ok()) return done(answer.status());
-          const absl::Status status = StatusOfServer(*answer, "look at " + url);
-          if (!status.ok()) return done(status);
-          const auto body = ParseJson(answer->body);
-          const Json& things = body.ok() ? GetArray(*body, "/things") : Json::array();
+          const absl::StatusOr<Json> things = ListOf(*answer, "things", "look at " + url);
+          if (!things.ok()) return done(things.status());
           // A channel of ours has one thing.
-          const bool good = std::any_of(things.begin(), things.end(), [&](const Json& thing) {
+          const bool good = std::any_of(things->begin(), things->end(), [&](const Json& thing) {
             return GetString(thing, "/id") == identity && GetString(thing, "/key") == key;
           });
           done(good ? if_good
@@ -254,7 +245,7 @@ class MagistralaServer : public RestIotServer {
   [[nodiscard]] std::string SecretPointer() const override { return "/credentials/secret"; }
 
  private:
-  [[nodiscard]] std::string Base() const { return address().things + "/" + UrlEncode(address().domain); }
+  [[nodiscard]] std::string Base() const { return address().things + "/" + PercentEncode(address().domain); }
   /// The fields were renamed on the way; each release ignores the others'.
   [[nodiscard]] Json Registration() const {
     // A name of its own for every user, of letters that all releases take; one logs in with the address.

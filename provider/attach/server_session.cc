@@ -1,8 +1,13 @@
 #include "provider/attach/server_session.h"
 
+#include <algorithm>
 #include <cctype>
 #include <nlohmann/json.hpp>
 #include <utility>
+
+#ifdef SLICELET_PLANTS
+#include "tests/sim/plants.h"
+#endif
 
 namespace slicelet::provider {
 namespace {
@@ -12,10 +17,35 @@ constexpr int kUnauthorized = 401;
 constexpr int kForbidden = 403;
 constexpr int kOk = 200;
 constexpr std::size_t kMaxErrorText = 200;
+/// As long as a gateway's status takes it.
+constexpr std::size_t kMaxId = 128;
 
 bool Succeeded(int status) { return status >= 200 && status < 300; }
 
 Json BodyOf(const HttpClient::Answer& answer) { return ParseJson(answer.body).value_or(Json()); }
+
+/// What these servers answer is empty or JSON; a proxy before them has pages for people.
+bool IsPage(const HttpClient::Answer& answer) { return !answer.body.empty() && !ParseJson(answer.body).ok(); }
+
+/// UUIDs and ULIDs are. Nothing else gets into a path, a topic or a record.
+bool IsId(const std::string& id) {
+  const auto may_be = [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '_' || c == '.' || c == '-';
+  };
+  return id.size() <= kMaxId && std::all_of(id.begin(), id.end(), may_be) &&
+         std::any_of(id.begin(), id.end(), [](unsigned char c) { return std::isalnum(c) != 0; });
+}
+
+absl::Status NoId(const std::string& what) {
+  return absl::InternalError(what + ": the server's id of it is not 1 to " + std::to_string(kMaxId) +
+                             " of A-Z, a-z, 0-9, '-', '_' and '.'");
+}
+
+/// Without its body, which may hold a key.
+absl::Status NoAnswer(const HttpClient::Answer& answer, const std::string& what) {
+  return absl::UnavailableError(what + ": the answer " + std::to_string(answer.status) +
+                                " is not the server's own: look at the proxy before it, if there is one");
+}
 
 }  // namespace
 
@@ -65,11 +95,15 @@ void ServerSession::LogIn(const Callback<std::string>& done) {
   SendOpenly(
       "POST", style_.login_url, style_.login_body,
       [this, done](const absl::StatusOr<HttpClient::Answer>& answer) {
-        if (!answer.ok()) return done(answer.status());
-        const int code = answer->status;
+        const int code = answer.ok() ? answer->status : 0;
         if (code == kBadRequest || code == kUnauthorized || code == kForbidden) return Judge(code, done);
-        const absl::Status status = StatusOfServer(*answer, "log in at " + style_.login_url);
-        if (!status.ok()) return done(status);
+        const absl::Status status =
+            answer.ok() ? StatusOfServer(*answer, "log in at " + style_.login_url) : answer.status();
+        if (!status.ok()) {
+          // What was refused before an outage says nothing of what comes after it.
+          refused_since_.reset();
+          return done(status);
+        }
         token_ = GetString(BodyOf(*answer), style_.token_pointer);
         if (token_.empty())
           return done(absl::InternalError("log in at " + style_.login_url + ": an answer without a token"));
@@ -79,10 +113,13 @@ void ServerSession::LogIn(const Callback<std::string>& done) {
 }
 
 void ServerSession::Judge(int code, const std::function<void(absl::Status)>& done) {
+#ifdef SLICELET_PLANTS
+  if (sim::Planted(sim::Plant::kBelieveRefusal)) return done(absl::UnauthenticatedError(style_.login_url));
+#endif
   if (style_.auth_version_url.empty()) return done(Doubt(code, false));
   SendOpenly("GET", style_.auth_version_url, Json(),
              [this, code, done](const absl::StatusOr<HttpClient::Answer>& answer) {
-               if (answer.ok() && answer->status == kOk) return done(Doubt(code, true));
+               if (answer.ok() && answer->status == kOk && !IsPage(*answer)) return done(Doubt(code, true));
                refused_since_.reset();
                done(absl::UnavailableError("the server's auth service does not answer (" +
                                            style_.auth_version_url + "): that it refused the login with " +
@@ -100,6 +137,7 @@ absl::Status ServerSession::Doubt(int code, bool auth_answers) {
 }
 
 absl::Status StatusOfServer(const HttpClient::Answer& answer, const std::string& what, int accepted) {
+  if (Succeeded(answer.status) && IsPage(answer)) return NoAnswer(answer, what);
   if (Succeeded(answer.status) || answer.status == accepted) return absl::OkStatus();
   const std::string message = what + ": the server answered " + std::to_string(answer.status) + " " +
                               answer.body.substr(0, kMaxErrorText);
@@ -124,14 +162,25 @@ absl::Status StatusOfServer(const HttpClient::Answer& answer, const std::string&
   }
 }
 
-std::vector<std::string> IdsOf(const HttpClient::Answer& answer, const std::string& list,
-                               const std::string& name) {
-  std::vector<std::string> ids;
+absl::StatusOr<Json> ListOf(const HttpClient::Answer& answer, const std::string& list,
+                            const std::string& what) {
+  SLICELET_RETURN_IF_ERROR(StatusOfServer(answer, what));
   const Json body = BodyOf(answer);
-  for (const Json& item : GetArray(body, "/" + list)) {
-    const std::string id = GetString(item, "/id");
+  const Json* items = FindJson(body, "/" + list);
+  // Both dialects have it, also when nothing is in it.
+  if (items == nullptr || !items->is_array()) return NoAnswer(answer, what);
+  return *items;
+}
+
+absl::StatusOr<std::vector<std::string>> IdsOf(const HttpClient::Answer& answer, const std::string& list,
+                                               const std::string& name, const std::string& what) {
+  SLICELET_ASSIGN_OR_RETURN(const Json items, ListOf(answer, list, what));
+  std::vector<std::string> ids;
+  for (const Json& item : items) {
     // The server finds parts of names too.
-    if (!id.empty() && GetString(item, "/name") == name) ids.push_back(id);
+    if (GetString(item, "/name") != name) continue;
+    ids.push_back(GetString(item, "/id"));
+    if (!IsId(ids.back())) return NoId(what);
   }
   return ids;
 }
@@ -140,23 +189,19 @@ absl::StatusOr<std::string> IdOfCreated(const HttpClient::Answer& answer, const 
   SLICELET_RETURN_IF_ERROR(StatusOfServer(answer, what));
   std::string id = GetString(BodyOf(answer), "/id");
   if (id.empty()) id = answer.location.substr(answer.location.rfind('/') + 1);
-  if (id.empty()) return absl::InternalError(what + ": an answer without an id");
+  if (id.empty()) return NoAnswer(answer, what);
+  if (!IsId(id)) return NoId(what);
   return id;
 }
 
-std::string UrlEncode(const std::string& text) {
-  static constexpr char kDigits[] = "0123456789ABCDEF";
-  constexpr unsigned kLowBits = 0x0F;
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (std::isalnum(byte) != 0 || c == '-' || c == '.' || c == '_' || c == '~') {
-      out += c;
-    } else {
-      out += {'%', kDigits[byte >> 4U], kDigits[byte & kLowBits]};
-    }
-  }
-  return out;
+absl::StatusOr<std::string> KeyOf(const HttpClient::Answer& answer, const std::string& pointer,
+                                  const std::string& what) {
+  SLICELET_RETURN_IF_ERROR(StatusOfServer(answer, what));
+  const auto body = ParseJson(answer.body);
+  if (!body.ok()) return NoAnswer(answer, what);
+  std::string key = GetString(*body, pointer);
+  if (key.empty()) return absl::InternalError(what + ": an answer without a key");
+  return key;
 }
 
 }  // namespace slicelet::provider

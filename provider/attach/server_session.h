@@ -60,14 +60,20 @@ class ServerSession {
   Lifetime lifetime_;
 };
 
-/// OK for 2xx and for `accepted`; else the status that stands for the code, with what was asked for.
+/// OK for 2xx and for `accepted`; else the status that stands for the code, with what was asked for. A 2xx
+/// with a page for people is Unavailable: it comes from what stands before the server.
 absl::Status StatusOfServer(const HttpClient::Answer& answer, const std::string& what, int accepted = 0);
-/// Ids of the objects in `list` that have exactly this name.
-std::vector<std::string> IdsOf(const HttpClient::Answer& answer, const std::string& list,
-                               const std::string& name);
+/// Unavailable for an answer without that list: nobody has said that it is empty.
+absl::StatusOr<Json> ListOf(const HttpClient::Answer& answer, const std::string& list,
+                            const std::string& what);
+/// Ids of the objects in `list` that have exactly this name. Of what no such server calls its objects nothing
+/// is told.
+absl::StatusOr<std::vector<std::string>> IdsOf(const HttpClient::Answer& answer, const std::string& list,
+                                               const std::string& name, const std::string& what);
 /// The id of what was made: from the answer's body or its Location.
 absl::StatusOr<std::string> IdOfCreated(const HttpClient::Answer& answer, const std::string& what);
-/// Of an id or a name in a URL.
-std::string UrlEncode(const std::string& text);
+/// The key that an answer tells.
+absl::StatusOr<std::string> KeyOf(const HttpClient::Answer& answer, const std::string& pointer,
+                                  const std::string& what);
 
 }  // namespace slicelet::provider

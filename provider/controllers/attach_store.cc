@@ -48,6 +48,13 @@ AttachRecord RecordOf(const Json& json) {
 KubeAttachStore::KubeAttachStore(kube::KubeApi& api, Place place, Written written)
     : api_(api), place_(std::move(place)), written_(std::move(written)) {}
 
+void KubeAttachStore::Stop(std::function<void()> then) {
+  going_ = std::make_unique<Lifetime>();
+  export_ = {};
+  stopped_ = std::move(then);
+  if (!writing_) std::exchange(stopped_, nullptr)();
+}
+
 void KubeAttachStore::SetForm(const Form& form) {
   if (form.per_host != form_.per_host) other_form_gone_ = false;
   form_ = form;
@@ -85,7 +92,7 @@ Json KubeAttachStore::OwnData(const Json& secret, bool per_host) const {
 
 void KubeAttachStore::GetSecret(bool per_host, const Callback<Json>& done) {
   const kube::ObjectRef ref = SecretRef(per_host);
-  api_.Get(ref, lifetime_.Guard([this, ref, done](absl::StatusOr<Json> secret) {
+  api_.Get(ref, going_->Guard([this, ref, done](absl::StatusOr<Json> secret) {
     if (absl::IsNotFound(secret.status())) return done(Json());
     if (secret.ok() &&
         kube::TextAt(*secret, {"metadata", "labels", kGatewayLabel}) != kube::NameOf(place_.gateway)) {
@@ -104,7 +111,7 @@ void KubeAttachStore::ReadKey(const AttachRecord& record, Callback<std::string> 
     const Json own = OwnData(*secret, per_host);
     const std::string prefix = per_host ? place_.host + "." : "";
     AttachRecord read = record;
-    read.key = Base64Decode(own.value(prefix + kPassword, "")).value_or("");
+    read.key = Base64Decode(kube::TextAt(own, {prefix + kPassword})).value_or("");
     const bool says_all = per_host == form_.per_host && own == SecretData(read);
     done(says_all ? read.key : std::string());
   });
@@ -148,7 +155,7 @@ void KubeAttachStore::PutSecret(const AttachRecord& record, const StatusCallback
     if (!found.ok()) return done(found.status());
     if (found->is_null()) {
       return api_.Create(SecretRef(per_host), secret,
-                         lifetime_.Guard([this, record, done](const absl::StatusOr<Json>& answer) {
+                         Sent([this, record, done](const absl::StatusOr<Json>& answer) {
                            // The attachment of another host was faster: it is there now.
                            if (absl::IsAlreadyExists(answer.status())) return PutSecret(record, done);
                            done(answer.status());
@@ -159,15 +166,14 @@ void KubeAttachStore::PutSecret(const AttachRecord& record, const StatusCallback
       if (!secret["data"].contains(key)) secret["data"][key] = nullptr;
     }
     api_.Patch(SecretRef(per_host), kube::PatchType::kMerge, secret,
-               lifetime_.Guard([done](const absl::StatusOr<Json>& answer) { done(answer.status()); }));
+               Sent([done](const absl::StatusOr<Json>& answer) { done(answer.status()); }));
   });
 }
 
 void KubeAttachStore::RemoveAll(const StatusCallback& done) {
   const bool per_host = form_.per_host;
-  const bool in_use = form_.in_use;
-  Remove(!per_host, [this, per_host, in_use, done](const absl::Status& status) {
-    if (!status.ok() || in_use) return done(status);
+  Remove(!per_host, [this, per_host, done](const absl::Status& status) {
+    if (!status.ok() || form_.in_use) return done(status);
     Remove(per_host, done);
   });
 }
@@ -184,7 +190,7 @@ void KubeAttachStore::Remove(bool per_host, const StatusCallback& done) {
     Json patch = {{"metadata", {{"uid", kube::UidOf(*found)}}}, {"data", Json::object()}};
     for (const auto& [key, value] : own.items()) patch["data"][key] = nullptr;
     api_.Patch(SecretRef(per_host), kube::PatchType::kMerge, patch,
-               lifetime_.Guard([this, done](const absl::StatusOr<Json>& answer) {
+               Sent([this, done](const absl::StatusOr<Json>& answer) {
                  if (absl::IsNotFound(answer.status())) return done(absl::OkStatus());
                  if (!answer.ok()) return done(answer.status());
                  const Json* left = kube::Find(*answer, {"data"});
@@ -202,9 +208,9 @@ void KubeAttachStore::RemoveEmpty(const Json& secret, const StatusCallback& done
   // be there still, and is looked for again.
   options.resource_version = kube::ResourceVersionOf(secret);
   kube::ObjectRef ref{kube::kSecrets, kube::NamespaceOf(secret), kube::NameOf(secret), ""};
-  api_.Delete(ref, options, lifetime_.Guard([done](const absl::Status& status) {
-    done(absl::IsNotFound(status) ? absl::OkStatus() : status);
-  }));
+  api_.Delete(ref, options, Sent([done](const absl::Status& status) {
+                done(absl::IsNotFound(status) ? absl::OkStatus() : status);
+              }));
 }
 
 void KubeAttachStore::WriteRecord(const AttachRecord& record, const StatusCallback& done) {
@@ -214,8 +220,7 @@ void KubeAttachStore::WriteRecord(const AttachRecord& record, const StatusCallba
                       {"status", {{"attachments", {{AttachmentKey(place_.host, place_.server), entry}}}}}};
   kube::ObjectRef ref{kube::kIotGateways, kube::NamespaceOf(place_.gateway), kube::NameOf(place_.gateway),
                       "status"};
-  api_.Patch(ref, kube::PatchType::kMerge, patch,
-             lifetime_.Guard([this, nothing, done](absl::StatusOr<Json> answer) {
+  api_.Patch(ref, kube::PatchType::kMerge, patch, Sent([this, nothing, done](absl::StatusOr<Json> answer) {
                if (nothing && absl::IsNotFound(answer.status())) return done(absl::OkStatus());
                if (!answer.ok()) return done(answer.status());
                written_(*std::move(answer));

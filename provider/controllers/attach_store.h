@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "kube/kube_api.h"
 #include "provider/attach/attacher.h"
@@ -54,7 +55,21 @@ class KubeAttachStore : public AttachStore {
   void ReadKey(const AttachRecord& record, Callback<std::string> done);
   void Save(const AttachRecord& record, StatusCallback done) override;
 
+  /// What is under way takes no further step, and nobody hears of it. `then`: a write that was sent before is
+  /// answered, so that it can not come after what is written next. Nothing is to be asked for until then.
+  void Stop(std::function<void()> then);
+
  private:
+  /// The answer to a write; `next` follows unless `Stop` came first.
+  template <typename Function>
+  auto Sent(Function next) {
+    writing_ = true;
+    return lifetime_.Guard([this, next = going_->Guard(std::move(next))](auto&& answer) mutable {
+      writing_ = false;
+      if (stopped_) return std::exchange(stopped_, nullptr)();
+      next(std::forward<decltype(answer)>(answer));
+    });
+  }
   [[nodiscard]] kube::ObjectRef SecretRef(bool per_host) const;
   [[nodiscard]] Json SecretData(const AttachRecord& record) const;
   /// What a Secret of that form holds for this attachment.
@@ -77,6 +92,11 @@ class KubeAttachStore : public AttachStore {
   Form form_;
   /// Nothing is left of the other form, in which the gateway was attached before its target was changed.
   bool other_form_gone_ = false;
+  bool writing_ = false;
+  /// Waits for the answer to the last write.
+  std::function<void()> stopped_;
+  /// Of what is under way; `Stop` begins a new one.
+  std::unique_ptr<Lifetime> going_ = std::make_unique<Lifetime>();
   Lifetime lifetime_;
 };
 

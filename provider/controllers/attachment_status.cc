@@ -74,7 +74,8 @@ std::string HostCount(std::size_t count) { return std::to_string(count) + (count
 /// The attachments of one gateway, sorted: those that it asks for, and those that leave.
 class Sum {
  public:
-  Sum(Plan& plan, const World& world, const Json& gateway, const GatewayAttachments& attachments)
+  Sum(Plan& plan, const World& world, const Json& gateway, const GatewayAttachments& attachments,
+      const std::optional<Finding>& barred)
       : plan_(plan), gateway_(gateway), server_(kube::TextAt(gateway, {"spec", "attachTo"})) {
     const auto wanted = AttachServerOf(gateway);
     const auto is_own = [&](const AttachView& view) {
@@ -88,7 +89,7 @@ class Sum {
       if (own) there.insert(view.host);
     }
     if (server_.empty() || kube::BeingDeleted(gateway)) return;
-    why_not_begun_ = WhyNotBegun(world, gateway, server_);
+    why_not_begun_ = barred ? *barred : WhyNotBegun(world, gateway, server_);
     if (!IsOfFleet(gateway)) {
       if (own_.empty() && leaving_.empty()) own_.push_back(NotBegun("Detached", ""));
       return;
@@ -183,8 +184,8 @@ class Sum {
 }  // namespace
 
 void ShowAttachments(Plan& plan, const World& world, const Json& gateway,
-                     const GatewayAttachments& attachments) {
-  Sum sum(plan, world, gateway, attachments);
+                     const GatewayAttachments& attachments, const std::optional<Finding>& barred) {
+  Sum sum(plan, world, gateway, attachments, barred);
   const bool asks = !kube::TextAt(gateway, {"spec", "attachTo"}).empty() && !kube::BeingDeleted(gateway);
   if (sum.empty() && !(asks && IsOfFleet(gateway))) return plan.Set("attachment", nullptr);
   if (IsOfFleet(gateway)) return sum.ShowFleet();

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "kube/object.h"
+#include "provider/controllers/guarded.h"
 #include "provider/controllers/pods.h"
 #include "provider/controllers/server_users.h"
 #include "provider/controllers/slices.h"
@@ -108,7 +109,10 @@ void Attachments::Look(const World& world) {
     const bool concerns = asks || !RecordsOf(gateway).empty() || !KeysOf(kube::UidOf(gateway)).empty();
     if (concerns && !OfAnotherHub(world, settings_, name.ns)) gateways.push_back(gateway);
   }
-  for (const Json& gateway : gateways) LookAt(world, gateway);
+  for (const Json& gateway : gateways) {
+    const ObjectName name{kube::NamespaceOf(gateway), kube::NameOf(gateway)};
+    Guarded("the attachments of an IotGateway", name, [&] { LookAt(world, gateway); });
+  }
   std::erase_if(attachments_, [&](const auto& one) { return there.count(one.first.gateway) == 0; });
   std::erase_if(hosts_, [&](const auto& one) { return there.count(one.first) == 0; });
 }
@@ -126,6 +130,9 @@ std::set<Attachments::Key> Attachments::KeysToLookAt(const World& world, const J
   for (const Key& key : KeysOf(uid)) keys.insert(key);
   for (const auto& [place, record] : wanted.records) keys.insert({uid, place.first, place.second});
   if (!wanted.server || !wanted.hosts || !IsHeld(gateway)) return keys;
+  // Nothing new for a slice that is being deleted.
+  if (SliceProblem(world, settings_, kube::TextAt(gateway, {"spec", "slice"}), kube::NamespaceOf(gateway)))
+    return keys;
   const Json* server = world.Find(kube::kIotServers, kube::NamespaceOf(gateway), *wanted.server);
   if (server == nullptr || !TakesGateways(*server)) return keys;
   if (std::ranges::any_of(keys, [&](const Key& key) { return wanted.StandsInTheWay(key); })) return keys;
@@ -152,7 +159,8 @@ void Attachments::LookAt(const World& world, const Json& gateway) {
   if (places.unknown() && !given_up) return;
   std::map<std::string, int> busy = BusyAt(uid);
   std::map<std::string, Json> facts;
-  for (const Key& key : KeysToLookAt(world, gateway, wanted)) {
+  const std::set<Key> keys = KeysToLookAt(world, gateway, wanted);
+  for (const Key& key : keys) {
     const auto begun = attachments_.find(key);
     const int was_busy = begun != attachments_.end() && begun->second->busy() ? 1 : 0;
     const bool has_room = busy[key.server] - was_busy < kMaxBusy;
@@ -164,7 +172,10 @@ void Attachments::LookAt(const World& world, const Json& gateway) {
     const AttachRecord stored = wanted.Stored(key);
     const ExporterState exporter = places.At(key.host);
     // Of one host's gateway the whole Secret is another one's.
-    const bool in_use = (wanted.fleet ? wanted.On(key.host) : wanted.server.has_value()) && !wanted.Is(key);
+    const bool in_use = std::ranges::any_of(keys, [&](const Key& other) {
+      return other != key && (wanted.Is(other) || wanted.MayBe(other)) &&
+             (!wanted.fleet || other.host == key.host);
+    });
     HostAttachment::Asked asked{.server = facts[key.server],
                                 .stored = stored,
                                 .give_up = given_up,

@@ -25,33 +25,6 @@ TEST_F(AttachmentsTest, AttachingAndDetachingLeaveThePodInPlace) {
   EXPECT_EQ(kube::UidOf(Pods("north").front()), pod);
 }
 
-TEST_F(AttachmentsTest, AGatewayThatNeverAskedHasNoExporter) {
-  MakeGateway();
-  Advance();
-  EXPECT_EQ(ExporterRuns(), "");
-  EXPECT_EQ(Gateway()["status"]["ready"], "6/6");
-  EXPECT_EQ(Attached(), "none");
-  const std::string pod = kube::UidOf(Pods("north").front());
-  AttachTo("iot");
-  Advance();
-  ExpectAttached();
-  EXPECT_NE(kube::UidOf(Pods("north").front()), pod) << "a pod's containers can not change";
-}
-
-TEST_F(AttachmentsTest, TheExporterStopsBeforeAnythingIsTakenBack) {
-  MakeGateway({{"attachTo", "iot"}});
-  Advance();
-  hosts_away_ = true;
-  AttachTo(nullptr);
-  Advance(minutes(10));
-  EXPECT_EQ(State(), "Detaching");
-  EXPECT_THAT(Attached(), HasSubstr("False ExporterRuns: "));
-  EXPECT_THAT(iot_.things(), SizeIs(1));
-  hosts_away_ = false;
-  Advance();
-  ExpectDetached();
-}
-
 TEST_F(AttachmentsTest, ADeletedGatewayGoesOnceNothingIsLeft) {
   MakeGateway({{"attachTo", "iot"}});
   Advance();
@@ -124,7 +97,7 @@ TEST_F(AttachmentsTest, AServerWhoseObjectWasRemovedByForceBlocksNothingForEver)
 }
 
 TEST_F(AttachmentsTest, AnotherServerComesAfterTheFormerOne) {
-  MakeServer("iot2");
+  MakeExternalServer("iot2");
   MakeGateway({{"attachTo", "iot"}});
   Advance();
   AttachTo("iot2");
@@ -138,6 +111,28 @@ TEST_F(AttachmentsTest, AnotherServerComesAfterTheFormerOne) {
   iot_.SetAway(false);
   Advance(minutes(6));
   ExpectAttached();
+}
+
+TEST_F(AttachmentsTest, WhatCanNotBeAttachedElsewhereLeavesNoKeyBehind) {
+  MakeGateway({{"attachTo", "iot"}});
+  Advance();
+  AttachTo("nowhere");
+  Advance();
+  ExpectNothingAtTheServer();
+  EXPECT_EQ(Get(kube::kSecrets, "north", "press-export"), Json());
+  EXPECT_THAT(Attached(), HasSubstr("False ServerNotFound: "));
+}
+
+TEST_F(AttachmentsTest, NothingNewIsMadeForASliceThatIsBeingDeleted) {
+  MakeGateway({{"attachTo", nullptr}});
+  Advance();
+  Delete(kube::kIotSlices, "slicelet", "north");
+  Advance();
+  AttachTo("iot");
+  Advance();
+  ExpectNothingAtTheServer();
+  EXPECT_EQ(Get(kube::kSecrets, "north", "press-export"), Json());
+  EXPECT_THAT(Attached(), HasSubstr("False SliceTerminating: "));
 }
 
 TEST_F(AttachmentsTest, TheServersAuthoritiesGoWithTheKeyAndChangeWithTheServer) {
@@ -214,19 +209,6 @@ TEST_F(AttachmentsTest, WrongCredentialsAreSaidAndMended) {
   EXPECT_THAT(Attached(), HasSubstr("False CredentialsNotFound: IotServer iot: there is no Secret login"));
 }
 
-TEST_F(AttachmentsTest, AnExporterThatCanNotPublishDegradesTheAttachmentAlone) {
-  MakeGateway({{"attachTo", "iot"}});
-  Advance();
-  exporter_publishes_ = false;
-  Advance();
-  EXPECT_EQ(State(), "Degraded");
-  EXPECT_THAT(Attached(), HasSubstr("False ExporterNotPublishing: the exporter on gw-1 can not publish: "));
-  EXPECT_EQ(Gateway()["status"]["phase"], "Ready");
-  exporter_publishes_ = true;
-  Advance();
-  ExpectAttached();
-}
-
 TEST_F(AttachmentsTest, ASuspendedGatewayKeepsItsIdentity) {
   MakeGateway({{"attachTo", "iot"}});
   Advance();
@@ -299,69 +281,6 @@ TEST_F(AttachmentsTest, WhatCanNotBeAttachedSaysWhy) {
   EXPECT_THAT(server_.cluster().All(kube::kIotGateways), IsEmpty());
 }
 
-/// A template with an exporter.
-Json CustomWith(const Json& exporter, const Json& more = Json::object()) {
-  Json container = {{"name", "senml-export"}, {"image", "own/export:7"}};
-  container.merge_patch(exporter);
-  Json custom = {
-      {"attachTo", "iot"},
-      {"profile", "custom"},
-      {"template",
-       {{"spec",
-         {{"containers", Json::array({Json({{"name", "a"}, {"image", "b"}}), std::move(container)})}}}}}};
-  custom.merge_patch(more);
-  return custom;
-}
-
-TEST_F(AttachmentsTest, TheExporterOfATemplateIsToldWhereToSend) {
-  MakeGateway(CustomWith({{"env", Json::array({Json({{"name", "MESSAGEBUS_HOST"}, {"value", "bus"}})})}}));
-  Advance();
-  ExpectAttached();
-  EXPECT_EQ(ExporterRuns(), "own/export:7");
-  const Json pod = Pods("north").front();
-  const Json& exporter = pod["spec"]["containers"][1];
-  EXPECT_EQ(
-      exporter["env"].dump(),
-      R"([{"name":"MESSAGEBUS_HOST","value":"bus"},{"name":"SENML_SETTINGS","value":"/etc/senml-export"}])");
-  EXPECT_EQ(exporter["readinessProbe"]["httpGet"]["path"], "/readyz");
-  EXPECT_EQ(exporter["volumeMounts"][1]["mountPath"], "/var/lib/senml-export");
-  EXPECT_FALSE(pod["spec"]["containers"][0].contains("env")) << "what else is in it is its own";
-  AttachTo(nullptr);
-  Advance();
-  ExpectDetached();
-  EXPECT_EQ(ExporterRuns(), "own/export:7-idle");
-  EXPECT_EQ(kube::UidOf(Pods("north").front()), kube::UidOf(pod));
-}
-
-TEST_F(AttachmentsTest, ATemplateKeepsItsStoreAndItsProbes) {
-  const Json mount = {{"name", "mine"}, {"mountPath", "/var/lib/senml-export"}};
-  MakeGateway(
-      CustomWith({{"volumeMounts", Json::array({mount})}, {"readinessProbe", {{"periodSeconds", 9}}}}));
-  Advance();
-  const Json exporter = Pods("north").front()["spec"]["containers"][1];
-  EXPECT_EQ(exporter["volumeMounts"].size(), 2U);
-  EXPECT_EQ(exporter["readinessProbe"]["periodSeconds"], 9);
-  EXPECT_FALSE(exporter["readinessProbe"].contains("httpGet"));
-}
-
-TEST_F(AttachmentsTest, AnExporterThatIsToldByItsTemplateIsNotAttached) {
-  const Json server = {{"name", "SENML_SERVER"}, {"value", "tcp://x:1"}};
-  MakeGateway(CustomWith({{"env", Json::array({server})}}));
-  MakeGateway(CustomWith({{"envFrom", Json::array()}}), "from");
-  MakeGateway(CustomWith({{"env", Json::array({server})}}, {{"attachTo", nullptr}}), "alone");
-  Advance();
-  EXPECT_THAT(Attached(),
-              HasSubstr("False AttachNeedsExporter: spec.template.spec.containers[senml-export].env: "
-                        "SENML_SERVER is what the attachment tells it"));
-  EXPECT_THAT(Condition(Get(kube::kIotGateways, "north", "from"), "Attached"),
-              HasSubstr("spec.template.spec.containers[senml-export].envFrom: "));
-  ExpectNothingAtTheServer();
-  for (const Json& pod : Pods("north")) {
-    EXPECT_EQ(pod["spec"]["containers"][1]["image"], "own/export:7") << "it runs as it is";
-    EXPECT_FALSE(pod["spec"]["containers"][1].contains("volumeMounts"));
-  }
-}
-
 TEST_F(AttachmentsTest, ASecretOfSomebodyElseIsLeftAlone) {
   CreateWith(kube::kSecrets, "north", "press-export", {{"stringData", {{"mine", "1"}}}});
   MakeGateway({{"attachTo", "iot"}});
@@ -404,12 +323,8 @@ TEST_F(AttachmentCrashTest, AfterEveryWriteAndEveryRequestNothingLeaks) {
   const Counts counts = Live(0, false, 0, FakeIotServer::Fault::kNone);
   EXPECT_GT(counts.writes, 20);
   EXPECT_GT(counts.requests, 25);
-  for (int at = 1; at <= counts.writes + 2 && !HasFailure(); at += kCrashStride) {
-    for (const bool lost : {false, true}) {
-      SCOPED_TRACE("crash after write " + std::to_string(at) + (lost ? ", answer lost" : ""));
-      Live(at, lost, 0, FakeIotServer::Fault::kNone);
-    }
-  }
+  CrashAfterEachWrite(counts.writes + 2,
+                      [this](int at, bool lost) { Live(at, lost, 0, FakeIotServer::Fault::kNone); });
   for (int at = 1; at <= counts.requests && !HasFailure(); at += kCrashStride) {
     for (const auto fault : {FakeIotServer::Fault::kCrash, FakeIotServer::Fault::kCrashBefore,
                              FakeIotServer::Fault::kLost, FakeIotServer::Fault::kError}) {

@@ -2,8 +2,10 @@
 
 #include <utility>
 
+#include "common/json/json.h"
 #include "kube/object.h"
 #include "provider/controllers/gateway_profile.h"
+#include "provider/controllers/kept_database.h"
 #include "provider/controllers/pods.h"
 #include "provider/controllers/secrets.h"
 #include "provider/controllers/server_profile.h"
@@ -18,7 +20,7 @@ constexpr int kPasswordBytes = 16;
 constexpr std::chrono::seconds kAskSoon{2};
 constexpr std::chrono::seconds kAskLater{30};
 
-bool IsSuspended(const Json& server) { return server["spec"].value("suspended", false); }
+bool IsSuspended(const Json& server) { return GetBool(server, "/spec/suspended"); }
 
 /// Where it is reached: what its user says, else what its host says, which it keeps while it has no pod.
 std::string AddressOf(const Json& server, const std::vector<const Json*>& pods) {
@@ -35,7 +37,37 @@ std::string AddressOf(const Json& server, const std::vector<const Json*>& pods) 
 
 bool WantsUser(const Json& server) {
   const bool classic = kube::TextAt(server, {"spec", "profile"}) != "external";
-  return server["spec"].value("createUser", false) || (classic && !HasOwnCredentials(server));
+  return GetBool(server, "/spec/createUser") || (classic && !HasOwnCredentials(server));
+}
+
+bool NeedsLogin(const Json& server) {
+  return kube::TextAt(server, {"spec", "profile"}) == "external" && HasOwnCredentials(server) &&
+         !WantsUser(server);
+}
+
+void AwaitLogin(Plan& plan, const Json& server, const UserReports& users) {
+  if (!NeedsLogin(server)) return;
+  const std::string name = kube::TextAt(server, {"spec", "credentialsSecret"});
+  const bool reached = plan.complete();
+  // What is known may be about the one that was named before.
+  const bool same = kube::TextAt(server, {"status", "credentialsSecret"}) == name;
+  const std::optional<UserReport> report = same ? users(server) : std::nullopt;
+  const bool there = report && report->status.ok();
+  const bool missing = report && absl::IsNotFound(report->status);
+  const bool incomplete = report && absl::IsInvalidArgument(report->status);
+  // An API server that does not answer takes nothing away.
+  const bool done = there || (same && plan.WasDone(kLoginStep) && !missing && !incomplete);
+  std::string message = report ? Message(report->status) : "is being read";
+  if (done) message = "Secret " + name;
+  if (missing) {
+    message = "spec.credentialsSecret: there is no Secret " + name + " in namespace " +
+              kube::NamespaceOf(server) + ": make it, with keys email and password";
+  }
+  plan.Await(kLoginStep, done, message,
+             missing      ? "CredentialsNotFound"
+             : incomplete ? "CredentialsIncomplete"
+                          : "Progressing");
+  if (reached) plan.Again(there ? kAskLater : kAskSoon);
 }
 
 void AwaitUser(Plan& plan, const Json& server, const UserReports& users) {
@@ -64,7 +96,7 @@ Json ClassicServer::Labels(const Json& server) const {
 /// The host that it runs on; checks that it can.
 std::string ClassicServer::Place(Plan& plan, const World& world, const Json& server) const {
   const std::string slice = kube::TextAt(server, {"spec", "slice"});
-  Json target = server["spec"].value("target", Json::object());
+  Json target = GetObject(server, "/spec/target");
   if (target.empty()) {
     const Json* made = world.Find(kube::kIotSlices, settings_.ns, slice);
     const std::string node = made == nullptr ? "" : kube::TextAt(*made, {"spec", "cloud", "node"});
@@ -150,6 +182,10 @@ Outcome ClassicServer::Make(Plan& plan, const World& world, const Json& server, 
 void ClassicServer::Undo(Plan& plan, const World& world, const Json& server, const Look& look) const {
   const std::vector<const Json*> pods = PodsOf(world, server, kServerLabel);
   plan.Unmake("Pod", kube::kPods, pods.empty() ? nullptr : pods.front());
+  UndoSecrets(plan, server, look);
+}
+
+void ClassicServer::UndoSecrets(Plan& plan, const Json& server, const Look& look) const {
   if (!HasOwnCredentials(server)) UnmakeSecret(plan, look, kCredentials, server, CredentialsOf(server));
   UnmakeSecret(plan, look, kKeys, server, ServerKeysOf(server));
 }

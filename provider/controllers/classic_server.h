@@ -16,6 +16,12 @@ using UserReports = std::function<std::optional<UserReport>(const Json& server)>
 /// Whether the hub sees to the server's user.
 bool WantsUser(const Json& server);
 
+/// Whether it is a server of others that gateways are attached to in the name of a user who is there already.
+bool NeedsLogin(const Json& server);
+
+/// The last step of such a server: the Secret that spec.credentialsSecret names has what a login needs.
+void AwaitLogin(Plan& plan, const Json& server, const UserReports& users);
+
 /// The last step of a server: its user is there, and can log in. Sets the member "user" of the status.
 void AwaitUser(Plan& plan, const Json& server, const UserReports& users);
 
@@ -28,6 +34,8 @@ class ClassicServer {
   Outcome Make(Plan& plan, const World& world, const Json& server, const Look& look) const;
   /// Once nobody uses it any more.
   void Undo(Plan& plan, const World& world, const Json& server, const Look& look) const;
+  /// The last of that, which also one that is given up needs.
+  void UndoSecrets(Plan& plan, const Json& server, const Look& look) const;
 
  private:
   [[nodiscard]] std::string Place(Plan& plan, const World& world, const Json& server) const;

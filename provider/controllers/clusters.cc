@@ -34,7 +34,22 @@ bool UsesCluster(const Json& slice, const std::string& cluster) {
          RecordedClusters(slice).count(cluster) != 0;
 }
 
+struct Users {
+  int count = 0;
+  std::string names;
+};
+
 void Append(std::string& names, const std::string& name) { names += (names.empty() ? "" : ", ") + name; }
+
+Users SlicesOf(const World& world, const std::string& cluster) {
+  Users users;
+  for (const auto& [name, slice] : world.All(kube::kIotSlices)) {
+    if (!UsesCluster(slice, cluster)) continue;
+    ++users.count;
+    Append(users.names, name.name);
+  }
+  return users;
+}
 
 class ClusterController final : public Controller {
  public:
@@ -45,9 +60,12 @@ class ClusterController final : public Controller {
 
   [[nodiscard]] Outcome At(const World& world, const Json& cluster, const Look& look) const override {
     Plan plan(cluster, look.failure, look.now);
-    plan.Set("slices", Slices(world, kube::NameOf(cluster)).count);
+    plan.Set("slices", SlicesOf(world, kube::NameOf(cluster)).count);
     if (kube::BeingDeleted(cluster)) {
-      if (!GivenUp(cluster)) plan.Guard(InUse(world, cluster));
+      if (!GivenUp(cluster)) {
+        plan.Guard(ClusterInUse(world, cluster,
+                                ", or annotate this cluster with " + std::string(kGiveUp) + ": \"true\""));
+      }
       plan.Release(kind());
       return plan.Finish("Terminating", {});
     }
@@ -67,8 +85,12 @@ class ClusterController final : public Controller {
       plan.Set("uid", report->facts.uid);
       plan.Set("version", report->facts.version);
       plan.Set("nodes", report->facts.nodes);
+      Tell(plan, report->facts.storage_class, report->facts.network_plugin);
     } else if (plan.finding().reason == "AlreadyRegistered") {
       plan.Set("uid", nullptr);
+    } else if (!RegisteredAs(cluster).empty()) {
+      const kube::ClusterFeature unknown{"Unknown", "NotEnabled", "see condition Ready"};
+      Tell(plan, unknown, unknown);
     }
     const std::string phase = PhaseOf(plan, cluster);
     return plan.Finish(phase, {"Enabled", "reached at " + server});
@@ -83,35 +105,6 @@ class ClusterController final : public Controller {
   }
 
  private:
-  struct Users {
-    int count = 0;
-    std::string names;
-  };
-  static Users Slices(const World& world, const std::string& cluster) {
-    Users users;
-    for (const auto& [name, slice] : world.All(kube::kIotSlices)) {
-      if (!UsesCluster(slice, cluster)) continue;
-      ++users.count;
-      Append(users.names, name.name);
-    }
-    return users;
-  }
-
-  static std::optional<Finding> InUse(const World& world, const Json& cluster) {
-    const std::string give_up = std::string(", or annotate this cluster with ") + kGiveUp + ": \"true\"";
-    if (const Users users = Slices(world, kube::NameOf(cluster)); users.count != 0) {
-      return Finding{"InUse", "slices use it: " + users.names + ": delete them first" + give_up};
-    }
-    if (RoleOf(cluster) != kCloud) return std::nullopt;
-    std::string edges;
-    for (const auto& [name, other] : world.All(kube::kIotClusters)) {
-      if (RoleOf(other) != kCloud) Append(edges, name.name);
-    }
-    if (edges.empty()) return std::nullopt;
-    return Finding{"InUse", "the cloud cluster goes last, and there are edge clusters: " + edges +
-                                ": delete them first" + give_up};
-  }
-
   /// One cloud cluster, and it comes first.
   [[nodiscard]] std::optional<Finding> RoleProblem(const World& world, const Json& cluster) const {
     const bool is_cloud = RoleOf(cluster) == kCloud;
@@ -160,6 +153,13 @@ class ClusterController final : public Controller {
     return "not reached since " + since + ": " + report->why.message;
   }
 
+  /// What its users may count on. Nothing of the hub's needs it there, so a lack is told and holds nothing
+  /// up: a slice makes a namespace and a quota.
+  static void Tell(Plan& plan, const kube::ClusterFeature& storage, const kube::ClusterFeature& network) {
+    plan.Condition("DefaultStorageClass", storage.status, {storage.reason, storage.message});
+    plan.Condition("NetworkPlugin", network.status, {network.reason, network.message});
+  }
+
   static std::string PhaseOf(const Plan& plan, const Json& cluster) {
     if (plan.complete()) return "Enabled";
     if (plan.finding().reason == kCloudFirst) return "Pending";
@@ -173,6 +173,20 @@ class ClusterController final : public Controller {
 };
 
 }  // namespace
+
+std::optional<Finding> ClusterInUse(const World& world, const Json& cluster, const std::string& otherwise) {
+  if (const Users users = SlicesOf(world, kube::NameOf(cluster)); users.count != 0) {
+    return Finding{"InUse", "slices use it: " + users.names + ": delete them first" + otherwise};
+  }
+  if (RoleOf(cluster) != kCloud) return std::nullopt;
+  std::string edges;
+  for (const auto& [name, other] : world.All(kube::kIotClusters)) {
+    if (RoleOf(other) != kCloud) Append(edges, name.name);
+  }
+  if (edges.empty()) return std::nullopt;
+  return Finding{"InUse", "the cloud cluster goes last, and there are edge clusters: " + edges +
+                              ": delete them first" + otherwise};
+}
 
 std::unique_ptr<Controller> MakeClusterController(ControllerSettings settings, ClusterReports reports) {
   return std::make_unique<ClusterController>(std::move(settings), std::move(reports));

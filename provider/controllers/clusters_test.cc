@@ -31,6 +31,15 @@ class ClustersTest : public ControllersTest {
     const Json cluster = Cluster(name);
     return kube::TextAt(cluster, {"status", "phase"}) + " " + Condition(cluster);
   }
+  /// "DefaultStorageClass=True Found: fast, NetworkPlugin=..."
+  [[nodiscard]] std::string Has(const std::string& name) {
+    std::string all;
+    for (const char* type : {"DefaultStorageClass", "NetworkPlugin"}) {
+      const std::string says = Condition(Cluster(name), type);
+      all += (all.empty() ? "" : ", ") + std::string(type) + "=" + says;
+    }
+    return all;
+  }
   void Remove(const std::string& name) { Delete(kube::kIotClusters, "slicelet", name); }
   /// The API server answers as it does to the provider's reads of Secrets from now on.
   void SecretsAnswer(const absl::Status& status) {
@@ -185,6 +194,38 @@ TEST_F(ClustersTest, OneThatIsLostIsDegradedAndComesBack) {
   EXPECT_THAT(Says("plant"), HasSubstr("Enabled True"));
 }
 
+TEST_F(ClustersTest, WhatAClusterLacksIsToldAndHoldsNothingUp) {
+  MakeCloud();
+  clusters_.Put("plant", "u-plant", {"False", "NoDefaultStorageClass", "none"},
+                {"Unknown", "NoNodes", "no nodes"});
+  MakeEdge("plant", "plant");
+  Advance();
+  EXPECT_THAT(Says("plant"), HasSubstr("Enabled True"));
+  EXPECT_EQ(Has("plant"),
+            "DefaultStorageClass=False NoDefaultStorageClass: none, NetworkPlugin=Unknown NoNodes: no nodes");
+  MakeSlice("north", {{"edge", {{"cluster", "core"}}}});
+  Advance();
+  EXPECT_THAT(Condition(Get(kube::kIotSlices, "slicelet", "north")), HasSubstr("True Ready: "));
+  clusters_.Put("plant", "u-plant");
+  Advance(minutes(2));
+  EXPECT_EQ(Has("plant"), "DefaultStorageClass=True Found: fast, NetworkPlugin=True Found: a");
+  // While it is lost nobody knows.
+  clusters_.Fail("plant", absl::UnavailableError("no route to host"));
+  Advance(minutes(5));
+  EXPECT_THAT(Says("plant"), HasSubstr("Degraded False"));
+  EXPECT_EQ(Has("plant"),
+            "DefaultStorageClass=Unknown NotEnabled: see condition Ready, "
+            "NetworkPlugin=Unknown NotEnabled: see condition Ready");
+}
+
+TEST_F(ClustersTest, OfAClusterThatWasNeverRegisteredNothingIsToldButWhy) {
+  clusters_.Put("plant", "u-plant");
+  MakeEdge("plant", "plant");
+  Advance();
+  ASSERT_THAT(Says("plant"), HasSubstr("Pending False CloudFirst: "));
+  EXPECT_EQ(Cluster("plant")["status"]["conditions"].size(), 1U);
+}
+
 TEST_F(ClustersTest, OneThatMissesAnAnswerIsNotLost) {
   clusters_.Put("plant", "u-plant");
   MakeCloud();
@@ -275,6 +316,21 @@ TEST_F(ClustersTest, OneInUseCanBeGivenUp) {
   EXPECT_EQ(Cluster("core"), Json());
   EXPECT_THAT(Says("plant"), HasSubstr("Pending False CloudFirst: "));
   EXPECT_THAT(Condition(Get(kube::kIotSlices, "slicelet", "north")), HasSubstr("False ClusterNotFound: "));
+}
+
+TEST_F(ClustersTest, NothingIsGivenUpForAnythingButTrue) {
+  clusters_.Put("plant", "u-plant");
+  MakeCloud();
+  MakeEdge("plant", "plant");
+  Advance();
+  Remove("core");
+  for (const std::string& value :
+       {std::string(), std::string("false"), std::string("True"), std::string("0"), std::string("1"),
+        std::string("-1"), std::string("true "), std::string(1'000, '1')}) {
+    Patch(kube::kIotClusters, "slicelet", "core", {{"metadata", {{"annotations", {{kGiveUp, value}}}}}});
+    Advance();
+    EXPECT_THAT(Says("core"), HasSubstr("annotate this cluster with slicelet.io/give-up: \"true\"")) << value;
+  }
 }
 
 TEST_F(ClustersTest, NothingIsWrittenWhileNothingChanges) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -14,11 +15,19 @@ struct Look {
   WallTime now;
   /// Null: the last write was carried out.
   const Failure* failure = nullptr;
-  /// The steps whose last write was carried out: for what is made and may not be read.
+  /// The steps whose last write was carried out: for what is removed and not watched.
   const std::set<std::string>* carried = nullptr;
+  /// What was read for a step, since it was last written: its metadata, or null when it is not there.
+  const std::map<std::string, Json>* read = nullptr;
 
   [[nodiscard]] bool Carried(const std::string& step) const {
     return carried != nullptr && carried->count(step) != 0;
+  }
+  /// Null: not read.
+  [[nodiscard]] const Json* Read(const std::string& step) const {
+    if (read == nullptr) return nullptr;
+    const auto it = read->find(step);
+    return it == read->end() ? nullptr : &it->second;
   }
 };
 

@@ -6,6 +6,7 @@
 #include "provider/controllers/cluster_prober.h"
 #include "provider/controllers/clusters.h"
 #include "provider/controllers/gateways.h"
+#include "provider/controllers/guarded.h"
 #include "provider/controllers/other_clusters.h"
 #include "provider/controllers/server_users.h"
 #include "provider/controllers/servers.h"
@@ -13,10 +14,10 @@
 
 namespace slicelet::provider {
 
-std::unique_ptr<Engine> MakeControllers(const ControllerSettings& settings, Loop& loop, const Clock& clock,
-                                        Random& random, kube::KubeApi& api, HttpClient& http,
-                                        kube::ClusterReader& clusters, DeviceReports reports,
-                                        PlaceReports places, SlicesChanged slices_changed) {
+Controllers MakeControllers(const ControllerSettings& settings, Loop& loop, const Clock& clock,
+                            Random& random, kube::KubeApi& api, HttpClient& http,
+                            kube::ClusterReader& clusters, DeviceReports reports, PlaceReports places,
+                            SlicesChanged slices_changed) {
   const std::string ours = std::string(kHubLabel) + "=" + settings.hub_id;
   std::vector<Engine::Watched> watched = {
       {.kind = kube::kEdgeHosts, .ns = settings.ns, .names_only = true},
@@ -60,10 +61,10 @@ std::unique_ptr<Engine> MakeControllers(const ControllerSettings& settings, Loop
   controllers.push_back(MakeDeviceController(settings, std::move(reports)));
   auto looked = [settings, attachments, users, prober, others, changed = std::move(slices_changed),
                  told = std::map<std::string, std::string>()](const World& world) mutable {
-    users->Look(world);
-    attachments->Look(world);
-    prober->Look(world);
-    others->Look(world);
+    Guarded("users of IotServers", {}, [&] { users->Look(world); });
+    Guarded("attachments", {}, [&] { attachments->Look(world); });
+    Guarded("IotClusters", {}, [&] { prober->Look(world); });
+    Guarded("other clusters", {}, [&] { others->Look(world); });
     auto owners = NodesOfSlices(world, settings);
     if (owners == told) return;
     told = std::move(owners);
@@ -72,7 +73,12 @@ std::unique_ptr<Engine> MakeControllers(const ControllerSettings& settings, Loop
   auto made = std::make_unique<Engine>(loop, clock, random, api, std::move(watched), std::move(controllers),
                                        std::move(looked), others.get());
   *engine = made.get();
-  return made;
+  auto ways =
+      [known = std::weak_ptr<ClusterProber>(prober)](const std::string& uid) -> std::optional<ClusterWay> {
+    const auto held = known.lock();
+    return held == nullptr ? std::nullopt : held->WayTo(uid);
+  };
+  return {std::move(made), std::move(ways)};
 }
 
 }  // namespace slicelet::provider

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "common/json/json.h"
 #include "kube/object.h"
 #include "provider/controllers/gateway_profile.h"
 #include "provider/controllers/pods.h"
@@ -13,6 +14,8 @@ namespace {
 /// Until the hosts' word is asked for again: while it is missing, and when all is well.
 constexpr std::chrono::seconds kAskSoon{2};
 constexpr std::chrono::seconds kAskLater{30};
+/// Seconds, as device-modbus reads them.
+constexpr char kModbusTimeout[] = "5";
 
 std::optional<Finding> GatewayProblem(const World& world, const Json& device) {
   const std::string name = kube::TextAt(device, {"spec", "gateway"});
@@ -34,27 +37,13 @@ std::optional<Finding> GatewayProblem(const World& world, const Json& device) {
 /// What the agent says while the gateway's services start.
 bool IsWaiting(const std::string& reason) { return reason.rfind("WaitingFor", 0) == 0; }
 
-/// In the words of EdgeX' device services.
-Json Protocols(const Json& device) {
-  const std::string protocol = kube::TextAt(device, {"spec", "protocol"});
-  const Json* given = kube::Find(device, {"spec", "protocolProperties"});
-  Json properties = given == nullptr ? Json::object() : *given;
-  if (protocol == "mqtt") {
-    if (!properties.contains("CommandTopic")) properties["CommandTopic"] = "command/" + kube::NameOf(device);
-    return {{"mqtt", properties}};
-  }
-  if (protocol == "modbus") return {{properties.contains("Port") ? "modbus-tcp" : "modbus-rtu", properties}};
-  if (!properties.contains("Address")) properties["Address"] = kube::NameOf(device);
-  return {{"other", properties}};
-}
-
 Json ResourceOf(const Json& resource) {
-  Json properties = {{"valueType", resource.value("valueType", "Float64")},
-                     {"readWrite", resource.value("readWrite", "R")}};
+  Json properties = {{"valueType", GetString(resource, "/valueType", "Float64")},
+                     {"readWrite", GetString(resource, "/readWrite", "R")}};
   for (const char* member : {"units", "minimum", "maximum"}) {
     if (resource.contains(member)) properties[member] = resource[member];
   }
-  Json made = {{"name", resource["name"]}, {"properties", properties}};
+  Json made = {{"name", GetString(resource, "/name")}, {"properties", properties}};
   if (resource.contains("attributes")) made["attributes"] = resource["attributes"];
   return made;
 }
@@ -64,21 +53,22 @@ Json EntryOf(const Json& device, const Json& gateway) {
   const std::string name = kube::NameOf(device);
   Json resources = Json::array();
   Json events = Json::array();
-  for (const Json& resource : device["spec"]["resources"]) {
+  for (const Json& resource : GetArray(device, "/spec/resources")) {
     resources.push_back(ResourceOf(resource));
     if (resource.contains("interval")) {
-      events.push_back(
-          {{"interval", resource["interval"]}, {"onChange", false}, {"sourceName", resource["name"]}});
+      events.push_back({{"interval", resource["interval"]},
+                        {"onChange", false},
+                        {"sourceName", GetString(resource, "/name")}});
     }
   }
   Json made = {{"name", name},
                {"profileName", name},
                {"serviceName", DeviceServiceOf(gateway)},
-               {"adminState", device["spec"].value("locked", false) ? "LOCKED" : "UNLOCKED"},
+               {"adminState", GetBool(device, "/spec/locked") ? "LOCKED" : "UNLOCKED"},
                {"operatingState", "UP"},
-               {"protocols", Protocols(device)}};
+               {"protocols", ProtocolsOf(device)}};
   if (!events.empty()) made["autoEvents"] = events;
-  if (device["spec"].contains("labels")) made["labels"] = device["spec"]["labels"];
+  if (const Json* labels = kube::Find(device, {"spec", "labels"})) made["labels"] = *labels;
   return {{"profile", {{"name", name}, {"deviceResources", resources}}}, {"device", made}};
 }
 
@@ -169,6 +159,28 @@ class DeviceController final : public Controller {
 };
 
 }  // namespace
+
+Json ProtocolsOf(const Json& device) {
+  const std::string protocol = kube::TextAt(device, {"spec", "protocol"});
+  const Json* given = kube::Find(device, {"spec", "protocolProperties"});
+  Json properties = given == nullptr || !given->is_object() ? Json::object() : *given;
+  const auto fill = [&properties](const char* name, const std::string& value) {
+    if (!properties.contains(name)) properties[name] = value;
+  };
+  if (protocol == "mqtt") {
+    fill("CommandTopic", "command/" + kube::NameOf(device));
+    return {{"mqtt", properties}};
+  }
+  if (protocol == "modbus") {
+    // device-modbus takes no device without them.
+    fill("Timeout", kModbusTimeout);
+    fill("IdleTimeout", kModbusTimeout);
+    return {{properties.contains("Port") ? "modbus-tcp" : "modbus-rtu", properties}};
+  }
+  if (protocol == "rest" && properties.contains("Host")) return {{"REST", properties}};
+  fill("Address", kube::NameOf(device));
+  return {{"other", properties}};
+}
 
 std::vector<const Json*> DevicesOfGateway(const World& world, const Json& gateway) {
   std::vector<const Json*> devices;

@@ -42,6 +42,10 @@ std::unique_ptr<Controller> MakeDeviceController(ControllerSettings settings, De
 /// The IotDevices of a gateway that are not being deleted.
 std::vector<const Json*> DevicesOfGateway(const World& world, const Json& gateway);
 
+/// How EdgeX' device services are told to reach an IotDevice: "protocols" of its device in core-metadata,
+/// with what they need and the spec may leave out.
+Json ProtocolsOf(const Json& device);
+
 /// One file for each of them that the gateway takes, as edge-agent/edgex reads it: name to JSON text.
 Json DeviceEntries(const World& world, const Json& gateway);
 

@@ -1,3 +1,5 @@
+#include "provider/controllers/devices.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -5,6 +7,8 @@
 
 namespace slicelet::provider {
 namespace {
+
+using testing::HasSubstr;
 
 class DevicesTest : public ControllersTest {
  protected:
@@ -19,6 +23,32 @@ class DevicesTest : public ControllersTest {
     return Get(kube::kIotDevices, "north", "oven")["status"].value(member, Json());
   }
 };
+
+TEST(ProtocolsOf, SpeaksTheWordsOfTheDeviceServices) {
+  const std::vector<std::tuple<const char*, const char*, const char*>> table = {
+      {"virtual", "null", R"({"other":{"Address":"oven"}})"},
+      {"virtual", R"({"Address":"a"})", R"({"other":{"Address":"a"}})"},
+      {"mqtt", "null", R"({"mqtt":{"CommandTopic":"command/oven"}})"},
+      {"mqtt", R"({"CommandTopic":"line/3"})", R"({"mqtt":{"CommandTopic":"line/3"}})"},
+      {"rest", "null", R"({"other":{"Address":"oven"}})"},
+      {"rest", R"({"Host":"10.0.0.7","Port":"80","Path":"api"})",
+       R"({"REST":{"Host":"10.0.0.7","Port":"80","Path":"api"}})"},
+      {"modbus", R"({"Address":"10.0.0.7","Port":"502","UnitID":"1"})",
+       R"({"modbus-tcp":{"Address":"10.0.0.7","Port":"502","UnitID":"1","Timeout":"5","IdleTimeout":"5"}})"},
+      {"modbus", R"({"Address":"10.0.0.7","Port":"502","UnitID":"1","Timeout":"1","IdleTimeout":"0"})",
+       R"({"modbus-tcp":{"Address":"10.0.0.7","Port":"502","UnitID":"1","Timeout":"1","IdleTimeout":"0"}})"},
+      {"modbus",
+       R"({"Address":"/dev/ttyUSB0","BaudRate":"9600","DataBits":"8","StopBits":"1","Parity":"N","UnitID":"2"})",
+       R"({"modbus-rtu":{"Address":"/dev/ttyUSB0","BaudRate":"9600","DataBits":"8","StopBits":"1","Parity":"N","UnitID":"2",)"
+       R"("Timeout":"5","IdleTimeout":"5"}})"},
+  };
+  for (const auto& [protocol, properties, told] : table) {
+    Json device = {{"metadata", {{"name", "oven"}}}, {"spec", {{"protocol", protocol}}}};
+    const Json given = Json::parse(properties);
+    if (!given.is_null()) device["spec"]["protocolProperties"] = given;
+    EXPECT_EQ(ProtocolsOf(device), Json::parse(told)) << protocol << " " << properties;
+  }
+}
 
 const WallTime kFirst = FromUnixNanos(1'767'225'600'700'000'000);
 const WallTime kSecond = kFirst + std::chrono::minutes(5);
@@ -67,6 +97,29 @@ TEST_F(DevicesTest, ReadingsAreShownOfADeviceThatIsRefusedNowToo) {
   MakeOven();
   EXPECT_EQ(Status("registered"), false);
   EXPECT_EQ(Status("readingCount"), 3);
+}
+
+TEST_F(DevicesTest, DevicesSayWhyTheyAreNotRegistered) {
+  MakeSlice();
+  Advance();
+  MakeDevice({{"gateway", "none"}}, "a");
+  MakeDevice({{"protocol", "rest"}}, "b");
+  MakeDevice(Json::object(), "c");
+  refused_devices_["c"] = "400: no such thing";
+  MakeGateway();
+  Advance();
+  const auto says = [&](const char* name) {
+    return Condition(Get(kube::kIotDevices, "north", name), "Registered");
+  };
+  EXPECT_THAT(says("a"), HasSubstr("False GatewayNotFound: "));
+  EXPECT_THAT(says("b"),
+              HasSubstr("False ProtocolNotSpoken: spec.protocol: IotGateway press speaks virtual"));
+  EXPECT_EQ(says("c"), "False ProfileRefused: 400: no such thing");
+  EXPECT_EQ(Get(kube::kIotDevices, "north", "c")["status"]["phase"], "Error");
+  EXPECT_FALSE(Get(kube::kConfigMaps, "north", "press-devices")["data"].contains("b.json"));
+  refused_devices_.clear();
+  Advance();
+  EXPECT_EQ(Get(kube::kIotDevices, "north", "c")["status"]["phase"], "Registered");
 }
 
 }  // namespace

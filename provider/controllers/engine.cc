@@ -5,6 +5,7 @@
 #include "common/log/log.h"
 #include "kube/object.h"
 #include "kube/paths.h"
+#include "provider/controllers/guarded.h"
 
 namespace slicelet::provider {
 namespace {
@@ -30,11 +31,27 @@ Json NamesOnly(const Json& object) {
   return kept;
 }
 
+/// Who it is and whose: annotations too may hold what is in a Secret.
+Json OwnersOnly(const Json& object) {
+  Json kept = NamesOnly(object);
+  if (const Json* owners = kube::Find(object, {"metadata", "ownerReferences"}))
+    kept["metadata"]["ownerReferences"] = *owners;
+  return kept;
+}
+
 /// What a user can change of an object: its spec, its annotations, and that it is to go.
 Json IntentOf(const Json& object) {
   const Json* annotations = kube::Find(object, {"metadata", "annotations"});
   return {kube::IntegerAt(object, {"metadata", "generation"}, 0), kube::BeingDeleted(object),
           annotations == nullptr ? Json() : *annotations};
+}
+
+/// Of an object that a rule can not make sense of, although its kind's schema lets it pass.
+Outcome NotUnderstood(const Json& object, const std::string& why, WallTime now) {
+  Plan plan(object, nullptr, now);
+  plan.Check(Finding{"NotUnderstood", "the hub can make nothing of this object: " + why +
+                                          "; look for what its kind does not expect"});
+  return plan.Finish("Error", {});
 }
 
 bool SameButForVersion(Json one, Json other) {
@@ -91,9 +108,23 @@ void Engine::LookAround() {
 }
 
 void Engine::Learn(const kube::Resource& kind, const Json& object) {
-  if (!world_.Put(kind, object)) return;
-  OnChange(kind, object);
+  if (!Take(kind, object)) return;
   loop_.Post(lifetime_.Guard([this] { Drain(); }));
+}
+
+bool Engine::Take(const kube::Resource& kind, const Json& answer) {
+  const ObjectName name = NameIn(kind, answer);
+  for (std::size_t i = 0; i < watched_.size(); ++i) {
+    const Watched& watched = watched_[i];
+    if (watched.kind != kind || (!watched.ns.empty() && watched.ns != name.ns)) continue;
+    // The watch may have told of its end already.
+    const auto seen = kube::VersionNumber(reflectors_[i]->resource_version());
+    if (kube::VersionNumber(kube::ResourceVersionOf(answer)) <= seen) return false;
+    if (!world_.Put(kind, answer)) return false;
+    OnChange(kind, answer);
+    return true;
+  }
+  return false;
 }
 
 void Engine::OnList(const Watched& watched, std::vector<Json> items) {
@@ -120,9 +151,11 @@ void Engine::OnEvent(const Watched& watched, kube::WatchEventType type, Json obj
 void Engine::OnChange(const kube::Resource& kind, const Json& object) {
   for (std::size_t i = 0; i < controllers_.size(); ++i) {
     if (controllers_[i]->kind() == kind) Enqueue({i, NameIn(kind, object)});
-    for (ObjectName& name : controllers_[i]->Concerned(world_, kind, object)) {
-      Enqueue({i, std::move(name)});
-    }
+    Guarded("whom a change concerns", NameIn(kind, object), [&] {
+      for (ObjectName& name : controllers_[i]->Concerned(world_, kind, object)) {
+        Enqueue({i, std::move(name)});
+      }
+    });
   }
 }
 
@@ -134,7 +167,7 @@ void Engine::Drain() {
   if (!all || draining_) return;
   draining_ = true;
   // Answers may come at once, while this runs.
-  for (auto next = queue_.begin(); next != queue_.end() && writes_ < kMaxWrites;) {
+  for (auto next = queue_.begin(); next != queue_.end() && writes_[""] < kMaxWrites;) {
     const Key key = *next;
     const auto entry = entries_.find(key);
     if (entry == entries_.end() || !entry->second->busy) {
@@ -144,7 +177,7 @@ void Engine::Drain() {
     next = queue_.upper_bound(key);
   }
   draining_ = false;
-  if (looked_) looked_(world_);
+  if (looked_) Guarded("a round of looks", {}, [this] { looked_(world_); });
 }
 
 void Engine::LookAt(const Key& key) {
@@ -168,10 +201,22 @@ void Engine::LookAt(const Key& key) {
   }
   const Look look{.now = clock_.Now(),
                   .failure = entry->failure ? &*entry->failure : nullptr,
-                  .carried = &entry->carried};
-  const Outcome outcome = controller.At(world_, *object, look);
+                  .carried = &entry->carried,
+                  .read = &entry->read};
+  Outcome outcome;
+  const bool understood = Guarded(
+      controller.kind().kind, key.name, [&] { outcome = controller.At(world_, *object, look); },
+      [&](const std::string& why) { outcome = NotUnderstood(*object, why, clock_.Now()); });
+  // Until then nothing is asked of it again, unless it changes, or what it depends on.
+  if (!understood && !entry->waiting) Wait(key, *entry);
   if (outcome.write && !entry->waiting) {
-    const Json write = {outcome.write->cluster, kube::ObjectPath(outcome.write->ref), outcome.write->body};
+    const std::string& cluster = outcome.write->cluster;
+    if (!cluster.empty() && writes_[cluster] >= kMaxWritesElsewhere) {
+      held_[cluster].insert(key);
+      return;
+    }
+    const Json write = {outcome.write->verb, outcome.write->cluster, kube::ObjectPath(outcome.write->ref),
+                        outcome.write->body};
     if (write != entry->last_write) {
       entry->last_write = write;
       return Carry(key, *outcome.write);
@@ -199,7 +244,7 @@ void Engine::LookAt(const Key& key) {
 void Engine::Carry(const Key& key, const Write& write) {
   Entry& entry = *entries_[key];
   entry.busy = true;
-  ++writes_;
+  ++writes_[write.cluster];
   LogDebug("controller writes", {{"kind", controllers_[key.controller]->kind().kind},
                                  {"object", key.name.name},
                                  {"step", write.step},
@@ -221,6 +266,15 @@ void Engine::Carry(const Key& key, const Write& write) {
       return api.Create(write.ref, write.body, done);
     case Write::Verb::kPatch:
       return api.Patch(write.ref, kube::PatchType::kMerge, write.body, done);
+    case Write::Verb::kRead:
+      return api.Get(write.ref, [done](const absl::StatusOr<Json>& answer) mutable {
+        if (answer.ok())
+          done(OwnersOnly(*answer));
+        else if (absl::IsNotFound(answer.status()))
+          done(Json());
+        else
+          done(answer.status());
+      });
     case Write::Verb::kDelete:
       return api.Delete(write.ref, {.uid = write.uid, .grace_seconds = std::nullopt},
                         [done](const absl::Status& status) mutable {
@@ -255,21 +309,18 @@ void Engine::Absorb(const Write& write, const absl::StatusOr<Json>& answer) {
     }
     return OnChange(kind, last);
   }
-  for (std::size_t i = 0; i < watched_.size(); ++i) {
-    const Watched& watched = watched_[i];
-    if (watched.kind != kind || (!watched.ns.empty() && watched.ns != name.ns)) continue;
-    // The watch may have told of its end already.
-    const auto seen = kube::VersionNumber(reflectors_[i]->resource_version());
-    if (kube::VersionNumber(kube::ResourceVersionOf(*answer)) <= seen) return;
-    if (world_.Put(kind, *answer)) OnChange(kind, *answer);
-  }
+  Take(kind, *answer);
 }
 
 void Engine::OnAnswer(const Key& key, const Write& write, const absl::StatusOr<Json>& answer) {
-  --writes_;
+  --writes_[write.cluster];
+  if (const auto waiting = held_.extract(write.cluster); !waiting.empty()) {
+    for (const Key& next : waiting.mapped()) Enqueue(next);
+  }
   // What is gone already is as good as deleted.
   const bool gone = write.verb == Write::Verb::kDelete && absl::IsNotFound(answer.status());
-  const bool carried = answer.ok() || gone;
+  const bool reads = write.verb == Write::Verb::kRead;
+  const bool carried = (answer.ok() && !reads) || gone;
   if (carried && write.cluster.empty()) Absorb(write, answer);
   if (carried && !write.cluster.empty()) elsewhere_->Absorb(write, answer);
   const auto it = entries_.find(key);
@@ -278,11 +329,18 @@ void Engine::OnAnswer(const Key& key, const Write& write, const absl::StatusOr<J
   entry.busy = false;
   Enqueue(key);
   const bool of_status = write.step == kStatusStep;
+  entry.read.erase(write.step);
+  if (reads && answer.ok()) {
+    // Which is no sign that what has failed before would not fail again.
+    entry.read[write.step] = *answer;
+    return Drain();
+  }
   if (answer.ok() || gone) {
     // A status that could be written says nothing about the step that failed.
     if (of_status) {
       entry.wanted_status = write.body["status"];
-      entry.written_status = answer->value("status", Json());
+      const Json* written = answer.ok() ? kube::Find(*answer, {"status"}) : nullptr;
+      entry.written_status = written == nullptr ? Json() : *written;
     } else {
       entry.failure.reset();
       entry.carried.insert(write.step);

@@ -47,6 +47,8 @@ class Engine {
   static constexpr Backoff::Options kBackoff{std::chrono::seconds(1), std::chrono::minutes(5)};
   /// Writes under way at the same time; the rest wait for their turn.
   static constexpr std::size_t kMaxWrites = 16;
+  /// To each other cluster, beside those: one that does not answer holds nobody up but who has parts there.
+  static constexpr std::size_t kMaxWritesElsewhere = 4;
 
   /// All must outlive it. `looked` is called after every round of looks; may be empty. `elsewhere` may be
   /// null.
@@ -83,6 +85,8 @@ class Engine {
     Json intent;
     /// Steps that were carried out in this life of the program.
     std::set<std::string> carried;
+    /// By step: see Look.
+    std::map<std::string, Json> read;
     /// The last write that was carried out: when it is wanted again at once, it has had no effect.
     Json last_write;
     /// The last status that was written, and what the API server made of it.
@@ -91,6 +95,8 @@ class Engine {
     Backoff backoff;
   };
 
+  /// The answer to a write; false when nothing is new, as the watch has told as much or of its end.
+  bool Take(const kube::Resource& kind, const Json& answer);
   void OnList(const Watched& watched, std::vector<Json> items);
   void OnEvent(const Watched& watched, kube::WatchEventType type, Json object);
   void OnChange(const kube::Resource& kind, const Json& object);
@@ -115,7 +121,10 @@ class Engine {
   std::vector<std::unique_ptr<kube::Reflector>> reflectors_;
   std::map<Key, std::unique_ptr<Entry>> entries_;
   std::set<Key> queue_;
-  std::size_t writes_ = 0;
+  /// Under way, by cluster; of the hub's own the name is empty.
+  std::map<std::string, std::size_t> writes_;
+  /// Who waits for their turn to write to another cluster.
+  std::map<std::string, std::set<Key>> held_;
   bool draining_ = false;
   Lifetime lifetime_;
 };

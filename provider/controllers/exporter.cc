@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/json/json.h"
 #include "kube/object.h"
 #include "provider/controllers/gateway_profile.h"
+#include "provider/controllers/kept_database.h"
+#include "provider/controllers/pod_parts.h"
 
 namespace slicelet::provider {
 namespace {
@@ -13,6 +16,8 @@ constexpr char kIdle[] = "senml-export-idle";
 constexpr char kSettingsVolume[] = "export-settings";
 constexpr char kStoreVolume[] = "export-store";
 constexpr char kStorePath[] = "/var/lib/senml-export";
+/// As the pod says who runs in it.
+constexpr char kStoreOwner[] = "2002:2001";
 constexpr int kProbePort = 59750;
 /// Its environment would win over what it is told by an attachment.
 constexpr const char* kTold[] = {"SENML_SETTINGS",  "SENML_SERVER", "SENML_USERNAME", "SENML_PASSWORD",
@@ -26,7 +31,7 @@ const Json* ExporterIn(const Json& pod, std::initializer_list<std::string_view> 
   const Json* containers = kube::Find(pod, list);
   if (containers == nullptr || !containers->is_array()) return nullptr;
   const auto it = std::find_if(containers->begin(), containers->end(),
-                               [](const Json& one) { return one.value("name", "") == kExporter; });
+                               [](const Json& one) { return kube::TextAt(one, {"name"}) == kExporter; });
   return it == containers->end() ? nullptr : &*it;
 }
 
@@ -64,32 +69,22 @@ std::optional<Finding> TemplateProblem(const Json& gateway) {
     return Finding{"AttachNeedsExporter", containers + "[" + name + "].env: " + told +
                                               " is what the attachment tells it: remove it"};
   }
-  if (exporter->contains("envFrom")) {
+  if (kube::Find(*exporter, {"envFrom"}) != nullptr) {
     return Finding{"AttachNeedsExporter",
                    containers + "[" + name + "].envFrom: may set what the attachment tells it: use env"};
   }
   return std::nullopt;
 }
 
-/// Adds to a list that need not be there yet.
-void Append(Json& object, const char* list, Json entry) {
-  Json& entries = object[list];
-  if (!entries.is_array()) entries = Json::array();
-  entries.push_back(std::move(entry));
-}
-
-Json Env(const std::string& name, const std::string& value) { return {{"name", name}, {"value", value}}; }
-Json Mount(const std::string& name, const std::string& path) { return {{"name", name}, {"mountPath", path}}; }
-
 /// The container that it has in a profile's pod, but for what every exporter has.
 Json ProfileExporter() {
   Json made = {{"name", kExporter}, {"imagePullPolicy", "IfNotPresent"}};
   made["securityContext"] = {{"readOnlyRootFilesystem", true}, {"allowPrivilegeEscalation", false}};
-  made["resources"] = {{"requests", {{"cpu", "10m"}, {"memory", "16Mi"}}}, {"limits", {{"memory", "128Mi"}}}};
+  made["resources"] = Resources("10m", "16Mi", "128Mi");
   return made;
 }
 
-Json Probe(const char* path, int period) {
+Json ProbeOf(const char* path, int period) {
   return {{"httpGet", {{"path", path}, {"port", kProbePort}, {"scheme", "HTTPS"}}},
           {"periodSeconds", period}};
 }
@@ -170,14 +165,20 @@ void AddExporter(const Json& gateway, Json& pod) {
                            return kube::TextAt(mount, {"mountPath"}) == kStorePath;
                          });
   if (!own_store) Append(made, "volumeMounts", Mount(kStoreVolume, kStorePath));
-  if (!made.contains("livenessProbe")) made["livenessProbe"] = Probe("/healthz", 10);
-  if (!made.contains("readinessProbe")) made["readinessProbe"] = Probe("/readyz", 2);
+  if (!made.contains("livenessProbe")) made["livenessProbe"] = ProbeOf("/healthz", 10);
+  if (!made.contains("readinessProbe")) made["readinessProbe"] = ProbeOf("/readyz", 2);
   // It is not there before the gateway is attached, and goes with the attachment.
   const bool per_host = IsOfFleet(gateway);
   const std::string secret = ExportSecretOf(gateway, per_host);
   Append(spec, "volumes",
          {{"name", kSettingsVolume}, {"secret", {{"secretName", secret}, {"optional", true}}}});
-  if (!own_store) Append(spec, "volumes", {{"name", kStoreVolume}, {"emptyDir", Json::object()}});
+  if (KeepsData(gateway)) {
+    spec["initContainers"].push_back(OwnDirectory("own-export-store", DatabaseImageOf(gateway),
+                                                  Mount(kStoreVolume, kStorePath), kStoreOwner));
+    Append(spec, "volumes", KeptVolume(kStoreVolume, DataPathOf(gateway) + "/export"));
+  } else if (!own_store) {
+    Append(spec, "volumes", {{"name", kStoreVolume}, {"emptyDir", Json::object()}});
+  }
   if (!per_host) return;
   Json& divided = pod["metadata"]["annotations"]["slicelet.io/per-host-secrets"];
   divided = divided.is_string() ? divided.get<std::string>() + "," + secret : secret;
@@ -212,13 +213,13 @@ ExporterState ExporterStateOf(const Json& gateway, const std::vector<const Json*
     // One that never got the other image, or whose host says that it runs this one.
     if (wanted != idle || runs != idle) state.stopped = false;
     if (runs.empty() || runs == idle) continue;
-    if (status->value("ready", false)) {
+    if (GetBool(*status, "/ready")) {
       state.publishes = absl::OkStatus();
     } else {
       state.publishes = ExporterCanNotPublish(kube::TextAt(*pod, {"spec", "nodeName"}), *pod);
     }
   }
-  if (gateway["spec"].value("suspended", false)) state.publishes = absl::OkStatus();
+  if (GetBool(gateway, "/spec/suspended")) state.publishes = absl::OkStatus();
   return state;
 }
 

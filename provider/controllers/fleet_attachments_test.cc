@@ -176,7 +176,7 @@ TEST_F(FleetAttachmentsTest, APodThatIsMadeAnewKeepsTheIdentities) {
 }
 
 TEST_F(FleetAttachmentsTest, AnotherServerComesAfterAllHostsHaveLeftTheFormerOne) {
-  MakeServer("iot2");
+  MakeExternalServer("iot2");
   MakeFleetGateway();
   Advance();
   fleet_.away = {"gw-2"};
@@ -279,12 +279,8 @@ TEST_F(FleetAttachmentCrashTest, AfterEveryWriteAndEveryRequestNothingLeaks) {
   const int writes = writes_;
   EXPECT_GT(writes, 30);
   EXPECT_GT(requests, 30);
-  for (int at = 1; at <= writes + 2 && !HasFailure(); at += kCrashStride) {
-    for (const bool lost : {false, true}) {
-      SCOPED_TRACE("crash after write " + std::to_string(at) + (lost ? ", answer lost" : ""));
-      Live(at, lost, 0, FakeIotServer::Fault::kNone);
-    }
-  }
+  CrashAfterEachWrite(writes + 2,
+                      [this](int at, bool lost) { Live(at, lost, 0, FakeIotServer::Fault::kNone); });
   for (int at = 1; at <= requests && !HasFailure(); at += kCrashStride) {
     for (const auto fault : {FakeIotServer::Fault::kCrash, FakeIotServer::Fault::kLost}) {
       SCOPED_TRACE("request " + std::to_string(at) + ", fault " + std::to_string(static_cast<int>(fault)));

@@ -5,15 +5,25 @@
 #include <vector>
 
 #include "common/base/encoding.h"
+#include "common/json/json.h"
 #include "kube/object.h"
 #include "provider/controllers/exporter.h"
+#include "provider/controllers/kept_database.h"
 #include "provider/controllers/pod_parts.h"
+#include "provider/controllers/server_names.h"
 
 namespace slicelet::provider {
 namespace {
 
 constexpr char kEdgexVersion[] = "4.0.1";
+constexpr char kDatabaseImage[] = "postgres:18.1-alpine3.22";
+constexpr int kRulesPort = 59720;
+/// EdgeX's ports lie among those that the kernel gives to outgoing connections: one that got a service's port
+/// would keep that service from starting for as long as it stands.
+constexpr char kReservedPorts[] = "59700-59999";
 constexpr char kSettingsPath[] = "/etc/edgex";
+constexpr char kDeviceBrokerSettings[] = "device-broker.conf";
+constexpr int kDeviceBrokerPort = 1884;
 
 /// One EdgeX service.
 struct Service {
@@ -25,8 +35,9 @@ struct Service {
   std::vector<std::pair<std::string, std::string>> environment;
 };
 
+/// One whose data goes with its pod.
 Json Database(const Json& gateway) {
-  Json made = Container("postgres", "postgres:18.1-alpine3.22");
+  Json made = Container("postgres", kDatabaseImage);
   made["env"] = Json::array({Env("POSTGRES_DB", "edgex_db"),
                              EnvOfSecret("POSTGRES_PASSWORD", DatabaseSecretOf(gateway), "password")});
   made["securityContext"] = {{"runAsUser", 70}, {"runAsGroup", 70}};
@@ -46,6 +57,33 @@ Json Broker() {
   return made;
 }
 
+/// The port of the host at which IoT devices speak to the gateway; 0: none is asked for.
+std::int64_t DevicePortOf(const Json& gateway) { return kube::IntegerAt(gateway, {"spec", "devicePort"}, 0); }
+
+bool HasDeviceBroker(const Json& gateway) {
+  return DevicePortOf(gateway) != 0 && kube::TextAt(gateway, {"spec", "deviceService"}) == "mqtt";
+}
+
+Json Settings() {
+  Json mount = Mount("common", kSettingsPath);
+  mount["readOnly"] = true;
+  return mount;
+}
+
+/// For IoT devices outside the pod. EdgeX's own bus is not theirs: whoever may publish there is any service.
+Json DeviceBroker(const Json& gateway) {
+  Json made = Broker();
+  made["name"] = "device-broker";
+  made["command"] = {"/usr/sbin/mosquitto", "-c", std::string(kSettingsPath) + "/" + kDeviceBrokerSettings};
+  made["volumeMounts"] = Json::array({Settings()});
+  made["ports"] = Json::array({Json({{"name", "mqtt"},
+                                     {"containerPort", kDeviceBrokerPort},
+                                     {"hostPort", DevicePortOf(gateway)},
+                                     {"protocol", "TCP"}})});
+  Probe(made, TcpProbe(kDeviceBrokerPort));
+  return made;
+}
+
 Json EdgexService(const Json& gateway, const Service& service) {
   Json made = Container(service.name, "edgexfoundry/" + service.image + ":" + kEdgexVersion);
   made["args"] = {std::string("-cc=") + kSettingsPath + "/common.yaml"};
@@ -58,9 +96,9 @@ Json EdgexService(const Json& gateway, const Service& service) {
   made["env"] = std::move(env);
   made["ports"] = Json::array(
       {Json({{"name", "http-" + std::to_string(service.port)}, {"containerPort", service.port}})});
-  Json settings = Mount("common", kSettingsPath);
-  settings["readOnly"] = true;
-  made["volumeMounts"] = Json::array({std::move(settings)});
+  if (service.name == "device-rest" && DevicePortOf(gateway) != 0)
+    made["ports"][0]["hostPort"] = DevicePortOf(gateway);
+  made["volumeMounts"] = Json::array({Settings()});
   made["securityContext"] = {{"readOnlyRootFilesystem", true}, {"allowPrivilegeEscalation", false}};
   Probe(made, HttpProbe(service.port, "/api/v3/ping"));
   made["resources"] = Resources("10m", "16Mi", "64Mi");
@@ -94,6 +132,10 @@ std::vector<Service> ServicesOf(const Json& gateway) {
        {{"EXTERNALMQTT_URL", "tcp://localhost:1883"}}},
       DeviceService(kube::TextAt(gateway, {"spec", "deviceService"})),
   };
+  if (HasDeviceBroker(gateway)) {
+    services.back().after += ",device-broker";
+    services.back().environment.emplace_back("MQTTBROKERINFO_PORT", std::to_string(kDeviceBrokerPort));
+  }
   if (kube::TextAt(gateway, {"spec", "profile"}) == "edgex-4.0-full") {
     services.push_back({"support-notifications", "support-notifications", 59860, "core-metadata", {}});
     services.push_back({"support-scheduler", "support-scheduler", 59863, "core-metadata", {}});
@@ -106,6 +148,35 @@ std::vector<Service> ServicesOf(const Json& gateway) {
   return services;
 }
 
+/// Runs rules over what app-rules-engine publishes. They are made by its REST API, and go with the pod.
+Json RulesEngine() {
+  Json made = Container("ekuiper", "lfedge/ekuiper:2.3.1-alpine");
+  made["env"] = Json::array({Env("KUIPER__BASIC__CONSOLELOG", "true"),
+                             Env("KUIPER__BASIC__RESTPORT", std::to_string(kRulesPort)),
+                             Env("EDGEX__DEFAULT__TOPIC", "edgex/rules-events")});
+  // Where it reads, and where its rules' actions publish; two clients of one broker.
+  for (const char* client : {"EDGEX__DEFAULT", "CONNECTION__EDGEX__MQTTMSGBUS"}) {
+    const std::string prefix = std::string(client) + "__";
+    const bool reads = prefix == "EDGEX__DEFAULT__";
+    for (const auto& [name, value] : std::initializer_list<std::pair<const char*, const char*>>{
+             {"TYPE", "mqtt"},
+             {"PROTOCOL", "tcp"},
+             {"SERVER", "localhost"},
+             {"PORT", "1883"},
+             {"OPTIONAL__CLIENTID", reads ? "kuiper-rules-engine" : "kuiper-rules-engine-actions"}}) {
+      made["env"].push_back(Env(prefix + name, value));
+    }
+  }
+  made["ports"] =
+      Json::array({Json({{"name", "http-" + std::to_string(kRulesPort)}, {"containerPort", kRulesPort}})});
+  // As whom the image is made: it writes beside its program.
+  made["securityContext"] = User(1001);
+  made["volumeMounts"] = Json::array({Mount("rules", "/kuiper/data")});
+  Probe(made, HttpProbe(kRulesPort, "/ping"));
+  made["resources"] = Resources("10m", "32Mi", "256Mi");
+  return made;
+}
+
 /// A serial line of the host, in the container that speaks modbus.
 void AddSerialDevice(const Json& gateway, Json& spec) {
   const std::string path = kube::TextAt(gateway, {"spec", "serialDevice"});
@@ -114,35 +185,62 @@ void AddSerialDevice(const Json& gateway, Json& spec) {
   for (Json& container : spec["containers"]) {
     if (container["name"] != "device-modbus") continue;
     container["volumeMounts"].push_back(Mount("serial", path));
-    // A device that is only mounted can not be opened.
-    container["securityContext"] = {{"privileged", true}, {"readOnlyRootFilesystem", true}};
+    // A device that is only mounted can not be opened, and it belongs to root and a group of the host's.
+    container["securityContext"] = {
+        {"privileged", true}, {"readOnlyRootFilesystem", true}, {"runAsUser", 0}, {"runAsGroup", 0}};
   }
+}
+
+/// Puts a database whose data stays on the host in the place of the other.
+void KeepDatabase(const Json& gateway, Json& spec) {
+  const KeptDatabase database{
+      .image = DatabaseImageOf(gateway),
+      .databases = {"edgex_db"},
+      .password = EnvOfSecret("DATABASE_PASSWORD", DatabaseSecretOf(gateway), "password"),
+      .quoted = true};
+  spec["initContainers"] = Json::array({OwnData(database), BeginDatabase(database)});
+  spec["containers"][0] = RunDatabase(kDatabaseImage);
+  // It needs no socket beside.
+  spec["volumes"].erase(1);
+  spec["volumes"][0] = KeptVolume("database", DataPathOf(gateway) + "/database");
 }
 
 Json ProfilePod(const Json& gateway) {
   Json containers = Json::array({Database(gateway), Broker()});
+  if (HasDeviceBroker(gateway)) containers.push_back(DeviceBroker(gateway));
   std::string order;
   for (const Service& service : ServicesOf(gateway)) {
     containers.push_back(EdgexService(gateway, service));
     order += (order.empty() ? "" : "; ") + service.name + "=" + service.after;
   }
+  const bool full = kube::TextAt(gateway, {"spec", "profile"}) == "edgex-4.0-full";
+  if (full) {
+    containers.push_back(RulesEngine());
+    order += "; ekuiper=mosquitto";
+  }
   Json pod = {{"metadata", {{"annotations", {{"slicelet.io/depends-on", order}}}}}};
   pod["spec"] = {
       {"terminationGracePeriodSeconds", 10},
       {"automountServiceAccountToken", false},
-      {"securityContext", {{"runAsUser", 2002}, {"runAsGroup", 2001}}},
+      {"securityContext",
+       {{"runAsUser", 2002},
+        {"runAsGroup", 2001},
+        {"sysctls",
+         Json::array({{{"name", "net.ipv4.ip_local_reserved_ports"}, {"value", kReservedPorts}}})}}},
       {"containers", std::move(containers)},
       {"volumes", Json::array({Json({{"name", "database"}, {"emptyDir", Json::object()}}),
                                Json({{"name", "run"}, {"emptyDir", {{"medium", "Memory"}}}}),
                                Json({{"name", "common"}, {"configMap", {{"name", SettingsOf(gateway)}}}})})},
   };
+  if (KeepsData(gateway)) KeepDatabase(gateway, pod["spec"]);
+  if (full) pod["spec"]["volumes"].push_back({{"name", "rules"}, {"emptyDir", Json::object()}});
   AddSerialDevice(gateway, pod["spec"]);
   return pod;
 }
 
 Json TemplatePod(const Json& gateway) {
   const Json* made = kube::Find(gateway, {"spec", "template"});
-  Json pod = made == nullptr ? Json::object() : *made;
+  Json pod = made == nullptr || !made->is_object() ? Json::object() : *made;
   if (!pod["metadata"].is_object()) pod["metadata"] = Json::object();
   return pod;
 }
@@ -152,9 +250,7 @@ void AddDevices(const Json& gateway, Json& pod) {
   constexpr char kVolume[] = "slicelet-devices";
   if (kube::Find(pod, {"metadata", "annotations", "slicelet.io/iot-devices"}) != nullptr) return;
   pod["metadata"]["annotations"]["slicelet.io/iot-devices"] = kVolume;
-  Json& volumes = pod["spec"]["volumes"];
-  if (!volumes.is_array()) volumes = Json::array();
-  volumes.push_back({{"name", kVolume}, {"configMap", {{"name", DevicesOf(gateway)}}}});
+  Append(pod["spec"], "volumes", {{"name", kVolume}, {"configMap", {{"name", DevicesOf(gateway)}}}});
 }
 
 }  // namespace
@@ -165,14 +261,26 @@ std::string DevicesOf(const Json& gateway) { return kube::NameOf(gateway) + "-de
 
 bool HasProfile(const Json& gateway) { return kube::TextAt(gateway, {"spec", "profile"}) != "custom"; }
 
+bool KeepsData(const Json& gateway) {
+  return HasProfile(gateway) && !kube::TextAt(gateway, {"spec", "dataPath"}).empty();
+}
+
+std::string DatabaseImageOf(const Json& gateway) {
+  const std::string own = kube::TextAt(gateway, {"spec", "images", "postgres"});
+  return own.empty() ? kDatabaseImage : own;
+}
+
 std::string DeviceServiceOf(const Json& gateway) {
   return DeviceService(kube::TextAt(gateway, {"spec", "deviceService"})).name;
 }
 
 Json CommonSettings() {
   // In place of a configuration provider (flag -cc). All services are in one pod, so every host is localhost.
+  // Without an address to listen at they would listen there, and nothing outside the pod's network, as its
+  // probes, reaches them.
   const char* text = R"(all-services:
   Service:
+    ServerBindAddr: 0.0.0.0
     HealthCheckInterval: 10s
     MaxResultCount: 1024
     RequestTimeout: 5s
@@ -188,7 +296,8 @@ device-services:
   Device: {DataTransform: true, MaxCmdOps: 128, MaxCmdValueLen: 256, ProfilesDir: ./res/profiles, DevicesDir: ./res/devices,
            EnableAsyncReadings: true, AsyncBufferSize: 16}
 )";
-  return {{"common.yaml", text}};
+  const std::string broker = "listener " + std::to_string(kDeviceBrokerPort) + "\nallow_anonymous true\n";
+  return {{"common.yaml", text}, {kDeviceBrokerSettings, broker}};
 }
 
 std::string TargetText(const Json& spec) {
@@ -201,7 +310,7 @@ std::string TargetText(const Json& spec) {
 void PlacePod(const Json& spec, const ControllerSettings& settings, Json& pod) {
   const std::string host = kube::TextAt(spec, {"target", "host"});
   pod["spec"]["nodeName"] = host.empty() ? kube::TextAt(spec, {"target", "node"}) : host;
-  pod["spec"]["tolerations"].push_back({{"key", settings.taint_key}, {"operator", "Exists"}});
+  Append(pod["spec"], "tolerations", {{"key", settings.taint_key}, {"operator", "Exists"}});
   Json& annotations = pod["metadata"]["annotations"];
   const std::string condition = kube::TextAt(spec, {"target", "targetCondition"});
   if (!condition.empty()) annotations["slicelet.io/target-condition"] = condition;
@@ -213,6 +322,8 @@ void PlacePod(const Json& spec, const ControllerSettings& settings, Json& pod) {
 }
 
 std::string RevisionOf(Json pod) {
+  if (kube::Find(pod, {"metadata", "annotations", kHostAliasesAnnotation}) != nullptr)
+    pod["metadata"]["annotations"].erase(kHostAliasesAnnotation);
   for (Json& container : pod["spec"]["containers"]) container.erase("image");
   return HexEncode(Sha256(pod.dump()).value()).substr(0, kRevisionLength);
 }
@@ -224,7 +335,7 @@ Json GatewayPod(const Json& gateway, const ControllerSettings& settings, bool ex
   labels[kHubLabel] = settings.hub_id;
   labels[kSliceLabel] = kube::TextAt(gateway, {"spec", "slice"});
   labels[kGatewayLabel] = kube::NameOf(gateway);
-  PlacePod(gateway["spec"], settings, pod);
+  PlacePod(GetObject(gateway, "/spec"), settings, pod);
   AddDevices(gateway, pod);
   ReplaceImages(gateway, pod["spec"]);
   if (exporter) AddExporter(gateway, pod);

@@ -22,6 +22,11 @@ std::string DevicesOf(const Json& gateway);
 /// Whether the gateway runs EdgeX services of a profile, so that it has a database and settings.
 bool HasProfile(const Json& gateway);
 
+/// Whether its database lies on the host, where it outlives the pod (spec.dataPath).
+bool KeepsData(const Json& gateway);
+/// The image that its database runs.
+std::string DatabaseImageOf(const Json& gateway);
+
 /// The container that speaks with IoT devices, by spec.deviceService.
 std::string DeviceServiceOf(const Json& gateway);
 
@@ -31,8 +36,8 @@ std::string TargetText(const Json& spec);
 /// Puts a pod where spec.target says: the node, and for a fleet node which of its hosts.
 void PlacePod(const Json& spec, const ControllerSettings& settings, Json& pod);
 
-/// Tells apart what a pod was made of, but for its images: those change in place. `kRevisionLength`
-/// hexadecimal digits.
+/// Tells apart what a pod was made of, but for its images and the names in its hosts file: those change in
+/// place. `kRevisionLength` hexadecimal digits.
 inline constexpr std::size_t kRevisionLength = 8;
 std::string RevisionOf(Json pod);
 

@@ -3,9 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "provider/controllers/exporter.h"
+#include "provider/controllers/kept_database.h"
+#include "provider/controllers/revisions.h"
 
 namespace slicelet::provider {
 namespace {
@@ -53,10 +57,35 @@ TEST(GatewayProfile, MinimalIsTheSetThatReadingsNeed) {
   EXPECT_EQ(Container(pod, "core-metadata")["startupProbe"]["httpGet"]["port"], 59881);
 }
 
+TEST(GatewayProfile, NoOutgoingConnectionTakesTheirPorts) {
+  const Json pod = GatewayPod(Gateway({{"profile", "edgex-4.0-full"}}), kSettings);
+  const Json reserved = pod["spec"]["securityContext"]["sysctls"];
+  EXPECT_EQ(reserved,
+            Json::parse(R"([{"name": "net.ipv4.ip_local_reserved_ports", "value": "59700-59999"}])"));
+  for (const Json& container : pod["spec"]["containers"]) {
+    for (const Json& port : container.value("ports", Json::array())) {
+      const int number = port["containerPort"];
+      // Linux gives 32768 to 60999.
+      EXPECT_TRUE(number < 32'768 || (number >= 59'700 && number <= 59'999)) << container["name"] << number;
+    }
+  }
+}
+
+TEST(GatewayProfile, ServicesListenWhereProbesReachThem) {
+  EXPECT_THAT(CommonSettings()["common.yaml"].get<std::string>(),
+              testing::HasSubstr("  Service:\n    ServerBindAddr: 0.0.0.0\n"));
+}
+
 TEST(GatewayProfile, FullAddsServicesAndNoTwoShareAPort) {
   const Json pod = GatewayPod(Gateway({{"profile", "edgex-4.0-full"}}), kSettings);
-  EXPECT_THAT(Names(pod),
-              testing::IsSupersetOf({"support-notifications", "support-scheduler", "app-rules-engine"}));
+  EXPECT_THAT(Names(pod), testing::IsSupersetOf(
+                              {"support-notifications", "support-scheduler", "app-rules-engine", "ekuiper"}));
+  // What app-rules-engine publishes is read.
+  EXPECT_THAT(
+      Container(pod, "ekuiper")["env"],
+      testing::Contains(Json::parse(R"({"name":"EDGEX__DEFAULT__TOPIC","value":"edgex/rules-events"})")));
+  EXPECT_THAT(pod["metadata"]["annotations"]["slicelet.io/depends-on"].get<std::string>(),
+              testing::HasSubstr("; ekuiper=mosquitto"));
   std::set<int> ports;
   int count = 0;
   for (const Json& container : pod["spec"]["containers"]) {
@@ -67,12 +96,80 @@ TEST(GatewayProfile, FullAddsServicesAndNoTwoShareAPort) {
   EXPECT_EQ(ports.size(), static_cast<std::size_t>(count));
 }
 
+std::vector<std::string> Of(const Json& list, const char* member) {
+  std::vector<std::string> found;
+  for (const Json& one : list) found.push_back(one[member]);
+  return found;
+}
+
+TEST(GatewayProfile, WhatIsKeptLiesBelowDataPathWhateverThePodIs) {
+  Json gateway = Gateway({{"dataPath", "/srv/gateways"}, {"images", {{"postgres", "registry/postgres:1"}}}});
+  gateway["metadata"]["uid"] = "01234567-89ab";
+  const Json pod = GatewayPod(gateway, kSettings, true);
+  const std::string below = "/srv/gateways/north.press.01234567";
+  EXPECT_EQ(DataPathOf(gateway), below);
+  std::map<std::string, Json> volumes;
+  for (const Json& volume : pod["spec"]["volumes"]) volumes[volume["name"]] = volume;
+  EXPECT_EQ(volumes["database"]["hostPath"]["path"], below + "/database");
+  EXPECT_EQ(volumes["export-store"]["hostPath"]["path"], below + "/export");
+  EXPECT_EQ(volumes.count("run"), 0U);
+  const Json& before = pod["spec"]["initContainers"];
+  EXPECT_THAT(Of(before, "name"), testing::ElementsAre("own-data", "begin-database", "own-export-store"));
+  EXPECT_THAT(Of(before, "image"), testing::Each(std::string("registry/postgres:1")));
+  EXPECT_EQ(before[1]["env"][0]["valueFrom"]["secretKeyRef"]["name"], "press-database");
+  const std::string script = before[1]["command"][2];
+  EXPECT_NE(script.find("'CREATE DATABASE edgex_db;'"), std::string::npos);
+  EXPECT_EQ(Names(pod).front(), "postgres");
+  EXPECT_EQ(Container(pod, "postgres")["image"], "registry/postgres:1");
+
+  Json full = gateway;
+  full["spec"]["profile"] = "edgex-4.0-full";
+  EXPECT_EQ(GatewayPod(full, kSettings)["spec"]["volumes"][0], pod["spec"]["volumes"][0]);
+  Json next = gateway;
+  next["metadata"]["uid"] = "89abcdef-0123";
+  EXPECT_NE(DataPathOf(next), DataPathOf(gateway)) << "the next one of that name begins anew";
+}
+
+TEST(GatewayProfile, WithoutDataPathTheDatabaseGoesWithThePod) {
+  const Json pod = GatewayPod(Gateway(Json::object()), kSettings, true);
+  EXPECT_FALSE(pod["spec"].contains("initContainers"));
+  for (const Json& volume : pod["spec"]["volumes"]) EXPECT_FALSE(volume.contains("hostPath")) << volume;
+}
+
+TEST(GatewayProfile, DevicesOfMqttGetABrokerOfTheirOwnAtTheHostsPort) {
+  const Json pod = GatewayPod(Gateway({{"deviceService", "mqtt"}, {"devicePort", 11883}}), kSettings);
+  const Json broker = Container(pod, "device-broker");
+  EXPECT_EQ(broker["ports"],
+            Json::parse(R"([{"name":"mqtt","containerPort":1884,"hostPort":11883,"protocol":"TCP"}])"));
+  EXPECT_EQ(broker["command"][2], "/etc/edgex/device-broker.conf");
+  EXPECT_EQ(CommonSettings()["device-broker.conf"], "listener 1884\nallow_anonymous true\n");
+  EXPECT_FALSE(Container(pod, "mosquitto").contains("ports")) << "the bus is the pod's own";
+  EXPECT_THAT(Container(pod, "device-mqtt")["env"],
+              testing::Contains(Json::parse(R"({"name":"MQTTBROKERINFO_PORT","value":"1884"})")));
+  EXPECT_THAT(pod["metadata"]["annotations"]["slicelet.io/depends-on"].get<std::string>(),
+              testing::EndsWith("device-mqtt=core-data,device-broker"));
+  const Json handed_over = Gateway({{"update", {{"strategy", "hand-over"}}}});
+  EXPECT_THAT(HandOverProblem(handed_over, pod)->message,
+              testing::HasSubstr("hostPort 11883 of container device-broker"));
+  const Json inside = GatewayPod(Gateway({{"deviceService", "mqtt"}}), kSettings);
+  EXPECT_THAT(Names(inside), testing::Not(testing::Contains("device-broker")));
+  EXPECT_EQ(inside.dump().find("hostPort"), std::string::npos);
+}
+
+TEST(GatewayProfile, DevicesOfRestReachTheirServiceAtTheHostsPort) {
+  const Json pod = GatewayPod(Gateway({{"deviceService", "rest"}, {"devicePort", 8080}}), kSettings);
+  EXPECT_EQ(Container(pod, "device-rest")["ports"],
+            Json::parse(R"([{"name":"http-59986","containerPort":59986,"hostPort":8080}])"));
+  EXPECT_THAT(Names(pod), testing::Not(testing::Contains("device-broker")));
+}
+
 TEST(GatewayProfile, ModbusGetsTheHostsSerialLine) {
   const Json pod =
       GatewayPod(Gateway({{"deviceService", "modbus"}, {"serialDevice", "/dev/ttyUSB0"}}), kSettings);
   const Json container = Container(pod, "device-modbus");
   EXPECT_EQ(container["volumeMounts"][1], Json::parse(R"({"name":"serial","mountPath":"/dev/ttyUSB0"})"));
   EXPECT_EQ(container["securityContext"]["privileged"], true);
+  EXPECT_EQ(container["securityContext"]["runAsUser"], 0) << "the line is root's and a group's of the host";
   EXPECT_FALSE(Container(pod, "core-data")["securityContext"].contains("privileged"));
   const Json over_tcp = GatewayPod(Gateway({{"deviceService", "modbus"}}), kSettings);
   EXPECT_FALSE(Container(over_tcp, "device-modbus")["securityContext"].contains("privileged"));

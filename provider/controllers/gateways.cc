@@ -4,17 +4,25 @@
 #include <utility>
 
 #include "common/base/encoding.h"
+#include "common/json/json.h"
 #include "kube/object.h"
 #include "provider/controllers/attachment_status.h"
 #include "provider/controllers/devices.h"
 #include "provider/controllers/exporter.h"
 #include "provider/controllers/gateway_profile.h"
+#include "provider/controllers/gateway_template.h"
+#include "provider/controllers/kept_database.h"
 #include "provider/controllers/pods.h"
 #include "provider/controllers/revisions.h"
 #include "provider/controllers/secrets.h"
+#include "provider/controllers/server_names.h"
 #include "provider/controllers/servers.h"
 #include "provider/controllers/slices.h"
 #include "provider/controllers/targets.h"
+
+#ifdef SLICELET_PLANTS
+#include "tests/sim/plants.h"
+#endif
 
 namespace slicelet::provider {
 namespace {
@@ -35,17 +43,24 @@ class GatewayController final : public Controller {
     if (OfAnotherHub(world, settings_, ns)) return {};
     Plan plan(gateway, look.failure, look.now);
     const std::vector<const Json*> pods = PodsOf(world, gateway, kGatewayLabel);
-    plan.Set("target", TargetText(gateway["spec"]));
+    plan.Set("target", TargetText(GetObject(gateway, "/spec")));
     plan.Set("devices", DevicesOfGateway(world, gateway).size());
+    plan.Set("data", KeepsData(gateway) ? Json(DataPathOf(gateway)) : Json());
     if (kube::BeingDeleted(gateway)) return Undo(plan, world, gateway, look, pods);
 
-    plan.Check(SliceProblem(world, settings_, kube::TextAt(gateway, {"spec", "slice"}), ns));
+    const auto outside = SliceProblem(world, settings_, kube::TextAt(gateway, {"spec", "slice"}), ns);
+    plan.Check(outside);
     plan.Check(TargetProblem(world, settings_, kube::TextAt(gateway, {"spec", "slice"}),
-                             gateway["spec"].value("target", Json::object())));
-    const bool suspended = gateway["spec"].value("suspended", false);
-    const Json asked = suspended ? Json() : GatewayPod(gateway, settings_, HasExporter(gateway, pods));
-    const Rollout rollout(gateway, asked, DigestOf(gateway), Owned(world, gateway, RevisionRecordOf(gateway)),
-                          pods, look.now);
+                             GetObject(gateway, "/spec/target")));
+    const auto invalid = TemplateInvalid(gateway);
+    plan.Check(invalid);
+    const bool suspended = GetBool(gateway, "/spec/suspended");
+    // What is in no slice, or asks for no pod, is not looked into any further: but what runs is still shown.
+    const bool asks = !suspended && !invalid && !(outside && pods.empty());
+    const Json asked = asks ? GatewayPod(gateway, settings_, HasExporter(gateway, pods)) : Json();
+    const Rollout rollout(
+        gateway, asked, [&] { return DigestOf(gateway); }, Owned(world, gateway, RevisionRecordOf(gateway)),
+        pods, look.now);
     plan.Check(rollout.problem());
     plan.Hold(kind());
     if (HasProfile(gateway)) {
@@ -62,7 +77,7 @@ class GatewayController final : public Controller {
       plan.Set("ready", "0/0");
       plan.Settle({"Suspended", "spec.suspended is true"});
     }
-    ShowAttachments(plan, world, gateway, attachments_(gateway));
+    ShowAttachments(plan, world, gateway, attachments_(gateway), outside);
     const bool back = whole && rollout.state() == Rollout::State::kRolledBack;
     return plan.Finish(back ? "Degraded" : PhaseOfPods(plan, gateway, pods, suspended && whole),
                        {"Ready", "all services are ready"});
@@ -75,11 +90,10 @@ class GatewayController final : public Controller {
       return {{ns, kube::TextAt(changed, {"metadata", "labels", kGatewayLabel})}};
     }
     if (of == kube::kIotServers) {
-      std::vector<ObjectName> users;
-      for (const Json* gateway : world.In(kind(), ns)) {
-        if (UsesServer(*gateway, kube::NameOf(changed))) users.push_back(NameIn(kind(), *gateway));
-      }
-      return users;
+      // All of them have it in their hosts files.
+      std::vector<ObjectName> gateways;
+      for (const Json* gateway : world.In(kind(), ns)) gateways.push_back(NameIn(kind(), *gateway));
+      return gateways;
     }
     if (of == kube::kIotDevices) return {{ns, kube::TextAt(changed, {"spec", "gateway"})}};
     std::vector<ObjectName> names;
@@ -108,13 +122,18 @@ class GatewayController final : public Controller {
 
   [[nodiscard]] Outcome Undo(Plan& plan, const World& world, const Json& gateway, const Look& look,
                              const std::vector<const Json*>& pods) const {
-    ShowAttachments(plan, {}, gateway, attachments_(gateway));
+    ShowAttachments(plan, {}, gateway, attachments_(gateway), std::nullopt);
     const Json* records = kube::Find(gateway, {"status", "attachments"});
+#ifdef SLICELET_PLANTS
+    if (sim::Planted(sim::Plant::kReleaseAttached)) records = nullptr;
+#endif
     const bool detached = records == nullptr || records->empty();
     if (GivenUp(gateway)) {
       // Kubernetes removes what it owns; a host that is never heard of again keeps its tombstones. Servers
       // that are there are asked once to take back what is theirs.
       if (!detached) plan.AwaitUndone("Attachment", false, "is being undone");
+      // One of the same name may need its own before that.
+      if (HasProfile(gateway)) UnmakeSecret(plan, look, kCredentials, gateway, DatabaseSecretOf(gateway));
       plan.Release(kind());
       return plan.Finish("Terminating", {});
     }
@@ -169,13 +188,13 @@ class GatewayController final : public Controller {
   void RunPod(Plan& plan, const World& world, const Json& gateway, const std::vector<const Json*>& pods,
               const Rollout& rollout, WallTime now) const {
     Json wanted = rollout.pod();
+    if (!wanted.is_null()) NameServers(world, kube::NamespaceOf(gateway), wanted);
     Following following{.hand_over = HandsOver(gateway)};
     const std::string revision = wanted.is_null() ? "" : RevisionOf(wanted);
     if (!wanted.is_null() && IsToldByAttachment(wanted)) {
       // Two exporters would be one client of the server: the former pod's sends until it is gone.
-      const bool alone = std::ranges::all_of(pods, [&](const Json* pod) {
-        return kube::TextAt(*pod, {"metadata", "annotations", kRevisionAnnotation}) == revision;
-      });
+      const bool alone =
+          std::ranges::all_of(pods, [&](const Json* pod) { return RevisionAnnotationOf(*pod) == revision; });
       for (Json& container : wanted["spec"]["containers"]) {
         if (kube::TextAt(container, {"name"}) != kExporter) continue;
         container["image"] = ExporterImage(gateway, alone && MaySend(gateway));

@@ -33,7 +33,6 @@ Json ServerFactsOf(const Json& server) {
   }
   return {{"dialect", kube::TextAt(server, {"spec", "dialect"})},
           {"domain", kube::TextAt(server, {"spec", "domain"})},
-          {"createUser", server["spec"].value("createUser", false)},
           {"endpoints", *endpoints},
           {"ca", AuthoritiesOf(server)},
           {"secret", secret}};
@@ -100,9 +99,14 @@ void HostAttachment::Open() {
   attacher_.reset();
   server_.reset();
   reported_.reset();
+  forgetting_ = false;
   timer_.Cancel();
-  to_.api.Get({kube::kSecrets, ns_, kube::TextAt(facts_, {"secret"}), ""},
-              opening_->Guard([this](const absl::StatusOr<Json>& secret) { OnLogin(secret); }));
+  // A write of the former opening may still be on its way. If it came after what this one reads and writes,
+  // the exporter would be told what is old, and nobody would look again.
+  store_.Stop(opening_->Guard([this] {
+    to_.api.Get({kube::kSecrets, ns_, kube::TextAt(facts_, {"secret"}), ""},
+                opening_->Guard([this](const absl::StatusOr<Json>& secret) { OnLogin(secret); }));
+  }));
 }
 
 void HostAttachment::OnLogin(const absl::StatusOr<Json>& secret) {
@@ -120,16 +124,7 @@ void HostAttachment::OnLogin(const absl::StatusOr<Json>& secret) {
   server_ = OpenIotServer(kube::TextAt(facts_, {"dialect"}), kube::TextAt(facts_, {"domain"}),
                           facts_.at("endpoints"), kube::TextAt(facts_, {"ca"}), *login, to_.loop, to_.http);
   store_.SetExport({kube::TextAt(facts_, {"endpoints", "mqtt"}), kube::TextAt(facts_, {"ca"}),
-                    [this](const std::string& channel) { return server_->TopicFor(channel); }});
-  if (!facts_.value("createUser", false)) return OnUser(absl::OkStatus());
-  server_->EnsureUser(opening_->Guard([this](const absl::Status& status) { OnUser(status); }));
-}
-
-void HostAttachment::OnUser(const absl::Status& status) {
-  if (!status.ok()) {
-    return Fail(absl::IsUnavailable(status) ? "ServerUnreachable" : "UserNotMade",
-                "IotServer " + server_name_ + ": " + Message(status));
-  }
+                    [server = server_](const std::string& channel) { return server->TopicFor(channel); }});
   store_.ReadKey(asked_.stored,
                  opening_->Guard([this](const absl::StatusOr<std::string>& key) { OnKey(key); }));
 }
@@ -159,9 +154,12 @@ void HostAttachment::Apply() {
   if (!attacher_) {
     // Nobody can be asked to take anything back.
     if (!asked_.give_up || asked_.wish != Wish::kDetach || !problem_ || forgetting_) return;
+    // An opening is under way: the store is used by nobody before its end, and then by its session alone.
+    if (!facts_.is_null() && !timer_.armed()) return;
     if (asked_.stored == AttachRecord{}) return;
     forgetting_ = true;
-    store_.Save({}, lifetime_.Guard([this](const absl::Status&) {
+    store_.Save({}, lifetime_.Guard([this](const absl::Status& status) {
+      if (!status.ok()) return ForgetLater();
       forgetting_ = false;
       changed_();
     }));
@@ -173,9 +171,16 @@ void HostAttachment::Apply() {
   }
   if (asked_.wish == Wish::kKeep) return;
   attacher_->Want(asked_.wish == Wish::kAttach);
-  if (asked_.give_up && asked_.wish == Wish::kDetach && attacher_->record().state == AttachState::kOrphaned) {
-    attacher_->GiveUp();
-  }
+  if (asked_.give_up && asked_.wish == Wish::kDetach) attacher_->GiveUp();
+}
+
+void HostAttachment::ForgetLater() {
+  // The next opening comes first where one is due.
+  if (timer_.armed()) return;
+  timer_.Set(backoff_.Next(), [this] {
+    forgetting_ = false;
+    Apply();
+  });
 }
 
 void HostAttachment::OnChanged() {

@@ -65,10 +65,11 @@ class HostAttachment {
  private:
   void Open();
   void OnLogin(const absl::StatusOr<Json>& secret);
-  void OnUser(const absl::Status& status);
   void OnKey(const absl::StatusOr<std::string>& key);
   void Fail(const std::string& reason, const std::string& message);
   void Apply();
+  /// The API server did not take the record's end.
+  void ForgetLater();
   void OnChanged();
   /// The password may have been changed in its Secret.
   void ReadAgainLater();
@@ -80,7 +81,8 @@ class HostAttachment {
   Asked asked_;
   /// The server's, with which the session was opened.
   Json facts_;
-  std::unique_ptr<IotServer> server_;
+  /// The store has a part in it, until it is stopped.
+  std::shared_ptr<IotServer> server_;
   std::unique_ptr<Attacher> attacher_;
   std::optional<absl::Status> reported_;
   /// Why there is no session.

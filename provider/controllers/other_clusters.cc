@@ -7,6 +7,13 @@
 #include "kube/object.h"
 
 namespace slicelet::provider {
+namespace {
+
+constexpr char kRights[] =
+    ": the user of its kubeconfig needs list, watch, create and delete of namespaces, and list, watch, "
+    "create, patch and delete of resourcequotas";
+
+}  // namespace
 
 OtherClusters::OtherClusters(ControllerSettings settings, Loop& loop, Random& random,
                              kube::ClusterReader& reader, ClusterWays ways,
@@ -53,13 +60,23 @@ void OtherClusters::Look(const World& world) {
   }
 }
 
-const World* OtherClusters::Of(const std::string& cluster) const {
+absl::StatusOr<const World*> OtherClusters::Of(const std::string& cluster) const {
+  const std::string named = "IotCluster " + cluster;
   const auto it = clusters_.find(cluster);
-  if (it == clusters_.end()) return nullptr;
-  const auto& reflectors = it->second->reflectors;
-  const bool all = std::all_of(reflectors.begin(), reflectors.end(),
-                               [](const auto& reflector) { return reflector->listed(); });
-  return all ? &it->second->world : nullptr;
+  if (it != clusters_.end()) {
+    const auto& reflectors = it->second->reflectors;
+    const bool all = std::all_of(reflectors.begin(), reflectors.end(),
+                                 [](const auto& reflector) { return reflector->listed(); });
+    if (all) return &it->second->world;
+    if (!it->second->troubles.empty()) {
+      const absl::Status& trouble = it->second->troubles.begin()->second;
+      const std::string why = named + ": " + Message(trouble);
+      return absl::IsPermissionDenied(trouble) ? absl::PermissionDeniedError(why + kRights)
+                                               : absl::UnavailableError(why);
+    }
+  }
+  return absl::UnavailableError(
+      named + " has not been reached yet, or is not the one that was registered: see its status");
 }
 
 std::shared_ptr<kube::KubeApi> OtherClusters::ApiOf(const std::string& cluster) {
@@ -110,8 +127,9 @@ void OtherClusters::Watch(const std::string& name, Cluster& cluster, const kube:
   options.label_selector = std::string(kHubLabel) + "=" + settings_.hub_id;
   kube::Reflector::Handler handler;
   World& world = cluster.world;
-  handler.on_list = [this, name, &world, kind](std::vector<Json> items, const std::string&) {
-    world.Replace(kind, std::move(items));
+  handler.on_list = [this, name, &cluster, kind](std::vector<Json> items, const std::string&) {
+    cluster.troubles.erase(kind.plural);
+    cluster.world.Replace(kind, std::move(items));
     changed_(name);
   };
   handler.on_event = [this, name, &world, kind](kube::WatchEventType type, Json object) {
@@ -119,12 +137,21 @@ void OtherClusters::Watch(const std::string& name, Cluster& cluster, const kube:
                                                                 : world.Put(kind, std::move(object));
     if (differs) changed_(name);
   };
-  handler.on_trouble = [name, plural = kind.plural](const absl::Status& status) {
-    LogWarning("cannot read objects of a cluster",
-               {{"cluster", name}, {"kind", plural}, {"why", Describe(status)}});
+  handler.on_trouble = [this, name, &cluster, kind](const absl::Status& status) {
+    OnTrouble(name, cluster, kind, status);
   };
   cluster.reflectors.push_back(std::make_unique<kube::Reflector>(loop_, random_, *cluster.api,
                                                                  std::move(options), std::move(handler)));
+}
+
+void OtherClusters::OnTrouble(const std::string& name, Cluster& cluster, const kube::Resource& kind,
+                              const absl::Status& status) {
+  LogWarning("cannot read objects of a cluster",
+             {{"cluster", name}, {"kind", kind.plural}, {"why", Describe(status)}});
+  const auto [known, is_new] = cluster.troubles.try_emplace(kind.plural, status);
+  if (!is_new && known->second == status) return;
+  known->second = status;
+  changed_(name);
 }
 
 std::vector<std::string> ClustersElsewhere(const World& world, const ControllerSettings& settings,

@@ -22,9 +22,10 @@ namespace slicelet::provider {
 /// wrong, or nobody has answered yet. By the IotCluster's uid.
 using ClusterWays = std::function<std::optional<ClusterWay>(const std::string& uid)>;
 
-/// What there is of a slice in another cluster than the hub's: null while that is not known, because the
-/// cluster was not reached yet.
-using ClusterWorlds = std::function<const World*(const std::string& cluster)>;
+/// What there is of slices in another cluster than the hub's, never null. An error says why that is not
+/// known: PermissionDenied, when the kubeconfig's user may not read it; Unavailable, when the cluster was not
+/// reached yet.
+using ClusterWorlds = std::function<absl::StatusOr<const World*>(const std::string& cluster)>;
 
 /// The registered clusters that slices have parts in: a client for each, and what its API server holds for
 /// this hub (namespaces and quotas with the hub's label).
@@ -39,7 +40,8 @@ class OtherClusters final : public Elsewhere {
 
   /// Opens the clusters that slices have parts in, and lets go of the others.
   void Look(const World& world);
-  [[nodiscard]] const World* Of(const std::string& cluster) const;
+  /// As `ClusterWorlds`.
+  [[nodiscard]] absl::StatusOr<const World*> Of(const std::string& cluster) const;
 
   std::shared_ptr<kube::KubeApi> ApiOf(const std::string& cluster) override;
   void Absorb(const Write& write, const absl::StatusOr<Json>& answer) override;
@@ -50,11 +52,15 @@ class OtherClusters final : public Elsewhere {
     kube::KubeConfigText way;
     std::shared_ptr<kube::KubeApi> api;
     World world;
+    /// By kind, why it could not be read last.
+    std::map<std::string, absl::Status> troubles;
     std::vector<std::unique_ptr<kube::Reflector>> reflectors;
   };
   std::unique_ptr<Cluster> Open(const std::string& name, const std::string& uid,
                                 const kube::KubeConfigText& way);
   void Watch(const std::string& name, Cluster& cluster, const kube::Resource& kind);
+  void OnTrouble(const std::string& name, Cluster& cluster, const kube::Resource& kind,
+                 const absl::Status& status);
 
   const ControllerSettings settings_;
   Loop& loop_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/json/json.h"
 #include "kube/object.h"
 #include "provider/controllers/pods.h"
 
@@ -61,7 +62,7 @@ ExporterState GatewayPlaces::At(const std::string& host) const {
       state.publishes = ExporterCanNotPublish(host, *pod);
     }
   }
-  if (gateway_["spec"].value("suspended", false)) state.publishes = absl::OkStatus();
+  if (GetBool(gateway_, "/spec/suspended")) state.publishes = absl::OkStatus();
   return state;
 }
 

@@ -12,10 +12,10 @@
 
 namespace slicelet::provider {
 
-/// One call that changes the API server's objects. Every one may be made twice: what it makes has a name of
-/// its own, and what it deletes may be gone.
+/// One call that changes the API server's objects, or reads one that is not watched. Every one may be made
+/// twice: what it makes has a name of its own, and what it deletes may be gone.
 struct Write {
-  enum class Verb { kCreate, kPatch, kDelete };
+  enum class Verb { kCreate, kPatch, kDelete, kRead };
   Verb verb = Verb::kCreate;
   kube::ObjectRef ref{};
   /// The object, or a merge patch.

@@ -22,6 +22,10 @@ Json Resources(const char* cpu, const char* memory, const char* limit) {
   return {{"requests", {{"cpu", cpu}, {"memory", memory}}}, {"limits", {{"memory", limit}}}};
 }
 
+Json User(int id) { return {{"runAsUser", id}, {"runAsGroup", id}, {"allowPrivilegeEscalation", false}}; }
+
+Json Shell(const std::string& script) { return Json::array({"sh", "-c", script}); }
+
 Json TcpProbe(int port) { return {{"tcpSocket", {{"port", port}}}}; }
 
 Json HttpProbe(int port, const std::string& path) { return {{"httpGet", {{"path", path}, {"port", port}}}}; }
@@ -33,12 +37,18 @@ void Probe(Json& container, Json probe) {
   container["startupProbe"] = std::move(probe);
 }
 
+void Append(Json& object, const char* list, Json entry) {
+  Json& entries = object[list];
+  if (!entries.is_array()) entries = Json::array();
+  entries.push_back(std::move(entry));
+}
+
 void ReplaceImages(const Json& owner, Json& spec) {
   if (const Json* secrets = kube::Find(owner, {"spec", "imagePullSecrets"})) {
-    for (const Json& name : *secrets) spec["imagePullSecrets"].push_back({{"name", name}});
+    for (const Json& name : *secrets) Append(spec, "imagePullSecrets", {{"name", name}});
   }
   const Json* images = kube::Find(owner, {"spec", "images"});
-  if (images == nullptr) return;
+  if (images == nullptr || !images->is_object()) return;
   for (Json& container : spec["containers"]) {
     if (const auto it = images->find(kube::TextAt(container, {"name"})); it != images->end()) {
       container["image"] = *it;

@@ -1,17 +1,20 @@
 #include "provider/controllers/pods.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "common/json/json.h"
 #include "kube/object.h"
 #include "provider/controllers/exporter.h"
 #include "provider/controllers/gateway_profile.h"
+#include "provider/controllers/server_names.h"
+
+#ifdef SLICELET_PLANTS
+#include "tests/sim/plants.h"
+#endif
 
 namespace slicelet::provider {
 namespace {
-
-std::string RevisionAnnotationOf(const Json& pod) {
-  return kube::TextAt(pod, {"metadata", "annotations", kRevisionAnnotation});
-}
 
 bool HasFailed(const Json& pod) {
   const std::string phase = kube::TextAt(pod, {"status", "phase"});
@@ -41,16 +44,38 @@ Json ChangedImages(const Json& pod, const std::map<std::string, std::string>& im
   return differs ? changed : Json::array();
 }
 
-/// The host has told of every container but the exporter what the pod asks for now.
-bool ImagesRun(const Json& pod) {
+/// A merge patch of containers with these images; empty when none differs.
+Json ImageChanges(const Json& pod, const std::map<std::string, std::string>& images) {
+  Json changes = Json::object();
+  Json containers = ChangedImages(pod, images);
+  if (!containers.empty()) changes["spec"]["containers"] = std::move(containers);
+  return changes;
+}
+
+/// A merge patch of what may differ while the pod runs; empty when nothing does.
+Json ChangesInPlace(const Json& pod, const Json& wanted) {
+  Json changes = ImageChanges(pod, ImagesOf(wanted));
+  const std::string is = kube::TextAt(pod, {"metadata", "annotations", kHostAliasesAnnotation});
+  const std::string should_be = kube::TextAt(wanted, {"metadata", "annotations", kHostAliasesAnnotation});
+  if (is != should_be) {
+    changes["metadata"]["annotations"][kHostAliasesAnnotation] = should_be.empty() ? Json() : Json(should_be);
+  }
+  return changes;
+}
+
+/// The first container of which the host tells another image than the pod asks for now, as "CONTAINER does
+/// not run IMAGE"; empty without any. The exporter's changes by itself, and is left out.
+std::string ImageThatDoesNotRun(const Json& pod) {
   const Json* statuses = kube::Find(pod, {"status", "containerStatuses"});
-  if (statuses == nullptr) return true;
+  if (statuses == nullptr) return "";
   const auto images = ImagesOf(pod);
-  return std::all_of(statuses->begin(), statuses->end(), [&](const Json& status) {
+  for (const Json& status : *statuses) {
     const auto wanted = images.find(kube::TextAt(status, {"name"}));
-    return wanted == images.end() || wanted->first == kExporter ||
-           kube::TextAt(status, {"image"}) == wanted->second;
-  });
+    if (wanted == images.end() || wanted->first == kExporter) continue;
+    if (kube::TextAt(status, {"image"}) != wanted->second)
+      return wanted->first + " does not run " + wanted->second;
+  }
+  return "";
 }
 
 /// The one of other revisions that runs on while the wanted pod gets ready: the newest that is Ready.
@@ -70,12 +95,12 @@ bool ServicesAreReady(const Json& pod) {
   const Json* statuses = kube::Find(pod, {"status", "containerStatuses"});
   if (containers == nullptr || statuses == nullptr) return false;
   const auto named = [](const char* name) {
-    return [name](const Json& one) { return one.value("name", "") == name; };
+    return [name](const Json& one) { return kube::TextAt(one, {"name"}) == name; };
   };
   if (std::none_of(containers->begin(), containers->end(), named(kExporter))) return false;
   return statuses->size() == containers->size() &&
          std::all_of(statuses->begin(), statuses->end(), [](const Json& status) {
-           return status.value("ready", false) || status.value("name", "") == kExporter;
+           return GetBool(status, "/ready") || kube::TextAt(status, {"name"}) == kExporter;
          });
 }
 
@@ -83,8 +108,8 @@ bool ServicesAreReady(const Json& pod) {
 std::string LongReason(const Json& pod) {
   const std::string own = kube::TextAt(pod, {"status", "message"});
   if (!own.empty()) return kube::TextAt(pod, {"status", "reason"}) + ": " + own;
-  for (const char* type :
-       {"slicelet.io/Placed", "slicelet.io/Gateway", "slicelet.io/Server", "slicelet.io/Fleet"}) {
+  for (const char* type : {"slicelet.io/Placed", "slicelet.io/Gateway", "slicelet.io/Server",
+                           "slicelet.io/ImagesCurrent", "slicelet.io/Fleet"}) {
     const Json* condition = ConditionOf(pod, type);
     if (condition != nullptr && kube::TextAt(*condition, {"status"}) != "True") {
       const std::string message = kube::TextAt(*condition, {"message"});
@@ -95,15 +120,18 @@ std::string LongReason(const Json& pod) {
     const std::string message = kube::TextAt(*ready, {"message"});
     if (!message.empty()) return message;
   }
-  const Json* ready = ConditionOf(pod, "Ready");
-  if (ready != nullptr && kube::TextAt(*ready, {"status"}) == "True") {
-    return "pod " + kube::NameOf(pod) + " does not run the changed images yet";
+  if (const std::string other = ImageThatDoesNotRun(pod); !other.empty()) {
+    return "container " + other + " yet: see the events of pod " + kube::NameOf(pod);
   }
   return "pod " + kube::NameOf(pod) + " has not started on " + kube::TextAt(pod, {"spec", "nodeName"}) +
          " yet";
 }
 
 }  // namespace
+
+std::string RevisionAnnotationOf(const Json& pod) {
+  return kube::TextAt(pod, {"metadata", "annotations", kRevisionAnnotation});
+}
 
 std::string WhyNotReady(const Json& pod) {
   constexpr std::size_t kMost = 1'000;
@@ -113,7 +141,7 @@ std::string WhyNotReady(const Json& pod) {
 bool IsReady(const Json& pod) {
   const Json* condition = ConditionOf(pod, "Ready");
   const bool ready = condition != nullptr && kube::TextAt(*condition, {"status"}) == "True";
-  return (ready || ServicesAreReady(pod)) && ImagesRun(pod);
+  return (ready || ServicesAreReady(pod)) && ImageThatDoesNotRun(pod).empty();
 }
 
 bool HasImagesOf(const Json& pod, const Json& wanted) {
@@ -154,18 +182,20 @@ void MakePod(Plan& plan, const kube::Resource& owner_kind, const Json& owner,
   const std::string name = kube::NameOf(owner) + "-" + revision;
   const Json* former = side_by_side ? FormerPod(pods, revision) : nullptr;
   const Json* made = nullptr;
-  const auto change = [&](const Json& pod, const Json& containers) {
-    return
-        [&pod, containers] { return MergePatch(kube::kPods, pod, {{"spec", {{"containers", containers}}}}); };
+  const auto change = [](const Json& pod, const Json& changes) {
+    return [&pod, changes] { return MergePatch(kube::kPods, pod, changes); };
   };
   // What does not fit ends first.
   for (const Json* pod : pods) {
     const bool ends = kube::BeingDeleted(*pod);
+#ifdef SLICELET_PLANTS
+    if (ends && kube::NameOf(*pod) != name && sim::Planted(sim::Plant::kMakeBesideFormer)) continue;
+#endif
     if (!wanted.is_null() && RevisionAnnotationOf(*pod) == revision && !ends) {
       made = pod;
     } else if (pod == former) {
-      const Json images = ChangedImages(*pod, following.images);
-      if (!images.empty()) return plan.Make(kStep, false, "", change(*pod, images));
+      const Json changes = ImageChanges(*pod, following.images);
+      if (!changes.empty()) return plan.Make(kStep, false, "", change(*pod, changes));
     } else if (!ends) {
       return plan.Make(kStep, false, "", [&] { return DeleteOf(kube::kPods, *pod); });
     } else if (!side_by_side || kube::NameOf(*pod) == name) {
@@ -182,15 +212,16 @@ void MakePod(Plan& plan, const kube::Resource& owner_kind, const Json& owner,
   const Json& pod = *made;
   if (HasFailed(pod)) {
     const auto created = ParseTime(kube::TextAt(pod, {"metadata", "creationTimestamp"}));
-    const Duration age = created.ok() ? now - *created : Duration(kReplaceFailed);
+    // A clock that was set back must not make anybody wait until it has caught up.
+    const Duration age = created.ok() ? std::chrono::abs(now - *created) : Duration(kReplaceFailed);
     if (age >= kReplaceFailed) {
       return plan.Make(kStep, false, "", [&] { return DeleteOf(kube::kPods, pod); });
     }
     plan.Again(kReplaceFailed - age);
     return plan.Make(kStep, true, kube::NameOf(pod), {});
   }
-  const Json images = ChangedImages(pod, ImagesOf(wanted));
-  plan.Make(kStep, images.empty(), kube::NameOf(pod), change(pod, images));
+  const Json changes = ChangesInPlace(pod, wanted);
+  plan.Make(kStep, changes.empty(), kube::NameOf(pod), change(pod, changes));
 }
 
 void AwaitPod(Plan& plan, const std::vector<const Json*>& pods, const std::string& revision) {
@@ -206,7 +237,7 @@ void AwaitPod(Plan& plan, const std::vector<const Json*>& pods, const std::strin
       if (!is_ready) why = WhyNotReady(*pod);
     }
     if (const Json* statuses = kube::Find(*pod, {"status", "containerStatuses"})) {
-      for (const Json& status : *statuses) ready += status.value("ready", false) ? 1 : 0;
+      for (const Json& status : *statuses) ready += GetBool(status, "/ready") ? 1 : 0;
     }
     if (const Json* containers = kube::Find(*pod, {"spec", "containers"})) {
       all += static_cast<int>(containers->size());

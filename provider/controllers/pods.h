@@ -12,6 +12,9 @@ namespace slicelet::provider {
 /// On a pod of ours: what it was made of (`RevisionOf`).
 inline constexpr char kRevisionAnnotation[] = "slicelet.io/revision";
 
+/// The value of that annotation; empty without it.
+std::string RevisionAnnotationOf(const Json& pod);
+
 /// The pods that carry `label` = the owner's name, in its namespace.
 std::vector<const Json*> PodsOf(const World& world, const Json& owner, const char* label);
 
@@ -27,9 +30,9 @@ struct Following {
 };
 
 /// The step "Pod": exactly one pod, made of `wanted` (without a name), or none at all when it is suspended
-/// (`wanted` null). Changed images are changed in place; for anything else the former pod ends first, because
-/// two gateways on one host would compete, unless `following` says otherwise. A pod that has failed is
-/// replaced after `kReplaceFailed`.
+/// (`wanted` null). Changed images and names of the hosts file are changed in place; for anything else the
+/// former pod ends first, because two gateways on one host would compete, unless `following` says otherwise.
+/// A pod that has failed is replaced after `kReplaceFailed`.
 void MakePod(Plan& plan, const kube::Resource& owner_kind, const Json& owner,
              const std::vector<const Json*>& pods, Json wanted, WallTime now,
              const Following& following = {});

@@ -6,7 +6,9 @@
 #include "common/config/config_reader.h"
 #include "common/json/json.h"
 #include "kube/object.h"
+#include "kube/shape/shape.h"
 #include "provider/controllers/gateway_profile.h"
+#include "provider/controllers/kept_database.h"
 #include "provider/controllers/pods.h"
 
 namespace slicelet::provider {
@@ -74,8 +76,7 @@ std::string TakenOnce(const Json& spec) {
 }
 
 bool IsOf(const Json& pod, const std::string& revision) {
-  return !kube::BeingDeleted(pod) &&
-         kube::TextAt(pod, {"metadata", "annotations", kRevisionAnnotation}) == revision;
+  return !kube::BeingDeleted(pod) && RevisionAnnotationOf(pod) == revision;
 }
 
 }  // namespace
@@ -92,14 +93,15 @@ std::optional<Finding> HandOverProblem(const Json& gateway, const Json& pod) {
   if (kube::TextAt(pod, {"metadata", "annotations", "slicelet.io/layered"}) == "false") {
     taken = "the base deployment of its hosts (slicelet.io/layered: \"false\")";
   }
+  if (KeepsData(gateway)) taken = "what lies below spec.dataPath, " + DataPathOf(gateway) + " of the host,";
   if (taken.empty()) return std::nullopt;
   return Finding{"HandOverRefused", "spec.update.strategy: two revisions can not run side by side, because " +
                                         taken + " is for one of them: use stop-first, or do without it"};
 }
 
-Rollout::Rollout(const Json& gateway, const Json& asked, std::string digest, const Json* record,
-                 const std::vector<const Json*>& pods, WallTime now)
-    : gateway_(gateway), asked_(asked), digest_(std::move(digest)), now_(now) {
+Rollout::Rollout(const Json& gateway, const Json& asked, const std::function<std::string()>& digest,
+                 const Json* record, const std::vector<const Json*>& pods, WallTime now)
+    : gateway_(gateway), asked_(asked), now_(now) {
   problem_ = HandOverProblem(gateway, asked);
   const std::string text = kube::TextAt(gateway, {"spec", "update", "rollbackAfter"});
   if (text.empty()) return;
@@ -111,12 +113,15 @@ Rollout::Rollout(const Json& gateway, const Json& asked, std::string digest, con
   if (record != nullptr) {
     // What somebody else made of it is as good as none.
     auto pod = ParseJson(kube::TextAt(*record, {"data", "pod"}));
-    if (pod.ok() && kube::Find(*pod, {"spec", "containers"}) != nullptr) {
+    if (pod.ok() && kube::CheckShape("PodTemplate", *pod).ok() &&
+        !GetArray(*pod, "/spec/containers").empty()) {
       former_ = *std::move(pod);
       former_digest_ = kube::TextAt(*record, {"data", "digest"});
     }
   }
-  if (!asked.is_null() && rollback_after_) state_ = Judge(pods, now);
+  if (asked.is_null() || !rollback_after_) return;
+  digest_ = digest();
+  state_ = Judge(pods, now);
 }
 
 std::string Rollout::Text(const char* member) const {
@@ -146,7 +151,8 @@ Rollout::State Rollout::Judge(const std::vector<const Json*>& pods, WallTime now
   }
   if (same && was == NameOf(State::kTrying)) {
     const auto since = ParseTime(Text("since"));
-    since_ = since.ok() ? *since : now;
+    // A clock that was set back begins anew, and does not wait until it has caught up.
+    since_ = since.ok() && *since <= now ? *since : now;
   } else if (HandsOver(gateway_) || !others) {
     since_ = now;
   }
@@ -166,16 +172,16 @@ Json Rollout::Record() const {
 std::string Rollout::Why() const { return why_.empty() ? "" : " (" + why_ + ")"; }
 
 void Rollout::Tell(Plan& plan) const {
-  if (!asked_.is_null()) plan.Set("revision", RevisionOf(asked_));
+  const std::string revision = asked_.is_null() ? "" : RevisionOf(asked_);
+  if (!revision.empty()) plan.Set("revision", revision);
   if (state_ == State::kNone) return plan.Set("update", nullptr);
-  const std::string revision = RevisionOf(asked_);
   const std::string within = kube::TextAt(gateway_, {"spec", "update", "rollbackAfter"});
   const std::string state = NameOf(state_);
   const bool same = Text("state") == state && Text("digest") == digest_;
   const std::string since = state_ == State::kTrying ? FormatTime(*since_) : plan.now();
   plan.Set("update", {{"state", state},
                       {"digest", digest_},
-                      {"since", same ? Text("since") : since},
+                      {"since", same && state_ != State::kTrying ? Text("since") : since},
                       {"generation", kube::IntegerAt(gateway_, {"metadata", "generation"}, 0)},
                       {"message", (state_ == State::kReady ? "" : why_).substr(0, kMaxMessage)}});
   switch (state_) {

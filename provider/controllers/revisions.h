@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,10 +34,11 @@ class Rollout {
  public:
   enum class State { kNone, kWaiting, kTrying, kReady, kRolledBack };
 
-  /// `asked`: the pod that the spec asks for, null for none; `digest` tells what it asks for apart. `record`:
-  /// the ConfigMap, null for none. All must outlive it.
-  Rollout(const Json& gateway, const Json& asked, std::string digest, const Json* record,
-          const std::vector<const Json*>& pods, WallTime now);
+  /// `asked`: the pod that the spec asks for, null for none; `digest` tells what it asks for apart, and is
+  /// asked only where it matters. `record`: the ConfigMap, null for none. The gateway and `asked` must
+  /// outlive it.
+  Rollout(const Json& gateway, const Json& asked, const std::function<std::string()>& digest,
+          const Json* record, const std::vector<const Json*>& pods, WallTime now);
 
   /// Something about it that can not be.
   [[nodiscard]] const std::optional<Finding>& problem() const { return problem_; }
@@ -56,7 +58,7 @@ class Rollout {
 
   const Json& gateway_;
   const Json& asked_;
-  const std::string digest_;
+  std::string digest_;
   const WallTime now_;
   std::optional<Duration> rollback_after_;
   std::optional<Finding> problem_;

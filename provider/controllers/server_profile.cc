@@ -1,10 +1,10 @@
 #include "provider/controllers/server_profile.h"
 
-#include <array>
 #include <utility>
 
 #include "kube/object.h"
 #include "provider/controllers/gateway_profile.h"
+#include "provider/controllers/kept_database.h"
 #include "provider/controllers/pod_parts.h"
 
 namespace slicelet::provider {
@@ -12,9 +12,7 @@ namespace {
 
 constexpr char kMainfluxVersion[] = "0.12.0";
 constexpr char kDatabaseImage[] = "postgres:15-alpine";
-constexpr int kDatabaseUser = 70;
 constexpr int kNobody = 65534;
-constexpr std::size_t kUidLength = 8;
 
 /// What is reached from outside of the pod: the defaults of spec.ports, and the services' own.
 struct Port {
@@ -36,37 +34,6 @@ constexpr int kBrokerProbePort = 1885;
 constexpr char kAuthGrpcPort[] = "8181";
 constexpr char kThingsGrpcPort[] = "8183";
 
-/// Whoever touches the data holds this until it ends. PostgreSQL's own lock names a process, which says
-/// nothing where every pod counts its processes anew, and may be left over from a power cut.
-constexpr char kLockData[] = R"(set -eu
-exec 9>/var/lib/postgresql/lock
-flock -n 9 || { echo 'another pod uses this data' >&2; exit 1; }
-)";
-
-/// Begins a database, which is there as a whole or not at all, and gives its user the current password.
-constexpr char kBeginDatabase[] = R"(data=/var/lib/postgresql/data
-tell() {
-  out=`printf '%s\n' "$@" | postgres --single -D "$where" postgres 2>&1` || { printf '%s\n' "$out" >&2; exit 1; }
-  case $out in *ERROR:* | *FATAL:*) printf '%s\n' "$out" >&2; exit 1 ;; esac
-}
-if [ ! -d $data ]; then
-  where=$data.new
-  rm -rf $where
-  initdb -D $where -U postgres -E UTF8 --locale=C --auth-local=reject --auth-host=scram-sha-256
-  echo 'host all all all scram-sha-256' >>$where/pg_hba.conf
-  tell 'CREATE DATABASE auth;' 'CREATE DATABASE users;' 'CREATE DATABASE things;'
-  sync
-  mv $where $data
-fi
-where=$data
-rm -f $where/postmaster.pid
-tell "ALTER USER postgres PASSWORD '$DATABASE_PASSWORD';"
-)";
-
-constexpr char kRunDatabase[] =
-    "exec postgres -D /var/lib/postgresql/data -c 'listen_addresses=*' -c unix_socket_directories= -c "
-    "jit=off";
-
 /// The adapter alone speaks with it; the other listener takes nobody in and is there for the probes.
 constexpr char kBroker[] = R"(cat >/tmp/mosquitto.conf <<END
 per_listener_settings true
@@ -83,44 +50,20 @@ authorization { user: mainflux, password: "$MESSAGES_PASSWORD" }
 END
 exec nats-server -c /tmp/nats.conf)";
 
-Json User(int id) { return {{"runAsUser", id}, {"runAsGroup", id}, {"allowPrivilegeEscalation", false}}; }
-
-Json Shell(const std::string& script) { return Json::array({"sh", "-c", script}); }
-
 int HostPortOf(const Json& server, const Port& port) {
   return static_cast<int>(kube::IntegerAt(server, {"spec", "ports", port.name}, port.number));
 }
 
-std::string DatabaseImageOf(const Json& server) {
+std::string ImageOfDatabase(const Json& server) {
   const std::string own = kube::TextAt(server, {"spec", "images", "postgres"});
   return own.empty() ? kDatabaseImage : own;
 }
 
-Json InitContainers(const Json& server) {
-  // A hostPath belongs to root.
-  Json own = Container("own-data", DatabaseImageOf(server));
-  own["command"] = {"chown", std::to_string(kDatabaseUser) + ":" + std::to_string(kDatabaseUser),
-                    "/var/lib/postgresql"};
-  own["securityContext"] = {{"runAsUser", 0}, {"runAsGroup", 0}};
-  Json database = Container("begin-database", DatabaseImageOf(server));
-  database["command"] = Shell(std::string(kLockData) + kBeginDatabase);
-  database["env"] = Json::array({EnvOfSecret("DATABASE_PASSWORD", ServerKeysOf(server), "database")});
-  database["securityContext"] = User(kDatabaseUser);
-  for (Json* one : {&own, &database}) {
-    (*one)["volumeMounts"] = Json::array({Mount("database", "/var/lib/postgresql")});
-    (*one)["resources"] = Resources("10m", "16Mi", "256Mi");
-  }
-  return Json::array({std::move(own), std::move(database)});
-}
-
-Json Database() {
-  Json made = Container("postgres", kDatabaseImage);
-  made["command"] = Shell(std::string(kLockData) + kRunDatabase);
-  made["securityContext"] = User(kDatabaseUser);
-  made["volumeMounts"] = Json::array({Mount("database", "/var/lib/postgresql")});
-  Probe(made, TcpProbe(kDatabasePort));
-  made["resources"] = Resources("50m", "64Mi", "512Mi");
-  return made;
+/// Its database with what comes before it, in the server's own words.
+KeptDatabase DatabaseOf(const Json& server) {
+  return {.image = ImageOfDatabase(server),
+          .databases = {"auth", "users", "things"},
+          .password = EnvOfSecret("DATABASE_PASSWORD", ServerKeysOf(server), "database")};
 }
 
 /// What it holds is in the database too. Its protected mode keeps other pods out.
@@ -247,11 +190,6 @@ std::string UserOf(const Json& server) {
   return "gateways@" + kube::NameOf(server) + "." + kube::NamespaceOf(server) + ".invalid";
 }
 
-std::string DataPathOf(const Json& server) {
-  return kube::TextAt(server, {"spec", "dataPath"}) + "/" + kube::NamespaceOf(server) + "." +
-         kube::NameOf(server) + "." + kube::UidOf(server).substr(0, kUidLength);
-}
-
 Json ClassicEndpoints(const Json& server, const std::string& address) {
   return {{"users", HttpUrl(server, address, kUsers)},
           {"things", HttpUrl(server, address, kThings)},
@@ -271,12 +209,10 @@ Json ServerPod(const Json& server, const std::string& host, const ControllerSett
   pod["spec"] = {
       {"terminationGracePeriodSeconds", 10},
       {"automountServiceAccountToken", false},
-      {"initContainers", InitContainers(server)},
-      {"containers", Json::array({Database(), Cache(), Messages(server), Broker(), Auth(server),
-                                  Users(server), Things(server), Adapter(server)})},
-      {"volumes",
-       Json::array({Json({{"name", "database"},
-                          {"hostPath", {{"path", DataPathOf(server)}, {"type", "DirectoryOrCreate"}}}})})},
+      {"initContainers", Json::array({OwnData(DatabaseOf(server)), BeginDatabase(DatabaseOf(server))})},
+      {"containers", Json::array({RunDatabase(kDatabaseImage), Cache(), Messages(server), Broker(),
+                                  Auth(server), Users(server), Things(server), Adapter(server)})},
+      {"volumes", Json::array({KeptVolume("database", DataPathOf(server))})},
   };
   PlacePod({{"target", {{"host", host}}}}, settings, pod);
   ReplaceImages(server, pod["spec"]);

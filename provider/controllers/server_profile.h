@@ -22,9 +22,6 @@ bool HasOwnCredentials(const Json& server);
 /// What is in a Secret that is made: an address that no mail reaches.
 std::string UserOf(const Json& server);
 
-/// Where the database lies on the host. No two servers ever share it.
-std::string DataPathOf(const Json& server);
-
 /// Where others reach it by its host's address: members users, things, auth, access and mqtt.
 Json ClassicEndpoints(const Json& server, const std::string& address);
 

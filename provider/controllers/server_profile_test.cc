@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "provider/controllers/gateway_profile.h"
+#include "provider/controllers/kept_database.h"
 
 namespace slicelet::provider {
 namespace {

@@ -3,8 +3,10 @@
 #include <set>
 #include <utility>
 
+#include "common/json/json.h"
 #include "common/log/log.h"
 #include "kube/object.h"
+#include "provider/controllers/classic_server.h"
 #include "provider/controllers/server_access.h"
 #include "provider/controllers/slices.h"
 
@@ -14,19 +16,26 @@ namespace {
 /// No thing has it: looking for it is a login, and a request that the things service answers.
 constexpr char kNobody[] = "slicelet-login";
 
+/// Which step of it this is about; "" for none.
+std::string StepOf(const Json& server) {
+  if (WantsUser(server)) return kUserStep;
+  return NeedsLogin(server) ? kLoginStep : "";
+}
+
 /// What the user's being there depends on; "" while the step has not begun.
 std::string KeyOf(const Json& server) {
   const Json* steps = kube::Find(server, {"status", "steps"});
   const Json* endpoints = kube::Find(server, {"status", "endpoints"});
   if (steps == nullptr || endpoints == nullptr || kube::BeingDeleted(server)) return "";
+  const std::string awaited = StepOf(server);
   bool begun = false;
   for (const Json& step : *steps) {
     const std::string state = kube::TextAt(step, {"state"});
-    begun = begun || (kube::TextAt(step, {"name"}) == kUserStep && (state == "Running" || state == "Done"));
+    begun = begun || (kube::TextAt(step, {"name"}) == awaited && (state == "Running" || state == "Done"));
   }
   if (!begun) return "";
-  std::string key =
-      endpoints->dump() + kube::TextAt(server, {"status", "credentialsSecret"}) + AuthoritiesOf(server);
+  std::string key = awaited + endpoints->dump() + kube::TextAt(server, {"status", "credentialsSecret"}) +
+                    AuthoritiesOf(server);
   if (const Json* pods = kube::Find(server, {"status", "pods"})) {
     for (const Json& pod : *pods) key += " " + kube::TextAt(pod, {"uid"});
   }
@@ -95,26 +104,50 @@ void ServerUsers::Ask(Job& job, const Json& secret) {
     return Finish(job, absl::InvalidArgumentError("Secret " + kube::NameOf(secret) +
                                                   R"( needs the keys "email" and "password")"));
   }
+  if (!WantsUser(job.server)) {
+    // Whether the server takes it is found out when a gateway is attached.
+    job.timer.Set(kLookAgain, [this, &job] { Run(job); });
+    job.report = UserReport{.status = absl::OkStatus(), .email = login->user};
+    job.backoff.Reset();
+    return;
+  }
   // It knows since when a login is refused, and is kept while that is the same.
   if (!job.session || login->user != job.login.user || login->password != job.login.password) {
     job.login = *login;
-    job.session = OpenIotServer(kube::TextAt(job.server, {"spec", "dialect"}),
-                                kube::TextAt(job.server, {"spec", "domain"}),
-                                job.server["status"].value("endpoints", Json::object()),
-                                AuthoritiesOf(job.server), *login, loop_, http_);
+    job.session = OpenIotServer(
+        kube::TextAt(job.server, {"spec", "dialect"}), kube::TextAt(job.server, {"spec", "domain"}),
+        GetObject(job.server, "/status/endpoints"), AuthoritiesOf(job.server), *login, loop_, http_);
   }
+  if (!job.report || !job.report->status.ok()) return Make(job);
+  LogIn(job, [this, &job](const absl::Status& status) {
+    // It was there, and is not now: the server was set up anew.
+    if (absl::IsUnauthenticated(status)) return Make(job);
+    Finish(job, status);
+  });
+}
+
+void ServerUsers::Make(Job& job) {
   job.session->EnsureUser(job.lifetime.Guard([this, &job](const absl::Status& made) {
     if (!made.ok()) return Finish(job, made);
-    job.session->FindIdentities(
-        kNobody, job.lifetime.Guard([this, &job](const absl::StatusOr<std::vector<std::string>>& found) {
-          Finish(job, found.status());
-        }));
+    LogIn(job, [this, &job](const absl::Status& status) { Finish(job, status); });
   }));
 }
 
+void ServerUsers::LogIn(Job& job, StatusCallback done) {
+  job.session->FindIdentities(
+      kNobody,
+      job.lifetime.Guard([done = std::move(done)](const absl::StatusOr<std::vector<std::string>>& found) {
+        done(found.status());
+      }));
+}
+
 void ServerUsers::Finish(Job& job, const absl::Status& status) {
+  const bool was_there = job.report && job.report->status.ok();
   job.report = UserReport{.status = status, .email = job.login.user};
   if (status.ok()) {
+    job.backoff.Reset();
+    job.timer.Set(kLogInAgain, [this, &job] { Run(job); });
+    if (was_there) return;
     LogInfo("the user of an IoT server can log in",
             {{"namespace", kube::NamespaceOf(job.server)}, {"server", kube::NameOf(job.server)}});
     return;

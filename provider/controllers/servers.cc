@@ -12,12 +12,6 @@ namespace {
 
 constexpr char kExternal[] = "external";
 
-/// "https://iot.example.com:8443/api" -> "iot.example.com"; what the schema takes has a scheme and a host.
-std::string HostOf(const std::string& url) {
-  const auto begin = url.find("://") + 3;
-  return url.substr(begin, url.find_first_of(":/", begin) - begin);
-}
-
 std::string WithoutSlash(std::string url) {
   while (!url.empty() && url.back() == '/') url.pop_back();
   return url;
@@ -38,10 +32,13 @@ class ServerController final : public Controller {
     Plan plan(server, look.failure, look.now);
     plan.Set("gateways", Gateways(world, server));
     if (kube::BeingDeleted(server)) {
-      // Given up: Kubernetes removes what it owns; a host that is never heard of again keeps its tombstones.
       if (!GivenUp(server)) {
         plan.Guard(InUse(world, server));
         if (!IsExternal(server)) classic_.Undo(plan, world, server, look);
+      } else if (!IsExternal(server)) {
+        // Kubernetes removes what it owns; a host that is never heard of again keeps its tombstones. Not so
+        // Secrets: one of the same name may need its own before that.
+        classic_.UndoSecrets(plan, server, look);
       }
       plan.Release(kind());
       return plan.Finish("Terminating", {});
@@ -54,6 +51,7 @@ class ServerController final : public Controller {
     plan.Set("endpoints", EndpointsOf(server));
     plan.Set("credentialsSecret", kube::TextAt(server, {"spec", "credentialsSecret"}));
     plan.Await("Adopted", plan.complete(), plan.complete() ? "run by others" : "");
+    AwaitLogin(plan, server, users_);
     AwaitUser(plan, server, users_);
     return plan.Finish(PhaseOfPods(plan, server, {}, false),
                        {"Adopted", "run by others at " + kube::TextAt(server, {"spec", "url"})});
@@ -111,6 +109,12 @@ class ServerController final : public Controller {
 
 }  // namespace
 
+std::string HostOfUrl(const std::string& url) {
+  const auto scheme = url.find("://");
+  const std::size_t begin = scheme == std::string::npos ? 0 : scheme + 3;
+  return url.substr(begin, url.find_first_of(":/", begin) - begin);
+}
+
 bool UsesServer(const Json& gateway, const std::string& server) {
   if (!kube::BeingDeleted(gateway) && kube::TextAt(gateway, {"spec", "attachTo"}) == server) return true;
   const Json* records = kube::Find(gateway, {"status", "attachments"});
@@ -121,7 +125,7 @@ bool UsesServer(const Json& gateway, const std::string& server) {
 
 std::string MqttAddressOf(const Json& server) {
   const std::string own = kube::TextAt(server, {"spec", "endpoints", "mqtt"});
-  if (own.empty()) return "tcp://" + HostOf(kube::TextAt(server, {"spec", "url"})) + ":1883";
+  if (own.empty()) return "tcp://" + HostOfUrl(kube::TextAt(server, {"spec", "url"})) + ":1883";
   const auto host = own.find("://") + 3;
   std::string address = own.substr(0, own.find('/', host));
   if (address.find(':', host) != std::string::npos) return address;

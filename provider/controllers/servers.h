@@ -22,6 +22,9 @@ bool UsesServer(const Json& gateway, const std::string& server);
 /// port 1883 of its host.
 std::string MqttAddressOf(const Json& server);
 
+/// "https://iot.example.com:8443/api" -> "iot.example.com"; what the schema takes has a scheme and a host.
+std::string HostOfUrl(const std::string& url);
+
 /// status.endpoints of a server of profile external: users, things, auth, access and mqtt; "" for what nobody
 /// knows.
 Json EndpointsOf(const Json& server);

@@ -1,6 +1,7 @@
 #include "provider/controllers/servers.h"
 
 #include "common/base/encoding.h"
+#include "provider/controllers/kept_database.h"
 #include "provider/controllers/server_profile.h"
 #include "provider/controllers/testing/controllers_fixture.h"
 
@@ -292,13 +293,57 @@ TEST_F(ServerCrashTest, AfterEveryWriteItIsMadeAndUndoneAllTheSame) {
   Advance();
   const int writes = LiveThroughACrash(0, false);
   EXPECT_GT(writes, 15);
-  for (int at = 1; at <= writes + 3; at += kCrashStride) {
-    for (const bool lost : {false, true}) {
-      SCOPED_TRACE("crash after write " + std::to_string(at) + (lost ? ", answer lost" : ""));
-      LiveThroughACrash(at, lost);
-      if (HasFailure()) return;
-    }
-  }
+  CrashAfterEachWrite(writes + 3, [this](int at, bool lost) { LiveThroughACrash(at, lost); });
+}
+
+TEST_F(ServersTest, AServerThatOthersRunIsAdopted) {
+  MakeSlice();
+  Advance();
+  MakeLogin();
+  Create(kube::kIotServers, "north", "iot",
+         {{"slice", "north"},
+          {"profile", "external"},
+          {"url", "https://iot.example.com:8443/api/"},
+          {"credentialsSecret", "login"}});
+  MakeServer(Json::object(), "own");
+  Create(kube::kIotServers, "north", "lost",
+         {{"slice", "south"},
+          {"profile", "external"},
+          {"url", "http://a"},
+          {"endpoints", {{"mqtt", "ssl://b"}, {"auth", "http://a:8189/"}, {"access", "http://a:8989"}}}});
+  Advance();
+  const Json server = Get(kube::kIotServers, "north", "iot");
+  EXPECT_EQ(Condition(server), "True Adopted: run by others at https://iot.example.com:8443/api/");
+  EXPECT_EQ(server["status"]["mqtt"], "tcp://iot.example.com:1883");
+  EXPECT_EQ(server["status"]["credentialsSecret"], "login");
+  EXPECT_EQ(
+      server["status"]["endpoints"],
+      Json::parse(
+          R"({"users":"https://iot.example.com:8443/api","things":"https://iot.example.com:8443/api","auth":"","access":"",
+                            "mqtt":"tcp://iot.example.com:1883"})"));
+  const Json lost = Get(kube::kIotServers, "north", "lost");
+  EXPECT_THAT(Condition(lost), HasSubstr("False WrongNamespace: "));
+  EXPECT_EQ(lost["status"]["mqtt"], "ssl://b:8883");
+  EXPECT_EQ(lost["status"]["endpoints"],
+            Json::parse(R"({"users":"http://a","things":"http://a","auth":"http://a:8189",
+                                                         "access":"http://a:8989","mqtt":"ssl://b:8883"})"));
+  EXPECT_EQ(Get(kube::kIotSlices, "slicelet", "north")["status"]["servers"], 2);
+}
+
+TEST_F(ServersTest, AServerThatGatewaysNameStays) {
+  MakeSlice();
+  Advance();
+  Create(kube::kIotServers, "north", "iot",
+         {{"slice", "north"}, {"profile", "external"}, {"url", "http://iot"}});
+  MakeGateway({{"attachTo", "iot"}});
+  Advance();
+  Delete(kube::kIotServers, "north", "iot");
+  Advance();
+  EXPECT_THAT(Condition(Get(kube::kIotServers, "north", "iot")),
+              HasSubstr("False InUse: gateways are attached to it, or are to be: press: "));
+  Patch(kube::kIotGateways, "north", "press", {{"spec", {{"attachTo", nullptr}}}});
+  Advance();
+  EXPECT_EQ(Get(kube::kIotServers, "north", "iot"), Json());
 }
 
 }  // namespace

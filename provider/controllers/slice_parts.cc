@@ -1,6 +1,5 @@
 #include "provider/controllers/slice_parts.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "kube/object.h"
@@ -25,9 +24,9 @@ const Json* PartIn(const World& there, const Json& slice) {
   return own ? found : nullptr;
 }
 
-std::string NotReached(const std::string& cluster) {
-  return "IotCluster " + cluster +
-         " has not been reached yet, or is not the one that was registered: see its status";
+/// Why nothing is known of the cluster.
+std::string ReasonOf(const absl::Status& status) {
+  return absl::IsPermissionDenied(status) ? "AccessDenied" : "ClusterNotReached";
 }
 
 }  // namespace
@@ -71,8 +70,8 @@ std::optional<Finding> SliceParts::Problem(const World& world, const Json& slice
 bool SliceParts::MayBeLeft(const World& world, const Json& slice, const std::string& cluster) const {
   // Of one that nobody can reach any more nothing can be said.
   if (world.Find(kube::kIotClusters, settings_.ns, cluster) == nullptr) return false;
-  const World* there = worlds_(cluster);
-  return there == nullptr || PartIn(*there, slice) != nullptr;
+  const auto there = worlds_(cluster);
+  return !there.ok() || PartIn(**there, slice) != nullptr;
 }
 
 void SliceParts::Make(Plan& plan, const World& world, const Json& slice) const {
@@ -90,16 +89,17 @@ void SliceParts::Make(Plan& plan, const World& world, const Json& slice) const {
       plan.Await(PrefixOf(slice, cluster) + "Namespace", false, "is being recorded");
     }
   }
-  RemoveFormer(plan, world, slice);
+  for (const std::string& cluster : wanted) record.erase(cluster);
+  RemoveFormer(plan, slice, record);
 }
 
 void SliceParts::MakePart(Plan& plan, const Json& slice, const std::string& cluster) const {
   const std::string prefix = PrefixOf(slice, cluster);
   const std::string ns = NamespaceOfSlice(slice);
-  const World* there = worlds_(cluster);
-  const Json* part = there == nullptr ? nullptr : PartIn(*there, slice);
-  if (there == nullptr) {
-    plan.Await(prefix + "Namespace", false, NotReached(cluster), "ClusterNotReached");
+  const auto there = worlds_(cluster);
+  const Json* part = there.ok() ? PartIn(**there, slice) : nullptr;
+  if (!there.ok()) {
+    plan.Await(prefix + "Namespace", false, Message(there.status()), ReasonOf(there.status()));
   } else {
     plan.Make(prefix + "Namespace", part != nullptr && !kube::BeingDeleted(*part), ns + " in " + cluster,
               [&] {
@@ -109,18 +109,15 @@ void SliceParts::MakePart(Plan& plan, const Json& slice, const std::string& clus
                              .cluster = cluster};
               });
   }
-  const Json* quota = part == nullptr ? nullptr : there->Find(kube::kResourceQuotas, ns, kQuotaName);
+  const Json* quota = part == nullptr ? nullptr : (*there)->Find(kube::kResourceQuotas, ns, kQuotaName);
   MakeQuota(plan, prefix + "Quota", slice, Labels(slice), quota, cluster);
 }
 
-void SliceParts::RemoveFormer(Plan& plan, const World& world, const Json& slice) const {
-  const std::vector<std::string> wanted = ClustersElsewhere(world, settings_, slice);
-  for (const std::string& cluster : RecordedClusters(slice)) {
-    if (std::find(wanted.begin(), wanted.end(), cluster) != wanted.end()) continue;
-    if (!MayBeLeft(world, slice, cluster)) continue;
-    const World* there = worlds_(cluster);
-    if (there == nullptr) return plan.Await(kFormer, false, NotReached(cluster), "ClusterNotReached");
-    const Json& part = *PartIn(*there, slice);
+void SliceParts::RemoveFormer(Plan& plan, const Json& slice, const std::set<std::string>& clusters) const {
+  for (const std::string& cluster : clusters) {
+    const auto there = worlds_(cluster);
+    if (!there.ok()) return plan.Await(kFormer, false, Message(there.status()), ReasonOf(there.status()));
+    const Json& part = *PartIn(**there, slice);
     if (kube::BeingDeleted(part)) {
       return plan.Await(kFormer, false, "its namespace in " + cluster + " is being removed");
     }
@@ -142,14 +139,16 @@ void SliceParts::Undo(Plan& plan, const World& world, const Json& slice) const {
         named ? PrefixOf(slice, cluster) + "Namespace" : kFormer + std::to_string(++formers);
     // Nobody can reach it any more; or nobody wants to wait for it.
     if (object == nullptr) continue;
-    if (GivenUp(slice) && kube::TextAt(*object, {"status", "phase"}) != "Enabled") continue;
-    const World* there = worlds_(cluster);
-    if (there == nullptr) {
+    const auto there = worlds_(cluster);
+    const bool in_reach =
+        kube::TextAt(*object, {"status", "phase"}) == "Enabled" && !absl::IsPermissionDenied(there.status());
+    if (GivenUp(slice) && !in_reach) continue;
+    if (!there.ok()) {
       plan.AwaitUndone(step, false,
-                       NotReached(cluster) + "; to leave behind what is there, annotate the slice with " +
+                       Message(there.status()) + "; to leave behind what is there, annotate the slice with " +
                            kGiveUp + ": \"true\"");
     } else {
-      plan.Unmake(step, kube::kNamespaces, PartIn(*there, slice), cluster);
+      plan.Unmake(step, kube::kNamespaces, PartIn(**there, slice), cluster);
     }
   }
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 
 #include "provider/controllers/other_clusters.h"
@@ -32,7 +33,8 @@ class SliceParts {
  private:
   [[nodiscard]] bool MayBeLeft(const World& world, const Json& slice, const std::string& cluster) const;
   void MakePart(Plan& plan, const Json& slice, const std::string& cluster) const;
-  void RemoveFormer(Plan& plan, const World& world, const Json& slice) const;
+  /// `clusters`: those that the slice does not name any more, and has left something in.
+  void RemoveFormer(Plan& plan, const Json& slice, const std::set<std::string>& clusters) const;
   [[nodiscard]] Json Labels(const Json& slice) const;
 
   const ControllerSettings settings_;

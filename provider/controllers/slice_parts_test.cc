@@ -83,6 +83,26 @@ TEST_F(SlicePartsTest, ASliceHasItsNamespaceAndQuotaInEachOfItsClusters) {
   EXPECT_EQ(Get(kube::kNamespaces, "", "north"), Json());
 }
 
+TEST_F(SlicePartsTest, AClusterThatDoesNotAnswerHoldsUpNobodyElse) {
+  // Since then it is known what is there.
+  MakeSlice("first", {{"cloud", {{"cluster", "plant"}}}});
+  Advance();
+  plant_.faults().latency = [] { return seconds(100); };
+  for (int i = 0; i < 20; ++i)
+    MakeSlice("s" + std::to_string(i), {{"cloud", {{"cluster", "plant"}}}, {"quota", {{"pods", 20}}}});
+  Advance(seconds(20));
+  MakeSlice("north", {{"quota", {{"pods", 20}}}});
+  Advance(seconds(5));
+  EXPECT_EQ(Slice()["status"]["phase"], "Ready") << Condition(Slice());
+  EXPECT_EQ(There(kube::kNamespaces, "", "s0"), Json());
+  plant_.faults().latency = nullptr;
+  Advance(minutes(10));
+  for (int i = 0; i < 20; ++i) {
+    const Json slice = Get(kube::kIotSlices, "slicelet", "s" + std::to_string(i));
+    EXPECT_EQ(slice["status"]["phase"], "Ready") << i << ": " << Condition(slice);
+  }
+}
+
 TEST_F(SlicePartsTest, AnEdgeElsewhereHasNoNodesOfThisHub) {
   MakeSlice("north", {{"edge", {{"cluster", "plant"}}}});
   Advance();
@@ -141,6 +161,41 @@ TEST_F(SlicePartsTest, ASliceOfAClusterThatComesBackGoesOn) {
   EXPECT_NE(Get(kube::kNamespaces, "", "north"), Json()) << "the hub's own cluster does not wait";
   PlantIsBack();
   EXPECT_EQ(Slice()["status"]["phase"], "Ready") << Condition(Slice());
+}
+
+TEST_F(SlicePartsTest, RightsThatAreMissingThereAreNamed) {
+  plant_.faults().before = [](const kube::KubeCall& call) -> absl::Status {
+    if (call.ref.resource != kube::kNamespaces) return absl::OkStatus();
+    return absl::PermissionDeniedError("namespaces is forbidden: User \"hub\" cannot list it");
+  };
+  MakeSlice("north", {{"cloud", {{"cluster", "plant"}}}});
+  Advance();
+  EXPECT_EQ(
+      Condition(Slice()),
+      "False AccessDenied: IotCluster plant: namespaces is forbidden: User \"hub\" cannot list it: the user "
+      "of its kubeconfig needs list, watch, create and delete of namespaces, and list, watch, create, patch "
+      "and delete of resourcequotas");
+  EXPECT_NE(Slice()["status"]["phase"], "Ready");
+  plant_.faults().before = nullptr;
+  Advance(minutes(2));
+  EXPECT_EQ(Slice()["status"]["phase"], "Ready") << Condition(Slice());
+}
+
+TEST_F(SlicePartsTest, ASliceIsGivenUpWhereItMayNotBeReadAnyMore) {
+  MakeSlice("north", {{"cloud", {{"cluster", "plant"}}}});
+  Advance();
+  plant_.faults().before = [](const kube::KubeCall&) { return absl::PermissionDeniedError("forbidden"); };
+  Crash();
+  Delete(kube::kIotSlices, "slicelet", "north");
+  Advance(minutes(5));
+  EXPECT_EQ(kube::TextAt(Get(kube::kIotClusters, "slicelet", "plant"), {"status", "phase"}), "Enabled");
+  EXPECT_THAT(Condition(Slice()),
+              HasSubstr("IotCluster plant: forbidden: the user of its kubeconfig needs "));
+  EXPECT_THAT(Condition(Slice()), HasSubstr("slicelet.io/give-up: \"true\""));
+  Patch(kube::kIotSlices, "slicelet", "north", {{"metadata", {{"annotations", {{kGiveUp, "true"}}}}}});
+  Advance();
+  EXPECT_EQ(Slice(), Json());
+  EXPECT_NE(Namespace(), Json()) << "it is left behind";
 }
 
 TEST_F(SlicePartsTest, ANamespaceOfOthersIsNotTakenOver) {
@@ -205,13 +260,7 @@ class SlicePartsCrashTest : public SlicePartsTest {
 TEST_F(SlicePartsCrashTest, AfterEveryWriteToEitherClusterItGoesOn) {
   const int writes = LiveThroughACrash(0, false);
   EXPECT_GT(writes, 20);
-  for (int at = 1; at <= writes + 1; at += kCrashStride) {
-    for (const bool lost : {false, true}) {
-      SCOPED_TRACE("crash after write " + std::to_string(at) + (lost ? ", answer lost" : ""));
-      LiveThroughACrash(at, lost);
-      if (HasFailure()) return;
-    }
-  }
+  CrashAfterEachWrite(writes + 1, [this](int at, bool lost) { LiveThroughACrash(at, lost); });
 }
 
 }  // namespace

@@ -27,7 +27,7 @@ Json HardLimits(const Json& quota) {
 
 /// The API server writes quantities in its own way: 1.5Gi becomes 1536Mi.
 bool SameLimits(const Json& one, const Json& other) {
-  if (one.size() != other.size()) return false;
+  if (!one.is_object() || one.size() != other.size()) return false;
   for (const auto& [key, value] : one.items()) {
     const auto it = other.find(key);
     if (it == other.end()) return false;
@@ -46,7 +46,7 @@ void MakeQuota(Plan& plan, const std::string& step, const Json& slice, const Jso
     write.cluster = cluster;
     return write;
   };
-  if (wanted == nullptr) {
+  if (wanted == nullptr || !wanted->is_object()) {
     if (quota == nullptr) return plan.Make(step, true, "none", {});
     return plan.Make(step, false, "", [&] { return there(DeleteOf(kube::kResourceQuotas, *quota)); });
   }
@@ -59,7 +59,7 @@ void MakeQuota(Plan& plan, const std::string& step, const Json& slice, const Jso
                     .body = {{"metadata", {{"labels", labels}}}, {"spec", {{"hard", hard}}}}});
     }
     Json change = hard;
-    const Json former = is == nullptr ? Json::object() : *is;
+    const Json former = is == nullptr || !is->is_object() ? Json::object() : *is;
     for (const auto& [key, value] : former.items()) {
       if (!hard.contains(key)) change[key] = nullptr;
     }

@@ -5,9 +5,11 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/encoding.h"
+#include "common/base/names.h"
 #include "common/base/random.h"
 #include "common/crypto/sealing.h"
 #include "common/crypto/signing.h"
+#include "common/json/json.h"
 #include "common/tls/pki.h"
 #include "provider/enrol/certificate_names.h"
 #include "provider/enrol/mqtt_files.h"
@@ -15,17 +17,20 @@
 namespace slicelet::provider {
 namespace {
 
-using Json = nlohmann::json;
-
 constexpr std::uint64_t kMaxFile = std::uint64_t{1024} * 1024;
 constexpr std::uint32_t kSecret = 0600;
 constexpr std::uint32_t kPublic = 0644;
 
+bool IsPort(const std::string& text) {
+  // The length first: what is longer may not fit into an int.
+  return !text.empty() && text.size() <= 5 && text.find_first_not_of("0123456789") == std::string::npos &&
+         std::stoi(text) >= 1 && std::stoi(text) <= 65'535;
+}
+
 /// HOST of HOST:PORT, without the brackets of an IPv6 address.
 absl::StatusOr<std::string> HostOf(const std::string& endpoint, const std::string& whose = "agents'") {
   const std::size_t colon = endpoint.rfind(':');
-  if (colon == std::string::npos || colon == 0 || colon + 1 == endpoint.size() ||
-      endpoint.find_first_not_of("0123456789", colon + 1) != std::string::npos) {
+  if (colon == std::string::npos || colon == 0 || !IsPort(endpoint.substr(colon + 1))) {
     return absl::InvalidArgumentError("the " + whose + " endpoint must be HOST:PORT, got \"" + endpoint +
                                       "\"");
   }
@@ -85,7 +90,10 @@ std::string OperatorYaml(const std::string& dir, const HubOptions& options) {
   yaml += "ca: " + Quoted(dir + "/ca.crt") + "\n";
   yaml += "certificate: " + Quoted(dir + "/operator.crt") + "\n";
   yaml += "key: " + Quoted(dir + "/operator.key") + "\n";
-  yaml += "provider: " + Quoted("unix:" + dir + "/provider.sock") + "\n";
+  yaml += "provider: " +
+          Quoted(options.provider_endpoint.empty() ? "unix:" + dir + "/provider.sock"
+                                                   : options.provider_endpoint) +
+          "\n";
   yaml += "shim: " + Quoted(options.shim_address + ":" + std::to_string(options.shim_first_port)) + "\n";
   return yaml;
 }
@@ -99,10 +107,7 @@ absl::StatusOr<std::string> SigningPublicKey(const std::string& pem) {
 }  // namespace
 
 absl::Status CheckDnsLabel(const std::string& what, const std::string& name) {
-  const auto allowed = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
-  bool good = !name.empty() && name.size() <= 63 && allowed(name.front()) && allowed(name.back());
-  for (const char c : name) good = good && (allowed(c) || c == '-');
-  if (good) return absl::OkStatus();
+  if (IsDnsLabel(name)) return absl::OkStatus();
   return absl::InvalidArgumentError(
       "the " + what + " name \"" + name +
       "\" is not a DNS label: use 1 to 63 of a-z, 0-9 and '-', not '-' at the ends");
@@ -117,6 +122,10 @@ absl::Status InitHub(const std::string& directory, const HubOptions& options, Fi
     SLICELET_RETURN_IF_ERROR(HostOf(options.mqtt_endpoint, "MQTT broker's").status());
     SLICELET_RETURN_IF_ERROR(HostOf(options.mqtt_listen, "MQTT broker's").status());
   }
+  std::string provider_host;
+  if (!options.provider_endpoint.empty()) {
+    SLICELET_ASSIGN_OR_RETURN(provider_host, HostOf(options.provider_endpoint, "provider's"));
+  }
   if (files.Stat(directory + "/hub.json").ok()) {
     return absl::AlreadyExistsError(
         directory + " already holds a hub; its keys are never overwritten. Use another directory");
@@ -129,6 +138,7 @@ absl::Status InitHub(const std::string& directory, const HubOptions& options, Fi
   AddName(provider, "slicelet-provider");
   AddName(provider, "localhost");
   AddName(provider, "127.0.0.1");
+  if (!provider_host.empty()) AddName(provider, provider_host);
   for (const std::string& name : options.alternative_names) AddName(provider, name);
   CertificateTemplate shim{
       .common_name = "slicelet-shim", .organizations = {"slicelet:shims"}, .server = true, .client = true};
@@ -204,11 +214,8 @@ absl::StatusOr<NewHost> AddHost(const std::string& directory, const std::string&
   SLICELET_RETURN_IF_ERROR(CheckDnsLabel("host", host));
   const auto read = [&](const std::string& name) { return files.Read(directory + "/" + name, kMaxFile); };
   const auto hub_text = read("hub.json");
-  if (!hub_text.ok()) {
-    return absl::NotFoundError(directory + " holds no hub: make one with 'slicectl hub init --dir " +
-                               directory + "'");
-  }
-  const Json hub = Json::parse(*hub_text, nullptr, false);
+  if (!hub_text.ok()) return NoHubIn(directory);
+  const Json hub = ParseJson(*hub_text).value_or(Json());
   if (!hub.is_object() || !hub.contains("hub") || !hub["hub"].is_string() || !hub.contains("agentEndpoint") ||
       !hub["agentEndpoint"].is_string()) {
     return absl::DataLossError(directory +
@@ -218,24 +225,23 @@ absl::StatusOr<NewHost> AddHost(const std::string& directory, const std::string&
   NewHost made;
   made.credentials_path = directory + "/hosts/" + host + ".slicelet";
   if (files.Stat(made.credentials_path).ok()) {
-    return absl::AlreadyExistsError("host " + host + " has credentials already: " + made.credentials_path);
+    return absl::AlreadyExistsError("host " + host + " has credentials already: " + made.credentials_path +
+                                    ". With --renew it gets a new certificate for them");
   }
-  CertificateAndKey authority;
-  SLICELET_ASSIGN_OR_RETURN(authority.certificate_pem, read("ca.crt"));
-  SLICELET_ASSIGN_OR_RETURN(authority.key_pem, read("ca.key"));
+  SLICELET_ASSIGN_OR_RETURN(const HubAuthority authority, ReadHubAuthority(directory, files, now));
   SLICELET_ASSIGN_OR_RETURN(const std::string root_pem, read("root.key"));
   SLICELET_ASSIGN_OR_RETURN(const std::string root_public, SigningPublicKey(root_pem));
   SLICELET_ASSIGN_OR_RETURN(const CertificateAndKey identity,
-                            IssueCertificate(authority,
+                            IssueCertificate(authority.pem,
                                              {.common_name = host,
                                               .organizations = {"slicelet:hosts"},
                                               .uris = {"spiffe://" + hub_name + "/host/" + host},
                                               .client = true},
-                                             now, std::chrono::hours(24 * 825)));
+                                             now, authority.Within(now, kCertificateValidity)));
   Json credentials = {{"hub", hub_name},
                       {"host", host},
                       {"endpoint", hub["agentEndpoint"]},
-                      {"ca", authority.certificate_pem},
+                      {"ca", authority.pem.certificate_pem},
                       {"certificate", identity.certificate_pem},
                       {"key", identity.key_pem},
                       {"sealingKey", GenerateSealingKeyPem()},

@@ -7,6 +7,7 @@
 #include "common/base/file_system.h"
 #include "common/base/status.h"
 #include "common/base/time.h"
+#include "provider/enrol/authority.h"
 
 namespace slicelet::provider {
 
@@ -24,7 +25,7 @@ namespace slicelet::provider {
 ///   provider.yaml shim.yaml operator.yaml   configuration of the programs and of slicectl
 ///   manifests/        standalone: Kubernetes manifests, and EdgeHost objects
 ///   hosts/NAME.slicelet  what `AddHost` made; may be removed once it is on the host
-///   hosts/NAME.crt    every certificate that the host was given, newest last: what `RevokeHost` revokes
+///   hosts/NAME.crt    every certificate the host was given, newest last: what `RevokeHost` revokes
 ///   mqtt.* envelope.* inbox.* mosquitto/  with an MQTT broker only: see mqtt_files.h
 struct HubOptions {
   /// A DNS label.
@@ -43,10 +44,13 @@ struct HubOptions {
   std::string mqtt_endpoint;
   /// Where the broker listens.
   std::string mqtt_listen;
+  /// HOST:PORT where slicectl reaches the provider's `remote` endpoint; empty: its socket in the directory.
+  /// Only operator.yaml says it; HOST goes into the server certificate.
+  std::string provider_endpoint;
   /// Empty: standalone, with the directory `manifests`.
   std::string kubeconfig;
   Duration authority_validity = std::chrono::hours(24 * 3650);
-  Duration certificate_validity = std::chrono::hours(24 * 825);
+  Duration certificate_validity = kCertificateValidity;
 };
 
 /// Creates the directory of a new hub. AlreadyExists when it holds one: a hub's keys are never overwritten.
@@ -62,7 +66,7 @@ struct NewHost {
 };
 
 /// Makes the credentials of one host. InvalidArgument when the name is not a DNS label; AlreadyExists when
-/// the host has some. `ns` is where EdgeHost objects live.
+/// the host has some: `RenewHost` gives those another certificate. `ns` is where EdgeHost objects live.
 absl::StatusOr<NewHost> AddHost(const std::string& directory, const std::string& host, const std::string& ns,
                                 FileSystem& files, WallTime now);
 

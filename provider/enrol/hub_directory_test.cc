@@ -19,6 +19,14 @@ HubOptions Options() {
   return {.name = "plant-7", .agent_endpoint = "hub.example.com:7443", .agent_listen = "0.0.0.0:7443"};
 }
 
+/// Names stand in them as they are.
+std::string CertificateBytes(const std::string& pem) {
+  const auto begin = pem.find('\n') + 1;
+  std::string text = pem.substr(begin, pem.find("\n-----END") - begin);
+  std::erase(text, '\n');
+  return Base64Decode(text).value_or("");
+}
+
 TEST(HubDirectory, HoldsAHubAndCredentialsOfAHostThatBelongTogether) {
   FakeFileSystem files;
   ASSERT_TRUE(InitHub("/hub", Options(), files, kNow).ok());
@@ -83,6 +91,37 @@ TEST(HubDirectory, AHubWithABrokerGivesItAndItsHostsWhatTheyNeed) {
   const auto bad = InitHub("/other", options, files, kNow);
   EXPECT_EQ(bad.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_NE(std::string(bad.message()).find("\"mqtt.example.com\""), std::string::npos);
+}
+
+TEST(HubDirectory, AnEndpointOfTheProviderIsWhereTheOperatorGoesAndChangesNoOtherFile) {
+  FakeFileSystem files;
+  HubOptions options = Options();
+  options.kubeconfig = "/kubeconfig";
+  ASSERT_TRUE(InitHub("/hub", options, files, kNow).ok());
+  const auto text = [&](const std::string& name) { return *files.Read("/hub/" + name, kLimit); };
+  const std::vector<std::string> same = {"provider.yaml", "shim.yaml", "hub.json"};
+  std::vector<std::string> before;
+  before.reserve(same.size());
+  for (const auto& name : same) before.push_back(text(name));
+  std::string expected = text("operator.yaml");
+  const std::string socket = "provider: \"unix:/hub/provider.sock\"\n";
+  ASSERT_NE(expected.find(socket), std::string::npos);
+  expected.replace(expected.find(socket), socket.size(), "provider: \"hub.plant-7.example:7444\"\n");
+
+  // In the place of the other one, so that paths are the same.
+  ASSERT_TRUE(files.RemoveAll("/hub/hub.json").ok());
+  options.provider_endpoint = "hub.plant-7.example:7444";
+  ASSERT_TRUE(InitHub("/hub", options, files, kNow).ok());
+  EXPECT_EQ(text("operator.yaml"), expected);
+  for (std::size_t i = 0; i < same.size(); ++i) EXPECT_EQ(text(same[i]), before[i]) << same[i];
+  EXPECT_NE(CertificateBytes(text("provider.crt")).find("hub.plant-7.example"), std::string::npos);
+
+  for (const char* bad : {"127.0.0.1", "127.0.0.1:", ":7444", "127.0.0.1:0", "127.0.0.1:65536", "unix:/sock",
+                          "127.0.0.1:74444444444444444444"}) {
+    options.provider_endpoint = bad;
+    EXPECT_EQ(Message(InitHub("/other", options, files, kNow)),
+              "the provider's endpoint must be HOST:PORT, got \"" + std::string(bad) + "\"");
+  }
 }
 
 TEST(HubDirectory, NeverOverwritesKeys) {

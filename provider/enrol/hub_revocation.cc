@@ -3,14 +3,14 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 
+#include "common/json/json.h"
 #include "common/mqtt/mosquitto_files.h"
 #include "common/tls/revocation.h"
+#include "provider/enrol/authority.h"
 #include "provider/enrol/hub_directory.h"
 
 namespace slicelet::provider {
 namespace {
-
-using Json = nlohmann::json;
 
 constexpr std::uint64_t kMaxFile = std::uint64_t{1024} * 1024;
 constexpr std::uint32_t kPublic = 0644;
@@ -27,7 +27,7 @@ absl::StatusOr<std::string> CertificatesOf(const std::string& directory, const s
                                ".slicelet exists; put its certificate into the first");
   }
   SLICELET_RETURN_IF_ERROR(credentials.status());
-  const Json json = Json::parse(*credentials, nullptr, false);
+  const Json json = ParseJson(*credentials).value_or(Json());
   if (!json.is_object() || !json.contains("certificate") || !json["certificate"].is_string())
     return absl::DataLossError(path + ".slicelet is damaged: it must hold \"certificate\"");
   return json["certificate"].get<std::string>();
@@ -46,10 +46,7 @@ absl::StatusOr<RevokedHost> RevokeHost(const std::string& directory, const std::
                                        FileSystem& files, WallTime now) {
   SLICELET_RETURN_IF_ERROR(CheckDnsLabel("host", host));
   const auto read = [&](const std::string& name) { return files.Read(directory + "/" + name, kMaxFile); };
-  if (!files.Stat(directory + "/hub.json").ok()) {
-    return absl::NotFoundError(directory + " holds no hub: make one with 'slicectl hub init --dir " +
-                               directory + "'");
-  }
+  if (!files.Stat(directory + "/hub.json").ok()) return NoHubIn(directory);
   const auto configuration = read("mosquitto/mosquitto.conf");
   if (absl::IsNotFound(configuration.status())) {
     return absl::FailedPreconditionError(

@@ -7,6 +7,7 @@
 
 #include "common/base/encoding.h"
 #include "common/mqtt/mosquitto_files.h"
+#include "provider/enrol/authority.h"
 #include "provider/enrol/hub_directory.h"
 
 namespace slicelet::provider {
@@ -41,10 +42,7 @@ absl::StatusOr<std::string> HubSecret(const std::string& directory, const std::s
                                       const std::string& ns, FileSystem& files) {
   SLICELET_RETURN_IF_ERROR(CheckDnsLabel("secret", name));
   SLICELET_RETURN_IF_ERROR(CheckDnsLabel("namespace", ns));
-  if (!files.Stat(directory + "/hub.json").ok()) {
-    return absl::NotFoundError(directory + " holds no hub: make one with 'slicectl hub init --dir " +
-                               directory + "'");
-  }
+  if (!files.Stat(directory + "/hub.json").ok()) return NoHubIn(directory);
   std::vector<std::string> names = {"ca.crt",       "manifest.key", "manifest.cert", "tag.key",
                                     "provider.crt", "provider.key", "shim.crt",      "shim.key"};
   const bool broker = files.Stat(directory + "/" + kBrokerConfiguration).ok();

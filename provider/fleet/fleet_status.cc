@@ -270,6 +270,14 @@ class Aggregation {
     }
   }
 
+  /// Why an instance runs with the image it had before; empty when it does not.
+  [[nodiscard]] static std::string ImageTrouble(const v1::WorkloadStatus& status) {
+    for (const v1::Condition& condition : status.conditions()) {
+      if (condition.type() == "slicelet.io/ImagesCurrent" && !condition.status()) return condition.reason();
+    }
+    return "";
+  }
+
   /// Why an instance is not as it should be; empty when it is.
   [[nodiscard]] static std::string Trouble(const FleetInstance& instance) {
     if (!instance.superseded.empty()) return "Superseded";
@@ -284,7 +292,8 @@ class Aggregation {
       }
     }
     if (worst == nullptr)
-      return instance.status->phase() == v1::PHASE_FAILED ? instance.status->reason() : "";
+      return instance.status->phase() == v1::PHASE_FAILED ? instance.status->reason()
+                                                          : ImageTrouble(*instance.status);
     return worst->has_waiting() ? worst->waiting().reason() : worst->terminated().reason();
   }
 

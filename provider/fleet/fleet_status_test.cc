@@ -157,6 +157,19 @@ TEST_F(FleetStatusTest, MinReadyDecidesHowManyAreEnough) {
   EXPECT_FALSE(PodReady());
 }
 
+TEST_F(FleetStatusTest, HostsThatRunTheFormerImageAreNamed) {
+  Host("a", Running());
+  auto former = Running();
+  auto& images = *former.add_conditions();
+  images.set_type("slicelet.io/ImagesCurrent");
+  images.set_reason("ImagePullBackOff");
+  Host("b", former);
+  Run();
+  EXPECT_TRUE(PodReady());
+  EXPECT_EQ(result_.fleet.message(),
+            "targeted 2, applied 2, ready 2, failed 0, unreachable 0; 1/2 hosts: ImagePullBackOff (b)");
+}
+
 TEST_F(FleetStatusTest, TheWorstStatesAreNamedWithTheirHosts) {
   for (const char* id : {"gw-1", "gw-2", "gw-3", "gw-4", "gw-5", "gw-6", "gw-7"})
     Host(id, Waiting("ImagePullBackOff"));

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "common/base/shown_text.h"
+
 namespace slicelet::provider {
 namespace {
 
@@ -18,7 +20,6 @@ constexpr char kAzureCondition[] = "targetCondition";
 constexpr char kAzurePriority[] = "priority";
 constexpr char kAzureLogging[] = "loggingOptions";
 constexpr std::int32_t kAzureDefaultPriority = 10;
-constexpr std::size_t kShownBytes = 200;
 
 std::optional<std::int32_t> WholeNumber(const std::string& text) {
   std::int32_t value = 0;
@@ -57,8 +58,7 @@ class Reader {
     return it == annotations_.end() ? nullptr : &it->second;
   }
   void Wrong(const std::string& key, const std::string& value, const std::string& why) {
-    const std::string shown = value.size() <= kShownBytes ? value : value.substr(0, kShownBytes) + "[...]";
-    errors_.push_back({key, "is \"" + shown + "\", " + why});
+    errors_.push_back({key, "is \"" + ShownText(value) + "\", " + why});
   }
 
   void Flag(const std::string& key, bool& flag) {

@@ -38,9 +38,9 @@ EdgeHost Read(const Json& object) {
 
 }  // namespace
 
-HostRegistry::HostRegistry(Loop& loop, Random& random, kube::KubeApi& api, const std::string& ns,
-                           std::function<void(const std::set<HostId>&)> changed)
-    : changed_(std::move(changed)), statuses_(loop, random, api, ns) {
+HostRegistry::HostRegistry(Loop& loop, const Clock& clock, Random& random, kube::KubeApi& api,
+                           const std::string& ns, std::function<void(const std::set<HostId>&)> changed)
+    : changed_(std::move(changed)), statuses_(loop, clock, random, api, ns) {
   kube::Reflector::Options options;
   options.resource = kube::kEdgeHosts;
   options.ns = ns;
@@ -93,7 +93,10 @@ void HostRegistry::OnList(const std::vector<Json>& items) {
   }
   const bool first = !std::exchange(listed_, true);
   hosts_ = std::move(next);
-  for (const Json& object : items) statuses_.Learn(HostId(kube::NameOf(object)), object);
+  for (const Json& object : items) {
+    const HostId host(kube::NameOf(object));
+    statuses_.Learn(host, hosts_.at(host), object);
+  }
   if (first || !changed.empty()) changed_(changed);
 }
 
@@ -108,7 +111,7 @@ void HostRegistry::OnEvent(kube::WatchEventType type, const Json& object) {
   const EdgeHost* former = Find(host);
   const bool differs = former == nullptr || !(*former == entry);
   hosts_[host] = std::move(entry);
-  statuses_.Learn(host, object);
+  statuses_.Learn(host, hosts_[host], object);
   if (differs) changed_({host});
 }
 

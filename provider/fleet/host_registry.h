@@ -8,8 +8,10 @@
 
 #include "common/base/ids.h"
 #include "common/base/random.h"
+#include "common/base/time.h"
 #include "common/loop/loop.h"
 #include "kube/kube_api.h"
+#include "provider/fleet/edge_host.h"
 #include "provider/fleet/host_status_writer.h"
 
 namespace slicelet::kube {
@@ -17,17 +19,6 @@ class Reflector;
 }
 
 namespace slicelet::provider {
-
-/// An EdgeHost object as its operator wrote it.
-struct EdgeHost {
-  bool approved = false;
-  bool revoked = false;
-  /// It keeps what it runs and gets nothing new.
-  bool maintenance = false;
-  std::map<std::string, std::string> tags;
-
-  friend bool operator==(const EdgeHost&, const EdgeHost&) = default;
-};
 
 /// The hosts of a hub. EdgeHost objects are the only truth about who may connect.
 class HostRegistry {
@@ -37,7 +28,7 @@ class HostRegistry {
 
   /// `changed` is called with the hosts that came, went or differ; the first time for all of them. Everything
   /// else must outlive this object.
-  HostRegistry(Loop& loop, Random& random, kube::KubeApi& api, const std::string& ns,
+  HostRegistry(Loop& loop, const Clock& clock, Random& random, kube::KubeApi& api, const std::string& ns,
                std::function<void(const std::set<HostId>&)> changed);
   ~HostRegistry();
 
@@ -50,7 +41,7 @@ class HostRegistry {
   /// Unavailable before the first list, NotFound, or PermissionDenied with the remedy.
   [[nodiscard]] absl::Status MayConnect(const HostId& host) const;
 
-  /// Written to the object's status when it changed.
+  /// Written to the object's status, with condition Ready, when it changed.
   void SetStatus(const HostId& host, const HostStatus& status);
 
  private:

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/shown_text.h"
 #include "provider/fleet/target_condition_node.h"
 
 namespace slicelet::provider {
@@ -15,8 +16,6 @@ using Node = TargetCondition::Node;
 using Compare = Node::Compare;
 using Operand = Node::Operand;
 
-/// Of a term that is shown.
-constexpr std::size_t kMaxShown = 120;
 constexpr std::size_t kMaxNames = 3;
 
 Truth Not(Truth truth) { return static_cast<Truth>(2 - static_cast<int>(truth)); }
@@ -213,14 +212,13 @@ std::string TargetCondition::WhyNot(const TargetFacts& facts) const {
     node = failed->get();
   }
   if (node->Evaluate(facts) == Truth::kTrue) return "";
-  std::string term = text_.substr(node->begin, node->end - node->begin);
-  if (term.size() > kMaxShown) term = term.substr(0, kMaxShown) + "[...]";
+  std::string term = ShownText(text_.substr(node->begin, node->end - node->begin));
   std::vector<const Operand*> names;
   AddNames(*node, names);
   for (std::size_t i = 0; i < std::min(names.size(), kMaxNames); ++i) {
     const std::string* value = ValueOf(*names[i], facts);
     term += (i == 0 ? ", but " : ", ") + NameOf(*names[i]) +
-            (value == nullptr ? " is not set" : " is \"" + *value + "\"");
+            (value == nullptr ? " is not set" : " is \"" + ShownText(*value) + "\"");
   }
   return term;
 }

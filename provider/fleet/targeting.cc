@@ -1,6 +1,7 @@
 #include "provider/fleet/targeting.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "provider/fleet/contest.h"
@@ -9,6 +10,8 @@ namespace slicelet::provider {
 namespace {
 
 using Placement = FleetTerms::Placement;
+
+constexpr std::uint64_t kMaxRate = std::numeric_limits<std::int64_t>::max();
 
 /// Of a host and a pod that chooses: the host with the highest goes first.
 std::int64_t RankOf(Placement placement, const Room& free, const TargetPod& pod, const TargetHost& host) {
@@ -19,7 +22,8 @@ std::int64_t RankOf(Placement placement, const Room& free, const TargetPod& pod,
     case Placement::kBestFit:
       return -MaxReplicas(free, RoomOf(pod.claim));
     case Placement::kTrafficMost:
-      return static_cast<std::int64_t>(host.receive_rate.value_or(0));
+      // What a host tells may be anything.
+      return static_cast<std::int64_t>(std::min<std::uint64_t>(host.receive_rate.value_or(0), kMaxRate));
   }
   return 0;
 }
@@ -213,8 +217,9 @@ void Targeting::Consider(PodEntry& pod, HostEntry& host) {
 void Targeting::Trim(PodEntry& pod) {
   if (pod.pod.frozen || pod.pod.terms->placement == Placement::kAll) return;
   const auto wanted = static_cast<std::size_t>(pod.pod.terms->hosts);
-  for (auto it = pod.pod.expired.rbegin(); it != pod.pod.expired.rend() && pod.verdicts.size() > wanted; ++it)
-    Leave(pod, *it);
+  for (const auto* some : {&pod.pod.expired, &pod.pod.unproved}) {
+    for (auto it = some->rbegin(); it != some->rend() && pod.verdicts.size() > wanted; ++it) Leave(pod, *it);
+  }
   while (pod.verdicts.size() > wanted) Leave(pod, HostId(pod.verdicts.rbegin()->first));
   if (Lacks(pod) > 0) short_.insert(&pod);
 }

@@ -66,6 +66,8 @@ struct TargetPod {
   /// Chosen ones that have been out of reach for longer than its autonomy: given up for others, once there
   /// are others.
   std::set<HostId> expired;
+  /// Hosts that have not said themselves what they hold: of too many they are the first to go.
+  std::set<HostId> unproved;
   /// Its instances there are over and take nothing any more.
   std::set<HostId> finished;
   /// It is over, or is being removed: nothing changes any more.

@@ -1,125 +1,16 @@
 // Random changes of hosts and pods: what `Targeting` makes of each of them is what looking at everything anew
-// makes, in the simplest words.
+// makes, by the naive ranker.
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <memory>
 
 #include "common/base/random.h"
-#include "provider/fleet/contest.h"
 #include "provider/fleet/targeting.h"
+#include "provider/fleet/testing/naive_placement.h"
 #include "provider/fleet/testing/shown_targets.h"
 
 namespace slicelet::provider {
 namespace {
-
-using Pods = std::map<PodUid, TargetPod>;
-using Hosts = std::map<HostId, TargetHost>;
-using Places = std::map<PodUid, std::set<HostId>>;
-
-/// Who is at a host, in order, and what they get there.
-std::map<PodUid, TargetVerdict> VerdictsAt(const TargetHost& host, const Pods& pods, const Places& places) {
-  std::vector<const TargetPod*> here;
-  for (const auto& [uid, pod] : pods) {
-    if (places.at(uid).count(host.id) != 0 && pod.finished.count(host.id) == 0) here.push_back(&pod);
-  }
-  std::sort(here.begin(), here.end(),
-            [](const TargetPod* a, const TargetPod* b) { return GoesFirst(*a, *b); });
-  std::map<PodUid, TargetVerdict> verdicts;
-  const auto found = Contest(host, here);
-  for (std::size_t i = 0; i < here.size(); ++i) verdicts[here[i]->uid] = found[i];
-  return verdicts;
-}
-
-/// The rank of a host for one more of the pod; nullopt where it can not be.
-std::optional<std::int64_t> RankAt(const TargetHost& host, const TargetPod& pod, const Pods& pods,
-                                   Places places) {
-  if (!host.takes_new || !host.reachable || places.at(pod.uid).count(host.id) != 0) return std::nullopt;
-  // It is over there, or the host was away for too long.
-  if (pod.finished.count(host.id) != 0 || pod.expired.count(host.id) != 0) return std::nullopt;
-  if (!host.heard && pod.terms->condition.AsksTheHost()) return std::nullopt;
-  if (!pod.terms->condition.Matches(host.facts)) return std::nullopt;
-  if (host.allocatable_cpu_milli == 0 || host.allocatable_memory_bytes == 0) return std::nullopt;
-  Room free{host.allocatable_cpu_milli, host.allocatable_memory_bytes};
-  free = free - RoomOf(host.taken) - host.leaving;
-  for (const auto& [uid, verdict] : VerdictsAt(host, pods, places)) {
-    if (verdict.superseded.empty()) free = free - RoomOf(pods.at(uid).claim);
-  }
-  const std::int64_t replicas = MaxReplicas(free, RoomOf(pod.claim));
-  if (replicas == 0) return std::nullopt;
-  places[pod.uid].insert(host.id);
-  const auto then = VerdictsAt(host, pods, places);
-  const auto own = then.find(pod.uid);
-  if (own != then.end() && !own->second.superseded.empty()) return std::nullopt;
-  switch (pod.terms->placement) {
-    case FleetTerms::Placement::kBestFit:
-      return -replicas;
-    case FleetTerms::Placement::kTrafficMost:
-      return static_cast<std::int64_t>(host.receive_rate.value_or(0));
-    default:
-      return replicas;
-  }
-}
-
-Targets Naive(const Pods& pods, const Hosts& hosts, bool choose) {
-  Places places;
-  for (const auto& [uid, pod] : pods) {
-    std::set<HostId>& at = places[uid];
-    if (pod.frozen) {
-      at = pod.current;
-      continue;
-    }
-    const bool all = pod.terms->placement == FleetTerms::Placement::kAll;
-    for (const auto& [id, host] : hosts) {
-      const bool current = pod.current.count(id) != 0;
-      const bool undecided = !host.heard && pod.terms->condition.AsksTheHost();
-      if (undecided ? !current : !pod.terms->condition.Matches(host.facts)) continue;
-      if (current || (all && host.takes_new)) at.insert(id);
-    }
-    if (all) continue;
-    const auto wanted = static_cast<std::size_t>(pod.terms->hosts);
-    for (auto id = pod.expired.rbegin(); id != pod.expired.rend() && at.size() > wanted; ++id) at.erase(*id);
-    while (at.size() > wanted) at.erase(std::prev(at.end()));
-  }
-  std::vector<const TargetPod*> order;
-  for (const auto& [uid, pod] : pods) order.push_back(&pod);
-  std::sort(order.begin(), order.end(),
-            [](const TargetPod* a, const TargetPod* b) { return GoesFirst(*a, *b); });
-  for (bool again = choose; again;) {
-    again = false;
-    for (const TargetPod* pod : order) {
-      if (pod->frozen || pod->terms->placement == FleetTerms::Placement::kAll) continue;
-      std::set<HostId>& at = places[pod->uid];
-      const auto wanted = static_cast<std::size_t>(pod->terms->hosts);
-      const auto settled = [&] {
-        return static_cast<std::size_t>(std::count_if(
-            at.begin(), at.end(), [&](const HostId& id) { return pod->expired.count(id) == 0; }));
-      };
-      while (settled() < wanted) {
-        std::optional<std::pair<std::int64_t, HostId>> best;
-        for (const auto& [id, host] : hosts) {
-          const auto rank = RankAt(host, *pod, pods, places);
-          if (rank && (!best || *rank > best->first)) best = {*rank, id};
-        }
-        if (!best) break;
-        at.insert(best->second);
-        again = true;
-      }
-      for (auto id = pod->expired.rbegin(); id != pod->expired.rend() && at.size() > wanted; ++id) {
-        if (at.erase(*id) != 0) again = true;
-      }
-    }
-  }
-  Targets targets;
-  for (const auto& [uid, at] : places) {
-    for (const HostId& id : at) targets[uid][id] = {};
-    targets[uid];
-  }
-  for (const auto& [id, host] : hosts) {
-    for (const auto& [uid, verdict] : VerdictsAt(host, pods, places)) targets[uid][id] = verdict;
-  }
-  return targets;
-}
 
 /// A world that changes, with what is remembered of it on both sides.
 class World {
@@ -147,7 +38,7 @@ class World {
   /// What differs; empty: nothing.
   std::string Decide() {
     const bool choose = random_.Below(6) != 0;
-    const Targets wanted = Naive(pods_, hosts_, choose);
+    const Targets wanted = naive::TargetsOf(naive::PlacesOf(pods_, hosts_, choose), pods_, hosts_);
     for (const auto& [uid, changes] : targeting_.Run(choose)) {
       for (const auto& [host, verdict] : changes) {
         if (verdict)
@@ -235,8 +126,8 @@ class World {
   }
 
   SeededRandom random_;
-  Hosts hosts_;
-  Pods pods_;
+  naive::Hosts hosts_;
+  naive::Pods pods_;
   PodUid last_;
   Targeting targeting_;
   /// Put together from what was reported.

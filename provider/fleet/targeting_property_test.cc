@@ -3,13 +3,13 @@
 
 #include <algorithm>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "common/base/random.h"
 #include "provider/fleet/targeting.h"
+#include "provider/fleet/testing/random_fleet.h"
 #include "provider/fleet/testing/shown_targets.h"
 
 namespace slicelet::provider {
@@ -172,64 +172,6 @@ TEST(TargetConditionProperty, MeansWhatItsRulesSay) {
   }
   EXPECT_GT(selected, kConditions) << "a test that selects nothing proves nothing";
 }
-
-/// Some pods and hosts, with claims that collide.
-class RandomFleet {
- public:
-  explicit RandomFleet(std::uint64_t seed) : random_(seed) {
-    for (std::uint64_t n = 1 + random_.Below(8); n > 0; --n) AddHost(n);
-    for (std::uint64_t n = 1 + random_.Below(8); n > 0; --n) AddPod(n);
-  }
-
-  std::vector<TargetHost> hosts;
-  std::vector<TargetPod> pods;
-
-  /// Makes a result the present state.
-  void Keep(const Targets& targets) {
-    for (TargetPod& pod : pods) {
-      pod.current.clear();
-      for (const auto& [host, verdict] : targets.at(pod.uid)) pod.current.insert(host);
-    }
-  }
-  void Shuffle() {
-    for (std::size_t i = hosts.size(); i > 1; --i) std::swap(hosts[i - 1], hosts[random_.Below(i)]);
-    for (std::size_t i = pods.size(); i > 1; --i) std::swap(pods[i - 1], pods[random_.Below(i)]);
-  }
-
- private:
-  void AddHost(std::uint64_t n) {
-    TargetHost& host = hosts.emplace_back();
-    host.id = HostId("gw-" + std::to_string(n));
-    host.facts.host = host.id.value();
-    host.facts.tags["site"] = random_.Below(2) == 0 ? "north" : "south";
-    host.takes_new = random_.Below(5) != 0;
-    host.reachable = random_.Below(5) != 0;
-    host.allocatable_cpu_milli = static_cast<std::int64_t>(random_.Below(4)) * 1'000;
-    host.allocatable_memory_bytes = static_cast<std::int64_t>(random_.Below(3)) * 1'000;
-    if (random_.Below(4) == 0) host.taken.ports.insert({"TCP", 80});
-  }
-  void AddPod(std::uint64_t n) {
-    const char* const kPlacements[] = {"all", "worst-fit", "best-fit", "traffic-most"};
-    const std::string placement = kPlacements[random_.Below(4)];
-    std::map<std::string, std::string> annotations{{"slicelet.io/placement", placement}};
-    if (placement != "all") annotations["slicelet.io/hosts"] = std::to_string(1 + random_.Below(3));
-    if (random_.Below(2) == 0) annotations["slicelet.io/target-condition"] = "tags.site = 'north'";
-    if (random_.Below(4) == 0) annotations["slicelet.io/layered"] = "false";
-    auto terms = std::make_shared<FleetTerms>();
-    EXPECT_TRUE(ReadFleetTerms(annotations, *terms).empty());
-    TargetPod& pod = pods.emplace_back();
-    pod.uid = PodUid("uid-" + std::to_string(n));
-    pod.name = "ns/pod-" + std::to_string(n);
-    pod.terms = terms;
-    pod.priority = static_cast<std::int32_t>(random_.Below(3));
-    pod.created = static_cast<std::int64_t>(random_.Below(4));
-    pod.claim.cpu_milli = static_cast<std::int64_t>(random_.Below(3)) * 500;
-    pod.claim.memory_bytes = static_cast<std::int64_t>(random_.Below(3)) * 300;
-    if (random_.Below(3) == 0) pod.claim.ports.insert({"TCP", 80});
-  }
-
-  SeededRandom random_;
-};
 
 TEST(TargetingProperty, NobodyGetsWhatHeMayNotHave) {
   for (std::uint64_t seed = 0; seed < 3'000; ++seed) {

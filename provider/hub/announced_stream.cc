@@ -26,6 +26,7 @@ class AnnouncedStream final : public FrameStream {
       stream->Write(std::move(first), std::move(written));
     });
   }
+  void OnBroken(StatusCallback broken) override { stream_->OnBroken(std::move(broken)); }
   void Finish(absl::Status status) override { stream_->Finish(std::move(status)); }
 
  private:

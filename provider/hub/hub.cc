@@ -57,7 +57,7 @@ Hub::Impl::Impl(Options the_options, Dependencies dependencies)
           [this](const HostId& host, v1::Command command) { SendCommand(host, std::move(command)); }),
       tails(options.log_tails, d.loop, d.clock, d.random, d.store,
             [this](const HostId& host, v1::Command command) { SendCommand(host, std::move(command)); }),
-      registry(d.loop, d.random, d.kube, options.ns,
+      registry(d.loop, d.clock, d.random, d.kube, options.ns,
                [this](const std::set<HostId>& changed) { OnRegistryChanged(changed); }),
       links(LinkOptions(options, incarnation), d.loop, d.clock, d.hosts, *this),
       shims({.hub_id = options.hub_id,
@@ -68,7 +68,9 @@ Hub::Impl::Impl(Options the_options, Dependencies dependencies)
       summarize(d.loop),
       report_fleets(d.loop),
       autonomy_ends(d.loop),
-      tell_places(d.loop) {
+      tell_places(d.loop),
+      sweep_tails(d.loop),
+      write_again(d.loop) {
   Load();
 }
 
@@ -92,6 +94,10 @@ void Hub::Impl::Load() {
     else if (pod->node.value() == key.second.value())
       PodBook::SetStatus(*pod, record.status());
   }
+  SweepLogTails();
+}
+
+void Hub::Impl::SweepLogTails() {
   HubStore::Batch batch;
   tails.shelf().Sweep(
       [this](const PodUid& uid, const HostId& host) {
@@ -176,7 +182,7 @@ bool Hub::Impl::Knows(const NodeState& node) const {
   return std::all_of(hosts.begin(), hosts.end(), [&](const auto& entry) {
     const HostState& host = *entry.second;
     if (!node.fleet() && node.host != host.id) return true;
-    if (host.verified && !host.amnesiac) return true;
+    if (host.known()) return true;
     return node.fleet() && links.Find(host.id)->reach() == Reach::kUnreachable;
   });
 }
@@ -305,8 +311,10 @@ void Hub::Impl::WriteHostStatus(HostState& host) {
   HostStatus status;
   status.link = link->status() ? "Connected" : "Disconnected";
   status.reason = link->status() ? "" : link->reason();
+  status.message = link->message();
   status.facts = host.facts;
   status.agent_version = host.agent_version;
+  if (host.has_facts) status.tags = host.tags;
   status.workloads = static_cast<std::int32_t>(host.manifest->deployments().size());
   status.last_seen = session.last_seen();
   status.generation = host.manifest->generation();
@@ -317,13 +325,6 @@ void Hub::Impl::WriteHostStatus(HostState& host) {
 void Hub::Impl::WriteHostStatusLater(HostState& host) {
   if (host.status_later.armed()) return;
   host.status_later.Set(kHostStatus, [this, &host] { WriteHostStatus(host); });
-}
-
-void Hub::Impl::Commit(HubStore::Batch batch) {
-  if (batch.empty()) return;
-  d.store.Commit(std::move(batch), lifetime.Guard([](const absl::Status& status) {
-    if (!status.ok()) LogError("record not stored", {{"why", Describe(status)}});
-  }));
 }
 
 Hub::Hub(Options options, Dependencies dependencies)

@@ -130,6 +130,10 @@ class Hub {
   /// counts as having nothing. nullopt: the hub has not been told yet what there is.
   [[nodiscard]] std::optional<Places> PlacesOf(const std::string& ns, const std::string& prefix,
                                                const std::string& container) const;
+  /// How many hosts a fleet node has that `condition` selects (empty: all of them), in reach or not.
+  /// NotFound: it is no fleet node that the configuration knows; InvalidArgument: the condition is wrong;
+  /// Unavailable: the EdgeHosts are not known yet.
+  [[nodiscard]] absl::StatusOr<std::size_t> HostsOf(const NodeName& node, const std::string& condition) const;
   /// `changed` is called a moment after an answer of `PlacesOf` may differ.
   void WatchPlaces(std::function<void()> changed);
 

@@ -115,7 +115,15 @@ absl::Status Hub::Impl::DecommissionNode(const v1::DecommissionNodeRequest& requ
   const NodeState* node = FindNode(NodeName(request.node()));
   if (node != nullptr && node->fleet()) return DecommissionFleet(*node, request.force());
   HostState* host = FindHost(id);
-  if (host == nullptr) return absl::NotFoundError("node " + request.node() + " is none of this hub's");
+  if (host == nullptr) {
+    // A fleet node of a former configuration that had no pods: all that is left of it is its record.
+    const bool was_ours = node == nullptr && d.store.loaded().nodes.count(NodeName(request.node())) != 0;
+    if (!was_ours || decommissioned.count(id) != 0)
+      return absl::NotFoundError("node " + request.node() + " is none of this hub's");
+    decommissioned.insert(id);
+    GiveUpNode(NodeName(request.node()), 0, {});
+    return absl::OkStatus();
+  }
   const EdgeHost* object = registry.Find(id);
   if (object != nullptr && object->approved && !object->revoked) {
     return absl::FailedPreconditionError("EdgeHost " + id.value() +
@@ -126,14 +134,8 @@ absl::Status Hub::Impl::DecommissionNode(const v1::DecommissionNodeRequest& requ
     return absl::FailedPreconditionError("host " + id.value() + " runs " + std::to_string(workloads) +
                                          " workloads: delete their pods first, or use --force");
   }
-  LogWarning("node decommissioned",
-             {{"node", host->node}, {"workloads", static_cast<std::uint64_t>(workloads)}});
   HubStore::Batch batch;
   batch.hosts[id] = std::nullopt;
-  v1::NodeRecord& record = batch.nodes[host->node].emplace();
-  record.set_node(request.node());
-  record.set_retired(true);
-  record.set_shim_incarnation(shims.highest_incarnation());
   for (const v1::OrphanRecord& record : node->judge->Orphans())
     batch.orphans[PodUid(record.uid())] = std::nullopt;
   for (const Pod* pod : book.OnNode(host->node)) {
@@ -144,11 +146,9 @@ absl::Status Hub::Impl::DecommissionNode(const v1::DecommissionNodeRequest& requ
   }
   DropHost(id, batch);
   tails.Forget(id);
-  Commit(std::move(batch));
+  GiveUpNode(host->node, workloads, std::move(batch));
   CloseStreams(id, absl::UnavailableError("node " + request.node() + " was decommissioned"));
   decommissioned.insert(id);
-  retiring.insert(host->node);
-  if (declared) RetireNodes();
   links.Remove(id);
   nodes.erase(NodeName(request.node()));
   hosts.erase(id);

@@ -53,6 +53,21 @@ bool Hub::Impl::BelongsTo(const HostState& host, const NodeState& node) const {
   return node.selection->Matches(FactsOf(host));
 }
 
+absl::StatusOr<std::size_t> Hub::HostsOf(const NodeName& name, const std::string& condition) const {
+  const Impl::NodeState* node = impl_->FindNode(name);
+  if (node == nullptr || !node->fleet() || !node->selection) {
+    return absl::NotFoundError("this hub has no fleet node " + name.value());
+  }
+  if (!impl_->registry.listed()) return absl::UnavailableError("the EdgeHosts are not known yet");
+  TargetCondition wanted = TargetCondition::Everything();
+  if (!condition.empty()) {
+    SLICELET_ASSIGN_OR_RETURN(wanted, TargetCondition::Parse(condition));
+  }
+  return static_cast<std::size_t>(std::ranges::count_if(impl_->hosts, [&](const auto& one) {
+    return impl_->BelongsTo(*one.second, *node) && wanted.Matches(impl_->FactsOf(*one.second));
+  }));
+}
+
 void Hub::Impl::SavePlacement(const Pod& pod) {
   // A pod for all hosts is found again from the hosts themselves.
   std::set<HostId> chosen;
@@ -68,13 +83,18 @@ void Hub::Impl::SavePlacement(const Pod& pod) {
   if (chosen.empty()) {
     placements.erase(pod.uid);
   } else {
-    record.emplace();
-    record->set_uid(pod.uid.value());
-    record->set_node(pod.node.value());
-    for (const HostId& id : chosen) record->add_hosts(id.value());
+    record = PlacementOf(pod, chosen);
     placements[pod.uid] = std::move(chosen);
   }
   Commit(std::move(batch));
+}
+
+v1::PlacementRecord Hub::Impl::PlacementOf(const Pod& pod, const std::set<HostId>& chosen) {
+  v1::PlacementRecord record;
+  record.set_uid(pod.uid.value());
+  record.set_node(pod.node.value());
+  for (const HostId& id : chosen) record.add_hosts(id.value());
+  return record;
 }
 
 void Hub::Impl::ReportFleetsLater() {
@@ -136,18 +156,24 @@ absl::Status Hub::Impl::DecommissionFleet(const NodeState& node, bool force) {
     return absl::FailedPreconditionError("node " + node.name.value() + " has " + std::to_string(pods.size()) +
                                          " pods on its hosts: delete them first, or use --force");
   }
-  LogWarning("node decommissioned",
-             {{"node", node.name}, {"workloads", static_cast<std::uint64_t>(pods.size())}});
-  HubStore::Batch batch;
-  v1::NodeRecord& record = batch.nodes[node.name].emplace();
-  record.set_node(node.name.value());
-  record.set_retired(true);
-  record.set_shim_incarnation(shims.highest_incarnation());
-  Commit(std::move(batch));
-  retiring.insert(node.name);
-  if (declared) RetireNodes();
+  GiveUpNode(node.name, pods.size(), {});
   for (Pod* pod : pods) StopPod(*pod, GraceOf(*pod));
   return absl::OkStatus();
+}
+
+void Hub::Impl::GiveUpNode(const NodeName& name, std::size_t workloads, HubStore::Batch batch) {
+  LogWarning("node decommissioned", {{"node", name}, {"workloads", static_cast<std::uint64_t>(workloads)}});
+  SaveRetired(name, batch);
+  Commit(std::move(batch));
+  retiring.insert(name);
+  if (declared) RetireNodes();
+}
+
+void Hub::Impl::SaveRetired(const NodeName& node, HubStore::Batch& batch) const {
+  v1::NodeRecord& record = batch.nodes[node].emplace();
+  record.set_node(node.value());
+  record.set_retired(true);
+  record.set_shim_incarnation(shims.highest_incarnation());
 }
 
 }  // namespace slicelet::provider

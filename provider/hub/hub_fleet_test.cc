@@ -58,6 +58,37 @@ TEST_F(FleetTest, APodRunsOnEveryHostThatMatchesAndMovesWithItsTags) {
   EXPECT_EQ(Has("u1"), "12") << "and back again";
 }
 
+TEST_F(FleetTest, AHostsOwnTagsCountAmongTheReportedProperties) {
+  host_.tags = {{"line", "3"}, {"agentVersion", "of the tag"}};
+  second_.tags = {{"line", "4"}};
+  // The operator's tag of the same name is another one.
+  PatchHost("gw-3", {{"tags", {{"line", "3"}}}});
+  ConnectFleet();
+  ApplyFleet("own", Condition("properties.reported.line = '3'"));
+  ApplyFleet("operator", Condition("tags.line = '3'"));
+  ApplyFleet("told", Condition("properties.reported.agentVersion = 'test'"));
+  EXPECT_EQ(Has("own"), "1");
+  EXPECT_EQ(Has("operator"), "3");
+  EXPECT_EQ(Has("told"), "123") << "a tag does not hide what the agent says of itself";
+
+  // Its configuration was changed, and its agent started anew.
+  host_.Disconnect();
+  host_.tags = {{"line", "4"}};
+  second_.Disconnect();
+  second_.tags = {{"line", "3"}};
+  ConnectHost(host_);
+  ConnectHost(second_);
+  Wait();
+  EXPECT_EQ(Has("own"), "1x2");
+  const auto shown = [this](const char* name) {
+    const auto object = server_.cluster().Peek(kube::kEdgeHosts, "slicelet", name);
+    const kube::Json* tags = object ? kube::Find(*object, {"status", "hostTags"}) : nullptr;
+    return tags == nullptr ? std::string() : tags->dump();
+  };
+  EXPECT_EQ(shown("gw-1"), R"({"line":"4"})");
+  EXPECT_EQ(shown("gw-2"), R"({"line":"3"})");
+}
+
 TEST_F(FleetTest, AHostThatIsMovedBackWhileItsInstanceStopsGetsANewOne) {
   Tag("gw-1", "north");
   ConnectFleet();
@@ -145,6 +176,37 @@ TEST_F(FleetTest, WhatAConfigMapThatComesLaterAsksForInVainIsToldThenAndOnce) {
   Say(named);
   Wait();
   EXPECT_EQ(told(), 1);
+}
+
+TEST_F(FleetTest, AConfigMapOfAConnectorPodThatIsDeletedDoesNotBringItBack) {
+  ConnectFleet();
+  v1::ShimMessage map;
+  v1::ReferentApply& referent = *map.mutable_referent_apply();
+  referent.set_kind("ConfigMap");
+  referent.set_namespace_("ns");
+  referent.set_name("module");
+  auto* file = referent.mutable_content()->add_files();
+  file->set_key("note");
+  Say(map);
+  v1::ShimMessage apply = FleetApply("u1", {{"isEdgeDeployment", "true"}, {"targetCondition", "*"}});
+  apply.mutable_pod_apply()->add_references("configmap/module");
+  Say(apply);
+  Wait();
+  ASSERT_EQ(Has("u1"), "123");
+  third_.Disconnect();
+  loop_.Advance(seconds(31));
+  Stop("u1", 5);
+  Gone(host_, "u1");
+  Gone(second_, "u1");
+  ASSERT_TRUE(ToldGone("u1"));
+  // Another pod may refer to it.
+  file->set_data("changed");
+  Say(map);
+  ConnectHost(third_);
+  EXPECT_EQ(Has("u1"), "3x");
+  Gone(third_, "u1");
+  loop_.Advance(seconds(2));
+  EXPECT_EQ(Has("u1"), "");
 }
 
 TEST_F(FleetTest, DeletionWaitsForTheHostsInReachAndTombstonesDoTheRest) {

@@ -67,6 +67,8 @@ void Hub::Impl::LearnDeployments(HostState& host) {
 bool Hub::Impl::OnBirth(const HostId& id, const v1::Birth& birth, std::uint64_t session) {
   HostState& host = EnsureHost(id);
   v1::HostRecord& record = host.manifest->record();
+  // A Birth that comes twice begins nothing anew: the host does not say again what it runs.
+  if (record.highest_session() != session) ForgetUnlisted(host);
   record.set_highest_session(session);
   record.set_sealing_key_id(birth.sealing_key_id());
   record.set_sealing_public_key(birth.sealing_public_key());
@@ -81,7 +83,6 @@ bool Hub::Impl::OnBirth(const HostId& id, const v1::Birth& birth, std::uint64_t 
   host.amnesiac = birth.amnesiac();
   host.awaiting_proof = false;
   host.manifest->SetNonce(birth.amnesiac() ? birth.nonce() : "");
-  ForgetUnlisted(host);
   if (birth.amnesiac()) {
     LogWarning("host lost its store", {{"host", id}});
     host.accepted = {};
@@ -115,6 +116,7 @@ bool Hub::Impl::OnBirth(const HostId& id, const v1::Birth& birth, std::uint64_t 
 void Hub::Impl::OnWelcomed(const HostId& id, const v1::Birth& birth) {
   HostState& host = *FindHost(id);
   host.away.reset();
+  WatchShown(host);
   tails.OnConnected(id, birth);
   if (host.awaiting_proof) {
     host.proof.Set(kAskForProof, [this, &host] { ClaimUnproved(host, "it does not show it"); });
@@ -162,6 +164,27 @@ void Hub::Impl::SetTakes(HostState& host, bool takes, const std::string& reason,
   ReportWaiting(host);
 }
 
+void Hub::Impl::ForgetEnded(HostState& host) {
+  for (const Pod* pod : book.OnNode(host.node)) {
+    if (!pod->workload && !pod->stop && !host.manifest->Holds(pod->uid)) ForgetPod(PodUid(pod->uid));
+  }
+  HubStore::Batch batch;
+  std::vector<PodUid> nowhere;
+  for (const NodeState* node : fleets) {
+    for (Pod* pod : book.OnNode(node->name)) {
+      const bool ended =
+          !pod->workload && !pod->stop && pod->instances.contains(host.id) && !host.manifest->Holds(pod->uid);
+      if (!ended) continue;
+      // It would keep what it took of the host from pods that run there.
+      DropInstance(*pod, host.id, batch);
+      if (pod->instances.empty()) nowhere.push_back(pod->uid);
+      SummarizeLater(pod->uid);
+    }
+  }
+  Commit(std::move(batch));
+  for (const PodUid& uid : nowhere) ForgetPod(uid);
+}
+
 void Hub::Impl::OnProof(HostState& host, const v1::SignedManifest& claimed) {
   const absl::StatusOr<v1::Manifest> proved = proof.Check(host.id, claimed);
   if (!proved.ok()) {
@@ -179,12 +202,12 @@ void Hub::Impl::OnProof(HostState& host, const v1::SignedManifest& claimed) {
                {{"host", host.id}, {"proved", generation}, {"gen", host.manifest->generation()}});
     host.manifest->Relearn(*proved);
     LearnDeployments(host);
-    // What an older store held and the host does not any more is over.
-    for (const Pod* pod : book.OnNode(host.node)) {
-      if (!pod->workload && !pod->stop && !host.manifest->Holds(pod->uid)) ForgetPod(PodUid(pod->uid));
-    }
+    ForgetEnded(host);
+    // Its proof came late: what it has said of pods that nobody knew went unheard.
+    if (std::exchange(host.reported, false)) links.Find(host.id)->HearAgain();
   }
   host.verified = true;
+  WatchShown(host);
   host.accepted = generation;
   if (generation == host.manifest->generation()) SetTakes(host, true, "Accepted", "");
   // It may have claimed more than it holds: then it still has to get the newest.
@@ -207,7 +230,9 @@ bool Hub::Impl::Draft(HostState& host, ManifestDraft& draft) {
   if (retarget_posted && host.amnesiac) Retarget();
   bool synced = false;
   bool all_synced = true;
+  bool outlived = false;
   for (const auto& [name, node] : nodes) {
+    outlived = outlived || Outlives(*node);
     if (!Declares(*node) || (!node->fleet() && node->host != host.id)) continue;
     synced = synced || node->judge->synced();
     all_synced = all_synced && node->judge->synced();
@@ -222,13 +247,13 @@ bool Hub::Impl::Draft(HostState& host, ManifestDraft& draft) {
     const NodeState* node = pod == nullptr ? nullptr : FindNode(pod->node);
     // What the shim has listed is made anew below; whatever the host holds and nobody has spoken of yet
     // stays.
-    if (node != nullptr && node->judge->synced()) continue;
+    if (node != nullptr && (node->judge->synced() || Outlives(*node))) continue;
 #ifdef SLICELET_PLANTS
     if (!synced && sim::Planted(sim::Plant::kIgnoreSynced) && !(pod != nullptr && pod->workload)) continue;
 #endif
     draft.deployments.emplace(uid, deployment);
   }
-  if (!synced) return true;
+  if (!synced && !outlived) return true;
   const v1::HostRecord& record = host.manifest->record();
   DeploymentBuilder builder{sealer,
                             book.referents(),
@@ -240,14 +265,14 @@ bool Hub::Impl::Draft(HostState& host, ManifestDraft& draft) {
   const EdgeHost* object = registry.Find(host.id);
   const bool frozen = object == nullptr || object->maintenance || !object->approved || object->revoked;
   for (const auto& [name, node] : nodes) {
-    if (!node->judge->synced()) continue;
+    if (!node->judge->synced() && !Outlives(*node)) continue;
     if (node->fleet()) {
       if (!DraftFleet(host, *node, builder, frozen, draft)) return false;
     } else if (node->host == host.id) {
       if (!DraftOwn(host, builder, frozen, draft)) return false;
     }
   }
-  host.manifest->record().set_relearnt(false);
+  if (synced) host.manifest->record().set_relearnt(false);
   return true;
 }
 
@@ -257,15 +282,39 @@ void Hub::Impl::ForgetUnlisted(HostState& host) {
   host.unlisted.Cancel();
 }
 
+bool Hub::Impl::IsUnapplied(const HostState& host, const PodUid& uid) const {
+  const Pod* pod = book.Find(uid);
+  const bool told = pod != nullptr && (pod->workload || pod->refusal || pod->stop || pod->gone);
+  if (told || unknown_stops.count(uid) != 0 || host.manifest->Holds(uid)) return false;
+  return std::any_of(nodes.begin(), nodes.end(),
+                     [&uid](const auto& entry) { return entry.second->judge->Presents(uid); });
+}
+
 // A pod that both sides have forgotten can not be asked for by its name, as other missing ones are: it has to
 // stay missing for as long as they, from lists that lack nothing else.
 bool Hub::Impl::AwaitsUnlisted(HostState& host) {
   const bool doubted = std::any_of(nodes.begin(), nodes.end(),
                                    [](const auto& entry) { return entry.second->judge->Misses(); });
-  if (!host.unexplained) return doubted;
-  const auto unlisted = std::count_if(
-      host.unexplained->begin(), host.unexplained->end(),
-      [this](const PodUid& uid) { return book.Find(uid) == nullptr && unknown_stops.count(uid) == 0; });
+  // It says so once its runtime has answered. One whose runtime does not is not waited for.
+  if (!host.unexplained) return doubted || host.content.armed();
+  std::size_t unapplied = 0;
+  std::size_t unlisted = 0;
+  for (const PodUid& uid : *host.unexplained) {
+    if (IsUnapplied(host, uid))
+      ++unapplied;
+    else if (book.Find(uid) == nullptr && unknown_stops.count(uid) == 0)
+      ++unlisted;
+  }
+  if (unapplied > 0) {
+    host.unlisted_since.reset();
+    host.unlisted.Cancel();
+    SetTakes(host, false, "UnappliedPodsRun",
+             "the host lost its store and runs " + std::to_string(unapplied) +
+                 " pods that this hub does not know and the API server lists, but that the shim can not "
+                 "show: a ConfigMap or Secret that they need is missing; they run on, and nothing is sent to "
+                 "the host, until it is there or they are deleted");
+    return true;
+  }
   if (unlisted == 0) return false;
   if (!host.unlisted_since || doubted) host.unlisted_since = d.loop.Now();
   const MonotonicTime until = *host.unlisted_since + options.orphan_confirm;
@@ -294,7 +343,7 @@ bool Hub::Impl::DraftOwn(HostState& host, const DeploymentBuilder& builder, bool
       // It may run there, started by a manifest that both sides have lost.
       if (pod->stop)
         next = StopEntry(*pod);
-      else if (pod->workload && (frozen || host.content.armed()))
+      else if (pod->workload && (frozen ? host.MayRun(pod->uid) : host.content.armed()))
         return false;
     }
     if (next) draft.deployments.emplace(pod->uid, *std::move(next));
@@ -333,7 +382,7 @@ bool Hub::Impl::DraftFleet(HostState& host, const NodeState& node, const Deploym
         next = StopEntry(*pod);
         next->set_node(node.name.value());
         next->mutable_stop()->set_grace_seconds(Here(*pod, instance).stop.value_or(0));
-      } else if (wanted && pod->workload && (frozen || host.content.armed())) {
+      } else if (wanted && pod->workload && (frozen ? host.MayRun(pod->uid) : host.content.armed())) {
         return false;
       }
     }
@@ -384,6 +433,7 @@ void Hub::Impl::OnHolds(HostState& host, const Generation& generation) {
   host.manifest->SetNonce("");
   host.content.Cancel();
   ForgetUnlisted(host);
+  WatchShown(host);
   PurgeTombstones(host);
   SettleStops(host);
   SettleUnknownStops();
@@ -417,12 +467,15 @@ void Hub::Impl::OnStatus(const HostId& id, const v1::StatusReport& report) {
   HostState& host = *FindHost(id);
   const Generation observed = FromProto(report.observed());
   // Says the same as an Accepted that was lost.
-  if (observed == host.manifest->generation() && !host.amnesiac && host.verified) OnHolds(host, observed);
+  if (observed == host.manifest->generation() && host.known()) OnHolds(host, observed);
   host.reported = true;
   if (host.amnesiac && report.has_unexplained()) {
     const auto& uids = report.unexplained().uids();
-    host.unexplained.emplace(uids.begin(), uids.end());
+    std::set<PodUid> runs(uids.begin(), uids.end());
+    const bool news = host.unexplained != runs;
+    host.unexplained = std::move(runs);
     host.manifest->Touch();
+    if (news) SettleFleetStops();
   }
   for (const v1::WorkloadStatus& status : report.workloads()) OnWorkloadStatus(host, status);
   if (!report.has_node() || report.node().SerializeAsString() == host.facts.SerializeAsString()) return;
@@ -442,6 +495,7 @@ void Hub::Impl::OnReachChanged(const HostId& id) {
   // Connected is reported with what the Birth says, and a break that may be over soon not at all.
   if (session.reach() != Reach::kUnreachable) return;
   if (!host->away) host->away = d.loop.Now();
+  WatchShown(*host);
   CloseStreams(
       id, absl::UnavailableError("host " + id.value() + " is not reachable: " + session.link()->message()));
   ReportNodeOf(*host);

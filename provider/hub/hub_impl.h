@@ -36,6 +36,9 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   static constexpr Duration kTombstone = std::chrono::milliseconds(500);
   /// Reported statuses are stored this much later at the latest: what a host says, it says again.
   static constexpr Duration kSaveStatuses = std::chrono::seconds(5);
+  static constexpr Duration kSweepAgain = std::chrono::minutes(1);
+  /// Until records that a full disk refused are written again.
+  static constexpr Duration kWriteAgain = std::chrono::seconds(10);
   /// Changes of an EdgeHost's status other than of its link are written together.
   static constexpr Duration kHostStatus = std::chrono::seconds(10);
   /// Another uid under the same name is judged with the list that showed it, which follows at once, or by
@@ -45,6 +48,8 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   static constexpr Duration kAskForProof = std::chrono::seconds(15);
   /// How long the first manifest of a host that lost its store waits for the content of all its pods.
   static constexpr Duration kAwaitContent = std::chrono::seconds(30);
+  /// How long a host in reach that has yet to show what it holds keeps deletions of fleets' pods back.
+  static constexpr Duration kAwaitShown = std::chrono::minutes(5);
   static constexpr std::size_t kMaxUnknownStops = 10'000;
   /// Readers of the logs of many hosts at one time.
   static constexpr std::size_t kMaxMergedLogs = 100;
@@ -100,7 +105,8 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
           status_later(loop),
           proof(loop),
           content(loop),
-          unlisted(loop) {}
+          unlisted(loop),
+          show(loop) {}
 
     const HostId id;
     const NodeName node;
@@ -129,6 +135,8 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
     std::optional<MonotonicTime> unlisted_since;
     /// Since when it has been out of reach, in this process life.
     std::optional<MonotonicTime> away;
+    /// Since when it has been in reach without having shown what it holds.
+    std::optional<MonotonicTime> unshown;
 
     Timer tombstones;
     Timer status_later;
@@ -137,6 +145,30 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
     Timer content;
     /// Until what is in no list counts as gone.
     Timer unlisted;
+    /// Until deletions of fleets' pods wait for it no longer.
+    Timer show;
+
+    /// What this hub has of it is what it holds.
+    [[nodiscard]] bool known() const { return verified && !amnesiac; }
+    /// Of a host that lost its store.
+    [[nodiscard]] bool MayRun(const PodUid& uid) const {
+      return !unexplained || unexplained->count(uid) != 0;
+    }
+  };
+
+  /// Records that are not stored as they are in memory.
+  struct Unwritten {
+    bool settings = false;
+    std::set<HostId> hosts;
+    /// Whether it was to be removed.
+    std::map<NodeName, bool> nodes;
+    std::set<PodUid> orphans;
+    std::set<HubStore::StatusKey> statuses;
+    std::set<PodUid> placements;
+
+    Unwritten() = default;
+    explicit Unwritten(const HubStore::Batch& batch);
+    void Add(const Unwritten& other);
   };
 
   Impl(Options the_options, Dependencies dependencies);
@@ -144,6 +176,8 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
 
   // hub.cc: life, nodes, the registry.
   void Load();
+  /// Removes the ends of logs of pods that are not where they were read.
+  void SweepLogTails();
   void Start();
   HostState& EnsureHost(const HostId& host);
   HostState* FindHost(const HostId& host);
@@ -155,13 +189,21 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   void OnRegistryChanged(const std::set<HostId>& changed);
   void DeclareNodes();
   [[nodiscard]] bool Declares(const NodeState& node) const;
+  /// A fleet node that has left the configuration, and whose pods have not: no shim will list them. They stay
+  /// as they are until each is stopped.
+  [[nodiscard]] bool Outlives(const NodeState& node) const { return node.fleet() && !Declares(node); }
   void DeclareNode(NodeState& node);
   void ReportNode(const NodeState& node);
   void ReportNodeOf(const HostState& host);
   void WriteHostStatus(HostState& host);
   void WriteHostStatusLater(HostState& host);
   void RetireNodes();
+
+  // hub_records.cc: what is stored, and stored again when the store refused it.
   void Commit(HubStore::Batch batch);
+  /// As they are now, those that the store refused.
+  void WriteAgain();
+  void KeepSweeping(std::vector<HubStore::LogTailKey> left);
 
   // hub_hosts.cc: LinkListener and the manifests.
   absl::Status Admit(const HostId& host) override;
@@ -175,8 +217,11 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   void OnReachChanged(const HostId& host) override;
   absl::StatusOr<std::string> ReadBlob(const HostId& host, const Digest& digest) override;
   bool Draft(HostState& host, ManifestDraft& draft);
-  /// The host lost its store and runs, or may run, what this hub has forgotten too and no list shows.
+  /// The host lost its store and runs, or may run, what this hub has forgotten too and no list shows, or
+  /// nobody can show yet.
   bool AwaitsUnlisted(HostState& host);
+  /// Kubernetes lists the pod, and all that is known of it is that the host runs it.
+  [[nodiscard]] bool IsUnapplied(const HostState& host, const PodUid& uid) const;
   void ForgetUnlisted(HostState& host);
   /// False: it can not be told yet what the host must have.
   bool DraftOwn(HostState& host, const DeploymentBuilder& builder, bool frozen, ManifestDraft& draft);
@@ -187,6 +232,8 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   void Deliver(HostState& host, const std::map<Digest, std::string>& fresh = {});
   void OnHolds(HostState& host, const Generation& generation);
   void OnProof(HostState& host, const v1::SignedManifest& claimed);
+  /// What an older store held and the host, as it proved, does not any more is over.
+  void ForgetEnded(HostState& host);
   void AskForProof(HostState& host);
   void ClaimUnproved(HostState& host, const std::string& why);
   void SetTakes(HostState& host, bool takes, const std::string& reason, const std::string& why);
@@ -217,9 +264,12 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   void ForgetPod(const PodUid& uid);
   void SaveStatusLater(const PodUid& uid, const HostId& host);
   void SaveStatuses();
+  /// False: there is none.
+  bool SaveStatus(const HubStore::StatusKey& key, HubStore::Batch& batch);
   [[nodiscard]] std::vector<OrphanJudge::KnownPod> KnownPods(const NodeState& node);
   void Run(NodeState& node, const OrphanJudge::Actions& actions);
   void SaveNode(const NodeState& node, HubStore::Batch& batch) const;
+  void SaveRetired(const NodeName& node, HubStore::Batch& batch) const;
 
   // hub_fleet.cc: nodes that stand for many hosts, and their pods.
   void LoadFleets();
@@ -251,12 +301,17 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   void WatchAutonomy();
   void DropInstance(Pod& pod, const HostId& host, HubStore::Batch& batch);
   void SavePlacement(const Pod& pod);
+  static v1::PlacementRecord PlacementOf(const Pod& pod, const std::set<HostId>& chosen);
   /// What the pod waits for on that host, nullopt: nothing; empty: somebody who is leaving.
   [[nodiscard]] std::optional<std::string> WaitsForPlace(const HostState& host, const Pod& pod);
   void OnInstanceStatus(HostState& host, Pod& pod, const v1::WorkloadStatus& status);
   void OnInstanceGone(HostState& host, Pod& pod, Instance& instance, const v1::WorkloadStatus& last);
   void SettleFleetStop(Pod& pod);
   void SettleFleetStops();
+  /// The host has become known, or is so no more, or came or went.
+  void WatchShown(HostState& host);
+  /// A deletion of the pod does not wait for the host: it learns of it by its next manifest.
+  [[nodiscard]] bool IsPassedOver(const HostState& host, const Pod& pod);
   void PurgeInstances(HostState& host);
   void OnHostChanged(const HostState& host);
   void SummarizeLater(const PodUid& uid);
@@ -268,6 +323,8 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   void ShowRefusal(Pod& pod);
   void DropHost(const HostId& host, HubStore::Batch& batch);
   absl::Status DecommissionFleet(const NodeState& node, bool force);
+  /// With what else is to be forgotten of it. The shim is asked until it says that the Node object is gone.
+  void GiveUpNode(const NodeName& name, std::size_t workloads, HubStore::Batch batch);
   [[nodiscard]] absl::StatusOr<HostId> HostForStream(const Pod& pod, const std::string& wanted);
   /// hub_places.cc
   [[nodiscard]] bool IsBarred(const HostId& host) const;
@@ -283,6 +340,8 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   void OnShimMessage(const v1::ShimMessage& message) override;
   void OnShimGone() override;
   void OnPodApply(const v1::PodApply& apply);
+  /// What is known of the pod changed: it may be what the first manifest of a host waits for.
+  void TouchHostsThatRun(const PodUid& uid);
   void OnPodStop(const v1::PodStop& stop);
   void OnPodForget(const v1::PodForget& forget);
   void OnSynced(const v1::Synced& synced);
@@ -371,6 +430,9 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   /// Empty: nobody asks.
   std::function<void()> places_changed;
   Timer tell_places;
+  Timer sweep_tails;
+  Unwritten unwritten;
+  Timer write_again;
   /// Hosts that were chosen for pods, also before they are known again.
   std::map<PodUid, std::set<HostId>> placements;
   Lifetime lifetime;

@@ -140,14 +140,13 @@ void Hub::Impl::SettleFleetStop(Pod& pod) {
   if (!pod.stop || pod.gone) return;
   bool held = false;
   for (const auto& [id, host] : hosts) {
-    // Hosts that are away get to know of it by their tombstones.
-    const bool away = links.Find(id)->reach() == Reach::kUnreachable;
-    if ((!host->verified || host->amnesiac) && !away) return;
+    const bool passed_over = IsPassedOver(*host, pod);
+    if (!host->known() && !passed_over) return;
     if (!host->manifest->Holds(pod.uid)) continue;
     held = true;
     const auto instance = pod.instances.find(id);
     const bool gone = instance != pod.instances.end() && instance->second.gone;
-    if (!gone && !away) return;
+    if (!gone && !passed_over) return;
   }
   LogInfo("pod gone from all hosts in reach", {{"node", pod.node}, {"uid", pod.uid}, {"tombstones", held}});
   pod.gone = true;
@@ -164,6 +163,25 @@ void Hub::Impl::SettleFleetStops() {
   for (const PodUid& uid : stopping) {
     if (Pod* pod = book.Find(uid)) SettleFleetStop(*pod);
   }
+}
+
+void Hub::Impl::WatchShown(HostState& host) {
+  if (host.known() || links.Find(host.id)->reach() == Reach::kUnreachable) {
+    host.unshown.reset();
+    return host.show.Cancel();
+  }
+  // One that comes and goes is not waited for anew each time.
+  if (host.unshown) return;
+  host.unshown = d.loop.Now();
+  host.show.Set(kAwaitShown, [this] { SettleFleetStops(); });
+}
+
+bool Hub::Impl::IsPassedOver(const HostState& host, const Pod& pod) {
+  // One that is away gets to know of it by its tombstone.
+  if (links.Find(host.id)->reach() == Reach::kUnreachable) return true;
+  if (host.known()) return false;
+  if (host.amnesiac && host.unexplained) return !host.MayRun(pod.uid);
+  return host.unshown && d.loop.Now() - *host.unshown >= kAwaitShown;
 }
 
 void Hub::Impl::PurgeInstances(HostState& host) {

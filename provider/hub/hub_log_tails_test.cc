@@ -165,6 +165,41 @@ TEST_F(OneHostLogTailsTest, WhatAnOldCopyHoldsOfAPodThatIsGoneGoesToo) {
   EXPECT_TRUE(store_.CopyState().log_tails.empty());
 }
 
+TEST_F(OneHostLogTailsTest, WhatAFullDiskKeepsWhenTheHubStartsGoesLater) {
+  Exit(host_, "u1");
+  const auto copy = store_.CopyState();
+  Stop("u1", 1);
+  host_.ReportGone("u1");
+  Advance();
+  auto left = store_.CopyState();
+  left.log_tails = copy.log_tails;
+  store_.Restore(std::move(left));
+  store_.SetDiskFull(true);
+  RestartHub();
+  EXPECT_EQ(store_.CopyState().log_tails.size(), 1U);
+  store_.SetDiskFull(false);
+  loop_.Advance(minutes(2));
+  EXPECT_TRUE(store_.CopyState().log_tails.empty());
+}
+
+TEST_F(OneHostLogTailsTest, WhatAFullDiskKeepsWhenThePodIsForgottenGoesLater) {
+  Exit(host_, "u1");
+  const auto copy = store_.CopyState();
+  Stop("u1", 1);
+  host_.ReportGone("u1");
+  Advance();
+  store_.Restore(copy);
+  RestartHub();
+  store_.SetDiskFull(true);
+  // It proves that it has nothing of the pod.
+  host_.Connect();
+  Advance();
+  EXPECT_EQ(store_.CopyState().log_tails.size(), 1U);
+  store_.SetDiskFull(false);
+  loop_.Advance(minutes(2));
+  EXPECT_TRUE(store_.CopyState().log_tails.empty());
+}
+
 TEST_F(OneHostLogTailsTest, ItGoesWithItsHost) {
   Exit(host_, "u1");
   Lose(host_);

@@ -55,6 +55,23 @@ TEST_F(PlacementTest, RoomIsWhatTheHostsHaveLess) {
   EXPECT_EQ(Of(reply, "gw-3").reason(), "eligible, but the pod has its 1 host");
 }
 
+TEST_F(PlacementTest, HowManyHostsAFleetNodeHasIsKnownWithoutAPod) {
+  ConnectFleet();
+  Tag("gw-2", "north");
+  const auto hosts = [this](const char* node, const std::string& condition) {
+    const auto count = hub_->HostsOf(NodeName(node), condition);
+    return count.ok() ? std::to_string(*count) : std::string(absl::StatusCodeToString(count.status().code()));
+  };
+  EXPECT_EQ(hosts("fleet", ""), "3");
+  EXPECT_EQ(hosts("fleet", "tags.site = 'north'"), "1");
+  EXPECT_EQ(hosts("fleet", "tags.site = 'south'"), "0");
+  PatchHost("gw-3", {{"approved", false}});
+  EXPECT_EQ(hosts("fleet", ""), "2");
+  EXPECT_EQ(hosts("fleet", "tags. ="), "INVALID_ARGUMENT");
+  EXPECT_EQ(hosts("gw-1", ""), "NOT_FOUND");
+  EXPECT_EQ(hosts("none", ""), "NOT_FOUND");
+}
+
 TEST_F(PlacementTest, TwoThatComeAtOnceDoNotGetTheSameRoom) {
   ConnectFleet();
   for (const char* uid : {"u1", "u2", "u3", "u4"}) Say(FleetApply(uid, Placement("best-fit"), Requests("3")));
@@ -111,6 +128,19 @@ TEST_F(PlacementTest, AfterAStartNothingIsChosenBeforeTheHostsAreKnown) {
   EXPECT_EQ(Has("u1"), "");
   loop_.Advance(seconds(31));
   EXPECT_EQ(Has("u1"), "1") << "the third does not";
+}
+
+TEST_F(PlacementTest, WhoWasChosenWhileTheDiskWasFullIsStoredWhenItIsNot) {
+  ConnectFleet();
+  store_.SetDiskFull(true);
+  ApplyFleet("a", Placement("worst-fit"));
+  ASSERT_TRUE(store_.CopyState().loaded.placements.empty());
+  store_.SetDiskFull(false);
+  loop_.Advance(seconds(11));
+  const auto stored = store_.CopyState().loaded.placements;
+  ASSERT_TRUE(stored.contains(PodUid("a")));
+  EXPECT_EQ(stored.at(PodUid("a")).hosts_size(), 1);
+  EXPECT_EQ(stored.at(PodUid("a")).node(), "fleet");
 }
 
 TEST_F(PlacementTest, EachHostThatIsNotChosenHasItsReason) {
@@ -211,6 +241,58 @@ TEST_F(PlacementTest, WithoutAnotherPlaceThePodWaitsForItsHost) {
   Gone(second_, "other");
   loop_.Advance(seconds(1));
   EXPECT_NE(second_.Find("u1"), nullptr) << "as soon as there is room elsewhere";
+}
+
+/// The hub's store is a copy of the time when the pod was on gw-1. It runs on gw-2.
+class OlderPlacementTest : public PlacementTest {
+ protected:
+  void SetUp() override {
+    for (const char* name : {"gw-1", "gw-2", "gw-3"}) Tag(name, "north");
+    ConnectFleet();
+    Say(Shown());
+    Wait();
+    ASSERT_EQ(Has("u1"), "1");
+    const MemoryHubStore::State copy = store_.CopyState();
+    Tag("gw-1", "south");
+    Gone(host_, "u1");
+    Wait();
+    Tag("gw-1", "north");
+    ASSERT_EQ(Has("u1"), "2");
+    hub_.reset();
+    store_.Restore(copy);
+    RestartHub();
+  }
+  v1::ShimMessage Shown() {
+    kube::Json annotations = Condition("tags.site = 'north'");
+    annotations["slicelet.io/placement"] = "worst-fit";
+    return FleetApply("u1", annotations);
+  }
+  void ShimLists() {
+    ConnectShim();
+    Say(Shown());
+    SyncFleet({"u1"});
+    loop_.Advance(seconds(1));
+  }
+};
+
+TEST_F(OlderPlacementTest, WhereThePodRunsGoesBeforeWhereItWas) {
+  for (ScriptedHost* host : {&second_, &host_, &third_}) ConnectHost(*host);
+  ShimLists();
+  EXPECT_EQ(Has("u1"), "2");
+  const auto placements = store_.CopyState().loaded.placements;
+  ASSERT_EQ(placements.size(), 1U);
+  ASSERT_EQ(placements.begin()->second.hosts_size(), 1);
+  EXPECT_EQ(placements.begin()->second.hosts(0), "gw-2");
+}
+
+TEST_F(OlderPlacementTest, AHostThatIsNotHeardOfDoesNotGetWhatAnotherHostRuns) {
+  for (ScriptedHost* host : {&second_, &third_}) ConnectHost(*host);
+  ShimLists();
+  loop_.Advance(minutes(1));
+  EXPECT_EQ(Has("u1"), "2");
+  ConnectHost(host_);
+  loop_.Advance(seconds(1));
+  EXPECT_EQ(Has("u1"), "2");
 }
 
 }  // namespace

@@ -48,7 +48,7 @@ std::optional<Hub::Places> Hub::PlacesOf(const std::string& ns, const std::strin
   if (!impl_->registry.listed()) return std::nullopt;
   Places places;
   for (const auto& [id, host] : impl_->hosts) {
-    if ((!host->verified || host->amnesiac) && !impl_->IsBarred(id)) places.unheard.insert(id);
+    if (!host->known() && !impl_->IsBarred(id)) places.unheard.insert(id);
   }
   for (const auto& [uid, pod] : impl_->book.pods()) {
     if (pod.ns != ns || !pod.name.starts_with(prefix)) continue;

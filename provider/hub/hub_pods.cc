@@ -27,6 +27,7 @@ void Hub::Impl::StopPod(Pod& pod, std::int64_t grace_seconds) {
     LogInfo("pod stopping", {{"node", pod.node}, {"uid", pod.uid}, {"grace_seconds", grace_seconds}});
   }
   TouchHostsOf(pod);
+  TouchHostsThatRun(pod.uid);
   const NodeState* node = FindNode(pod.node);
   if (node == nullptr) return;
   RetargetLater(pod);
@@ -73,7 +74,7 @@ bool Hub::Impl::IsHeld(const Pod& pod) {
 
 void Hub::Impl::SettleStops(HostState& host) {
   // Whether a host runs it is known only once the host has said what it holds, or took a manifest made anew.
-  if (!host.verified || host.amnesiac) return;
+  if (!host.known()) return;
   SettleFleetStops();
   for (const Pod* pod : book.OnNode(host.node)) {
     if (!pod->stop || pod->gone || host.manifest->Holds(pod->uid)) continue;
@@ -238,23 +239,32 @@ void Hub::Impl::SaveStatusLater(const PodUid& uid, const HostId& host) {
 
 void Hub::Impl::SaveStatuses() {
   HubStore::Batch batch;
-  for (const HubStore::StatusKey& key : std::exchange(unsaved_statuses, {})) {
-    const Pod* pod = book.Find(key.first);
-    if (pod == nullptr) continue;
-    const auto instance = pod->instances.find(key.second);
-    const auto& status = instance != pod->instances.end() ? instance->second.status : pod->status;
-    if (!status) continue;
-    v1::StatusRecord& record = batch.statuses[key].emplace();
-    record.set_host(key.second.value());
-    *record.mutable_status() = *status;
-  }
+  for (const HubStore::StatusKey& key : std::exchange(unsaved_statuses, {})) SaveStatus(key, batch);
   Commit(std::move(batch));
+}
+
+bool Hub::Impl::SaveStatus(const HubStore::StatusKey& key, HubStore::Batch& batch) {
+  const Pod* pod = book.Find(key.first);
+  if (pod == nullptr) return false;
+  const auto instance = pod->instances.find(key.second);
+  const bool own = pod->node.value() == key.second.value();
+  if (instance == pod->instances.end() && !own) return false;
+  const auto& status = own ? pod->status : instance->second.status;
+  if (!status) return false;
+  v1::StatusRecord& record = batch.statuses[key].emplace();
+  record.set_host(key.second.value());
+  *record.mutable_status() = *status;
+  return true;
 }
 
 std::vector<OrphanJudge::KnownPod> Hub::Impl::KnownPods(const NodeState& node) {
   std::vector<OrphanJudge::KnownPod> known;
   for (const Pod* pod : book.OnNode(node.name)) {
-    if (!pod->stop && IsHeld(*pod)) known.push_back({pod->uid, pod->ns, pod->name});
+    // A hub that has just started knows of a deletion only that each host is to stop it.
+    const bool stops = node.fleet() && !pod->workload && !pod->refusal &&
+                       std::all_of(pod->instances.begin(), pod->instances.end(),
+                                   [](const auto& entry) { return entry.second.stop.has_value(); });
+    if (!pod->stop && !stops && IsHeld(*pod)) known.push_back({pod->uid, pod->ns, pod->name});
   }
   return known;
 }

@@ -1,7 +1,9 @@
 // What a hub may and may not do after it, its store or a host lost something.
 #include <algorithm>
+#include <utility>
 
 #include "provider/hub/testing/hub_fixture.h"
+#include "provider/link/host_session.h"
 
 namespace slicelet::provider {
 namespace {
@@ -114,6 +116,36 @@ TEST_F(HubRecoveryTest, AnUnprovedClaimChangesNothing) {
   EXPECT_EQ(hub_->GenerationOf(HostId("gw-1")), stored);
 }
 
+TEST_F(HubRecoveryTest, WhatAHostSaidBeforeItsProofCameIsAskedForUntilItSaysItAgain) {
+  ConnectAll();
+  Apply("u1");
+  store_.Lose();
+  RestartHub();
+  // The link loses what it shows.
+  host_.secretive = true;
+  host_.Connect();
+  Settle();
+  host_.ReportRunning("u1");
+  Settle();
+  ConnectShim();
+  Apply("u1");
+  Synced({"u1"});
+  EXPECT_FALSE(ReportOf("u1") != nullptr && ReportOf("u1")->has_status());
+  v1::HostMessage reply;
+  *reply.mutable_reply()->mutable_manifest() = *host_.held;
+  host_.Send(reply);
+  Settle();
+  EXPECT_TRUE(std::exchange(host_.resync_wanted, false)) << "and this is lost, too";
+  loop_.Advance(HostSession::kHearAgain);
+  ASSERT_TRUE(host_.resync_wanted);
+  host_.ReportRunning("u1");
+  Settle();
+  ASSERT_NE(ReportOf("u1"), nullptr);
+  EXPECT_EQ(ReportOf("u1")->status().phase(), v1::PHASE_RUNNING);
+  loop_.Advance(minutes(1));
+  EXPECT_FALSE(host_.resync_wanted);
+}
+
 TEST_F(HubRecoveryTest, AHostThatClaimedMoreThanItHoldsGetsTheNewest) {
   ConnectAll();
   host_.Disconnect();
@@ -176,6 +208,8 @@ TEST_F(HubRecoveryTest, AnAmnesiacHostGetsItsPodsUnderItsNonceButNoFinishedOne) 
   host_.Forget("a nonce");
   host_.Connect();
   Settle();
+  host_.ReportUnexplained({"u1"});
+  Settle();
   EXPECT_EQ(host_.manifest.nonce(), "a nonce");
   EXPECT_NE(host_.Find("u1"), nullptr);
   EXPECT_EQ(host_.Find("job"), nullptr);
@@ -197,6 +231,8 @@ TEST_F(HubRecoveryTest, AnAmnesiacHostGetsNothingBeforeTheShimHasSpoken) {
   const int before = host_.taken;
   host_.Connect();
   Settle();
+  host_.ReportUnexplained({"u1"});
+  Settle();
   EXPECT_EQ(host_.taken, before) << "it would end what this manifest does not hold";
 
   ConnectShim();
@@ -213,10 +249,7 @@ class BothForgotTest : public HubRecoveryTest {
   void SetUp() override {
     ConnectAll();
     Apply("u1");
-    const MemoryHubStore::State old = store_.CopyState();
-    Apply("u2");
-    store_.Restore(old);
-    RestartHub();
+    ComeBackFromBefore("u2");
     host_.Forget("a nonce");
     before_ = host_.taken;
     host_.Connect();
@@ -291,6 +324,8 @@ TEST_F(HubRecoveryTest, AnAmnesiacHostIsToldToStopWhatAHubWithoutMemoryHasNeverS
   Synced({"u1", "u2"});
   host_.Forget("a nonce");
   host_.Connect();
+  Settle();
+  host_.ReportUnexplained({"u1", "u2"});
   Settle();
   EXPECT_FALSE(ToldGone("u1"));
   EXPECT_FALSE(ToldGone("u2"));
@@ -404,6 +439,65 @@ TEST_F(HubRecoveryTest, AFullDiskDelaysAManifestAndNothingElse) {
   store_.SetDiskFull(false);
   loop_.Advance(seconds(10));
   EXPECT_NE(host_.Find("u1"), nullptr);
+}
+
+TEST_F(HubRecoveryTest, AFullDiskDelaysRecords) {
+  ConnectAll();
+  Apply("u1");
+  store_.SetDiskFull(true);
+  host_.ReportRunning("u1");
+  loop_.Advance(seconds(6));
+  Synced({}, 200);
+  loop_.Advance(minutes(1));
+  const HubStore::Loaded before = store_.CopyState().loaded;
+  ASSERT_TRUE(before.orphans.empty());
+  ASSERT_TRUE(before.statuses.empty());
+  store_.SetDiskFull(false);
+  loop_.Advance(seconds(11));
+  const HubStore::Loaded after = store_.CopyState().loaded;
+  EXPECT_TRUE(after.orphans.contains(PodUid("u1")));
+  EXPECT_TRUE(after.statuses.contains({PodUid("u1"), HostId("gw-1")}));
+  ASSERT_TRUE(after.nodes.contains(NodeName("gw-1")));
+  EXPECT_EQ(after.nodes.at(NodeName("gw-1")).list_resource_version(), 200U);
+}
+
+TEST_F(HubRecoveryTest, WhatAFullDiskRefusedIsWrittenAsItIsByThen) {
+  ConnectAll();
+  Apply("u1");
+  store_.SetDiskFull(true);
+  Synced({}, 200);
+  store_.SetDiskFull(false);
+  // It was there all the time.
+  Apply("u1");
+  loop_.Advance(seconds(11));
+  EXPECT_TRUE(store_.CopyState().loaded.orphans.empty());
+}
+
+TEST_F(HubRecoveryTest, ANodeThatWasGivenUpWhileTheDiskWasFullDoesNotComeBack) {
+  ConnectAll();
+  Apply("u1");
+  api_->Delete({kube::kEdgeHosts, "slicelet", "gw-1", ""}, kube::DeleteOptions{}, [](const absl::Status&) {});
+  Settle();
+  store_.SetDiskFull(true);
+  v1::DecommissionNodeRequest request;
+  request.set_node("gw-1");
+  request.set_force(true);
+  ASSERT_TRUE(hub_->DecommissionNode(request).ok());
+  Settle();
+  store_.SetDiskFull(false);
+  loop_.Advance(seconds(11));
+  HubStore::Loaded stored = store_.CopyState().loaded;
+  EXPECT_TRUE(stored.hosts.empty());
+  ASSERT_TRUE(stored.nodes.contains(NodeName("gw-1")));
+  EXPECT_TRUE(stored.nodes.at(NodeName("gw-1")).retired());
+
+  store_.SetDiskFull(true);
+  v1::ShimMessage gone;
+  gone.mutable_node_retired()->set_name("gw-1");
+  Say(gone);
+  store_.SetDiskFull(false);
+  loop_.Advance(seconds(11));
+  EXPECT_TRUE(store_.CopyState().loaded.nodes.empty());
 }
 
 }  // namespace

@@ -39,6 +39,7 @@ void Hub::Impl::OnShimMessage(const v1::ShimMessage& message) {
         for (Pod* pod : book.OnNode(node)) {
           TouchHostsOf(*pod);
           if (!fleet || !pod->last_apply) continue;
+          TouchHostsThatRun(pod->uid);
           TellIgnoredFields(*pod);
           RetargetLater(*pod);
           ShowRefusal(*pod);
@@ -103,9 +104,10 @@ void Hub::Impl::OnPodApply(const v1::PodApply& apply) {
     for (const auto& [name, token] : early.mapped()) KeepToken(pod, token);
   }
   Run(*node, node->judge->OnApplied(pod.uid));
-  const bool first = !std::exchange(pod.shown, true);
+  pod.shown = true;
   if (node->fleet()) ShowRefusal(pod);
-  if (first || (applied->changed && pod.refusal)) SendReport(pod, nullptr);
+  // Each time: the shim may have left the node for a while, as one of somebody else, and heard nothing.
+  SendReport(pod, nullptr);
   TellIgnoredFields(pod);
   LookAtLogs(pod);
   if (!applied->changed) return;
@@ -120,6 +122,7 @@ void Hub::Impl::OnPodApply(const v1::PodApply& apply) {
   }
   RetargetLater(pod);
   TouchHostsOf(pod);
+  TouchHostsThatRun(pod.uid);
 }
 
 void Hub::Impl::OnPodStop(const v1::PodStop& stop) {
@@ -270,11 +273,14 @@ void Hub::Impl::OnUnknownStop(const PodUid& uid, std::int64_t grace_seconds) {
   }
   const auto [it, inserted] = unknown_stops.emplace(uid, grace_seconds);
   it->second = std::min(it->second, grace_seconds);
+  TouchHostsThatRun(uid);
+  SettleUnknownStops();
+}
+
+void Hub::Impl::TouchHostsThatRun(const PodUid& uid) {
   for (const auto& [id, host] : hosts) {
-    // It was what the host's first manifest waited for.
     if (host->unexplained && host->unexplained->count(uid) != 0) host->manifest->Touch();
   }
-  SettleUnknownStops();
 }
 
 bool Hub::Impl::StopUnknown(const NodeState& node, const PodUid& uid, std::int64_t grace_seconds) {
@@ -294,9 +300,8 @@ bool Hub::Impl::StopUnknown(const NodeState& node, const PodUid& uid, std::int64
 
 void Hub::Impl::SettleUnknownStops() {
   if (unknown_stops.empty()) return;
-  const auto known = [](const HostState& host) { return host.verified && !host.amnesiac; };
   const bool all_known =
-      std::all_of(hosts.begin(), hosts.end(), [&](const auto& entry) { return known(*entry.second); });
+      std::all_of(hosts.begin(), hosts.end(), [](const auto& entry) { return entry.second->known(); });
   for (auto it = unknown_stops.begin(); it != unknown_stops.end();) {
     const PodUid& uid = it->first;
     if (Pod* pod = book.Find(uid)) {

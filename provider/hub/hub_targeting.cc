@@ -158,9 +158,16 @@ TargetPod Hub::Impl::TargetPodOf(const Pod& pod) {
   for (const auto& [host, instance] : pod.instances) {
     if (instance.targeted) target.current.insert(host);
     if (instance.finished) target.finished.insert(host);
+    const HostState* state = FindHost(host);
+    if (state == nullptr || !state->known()) target.unproved.insert(host);
   }
-  const auto chosen = placements.find(pod.uid);
-  if (chosen != placements.end()) target.current.insert(chosen->second.begin(), chosen->second.end());
+  // What manifests hold goes before what was noted: that may be of an older store.
+  if (const auto chosen = placements.find(pod.uid); chosen != placements.end()) {
+    for (const HostId& host : chosen->second) {
+      if (target.current.size() >= static_cast<std::size_t>(pod.terms->hosts)) break;
+      target.current.insert(host);
+    }
+  }
   for (const HostId& host : target.current) {
     const auto ends = AutonomyEnds(pod, host);
     if (ends && *ends <= d.loop.Now()) target.expired.insert(host);
@@ -252,6 +259,8 @@ void Hub::Impl::ApplyTargets(Pod& pod, const std::map<HostId, std::optional<Targ
   }
   for (const HostId& id : dropped) DropInstance(pod, id, batch);
   Commit(std::move(batch));
+  // Also where nothing has changed: what was noted may be of an older store.
+  SavePlacement(pod);
   if (changed.empty() && dropped.empty()) return;
   LogInfo("pod targeted", {{"node", pod.node},
                            {"uid", pod.uid},
@@ -263,7 +272,6 @@ void Hub::Impl::ApplyTargets(Pod& pod, const std::map<HostId, std::optional<Targ
   // What is free there differs for other fleet nodes, and what is being stopped takes its room for a while.
   for (const HostId& id : changed) RetargetLater(id);
   for (const HostId& id : dropped) RetargetLater(id);
-  SavePlacement(pod);
   SummarizeLater(pod.uid);
 }
 

@@ -95,6 +95,19 @@ TEST_F(HubTest, APodThatIsShownAgainIsReportedAgain) {
   EXPECT_NE(ReportOf("u1"), nullptr);
 }
 
+TEST_F(HubTest, APodThatIsAppliedAgainIsReportedAgain) {
+  ConnectAll();
+  Apply("u1");
+  EXPECT_EQ(ReportOf("u1"), nullptr) << "nothing is known of it yet";
+  host_.ReportRunning("u1");
+  Settle();
+  received_.clear();
+  // In the same session: for a while its Node was somebody else's.
+  Apply("u1");
+  ASSERT_NE(ReportOf("u1"), nullptr);
+  EXPECT_EQ(ReportOf("u1")->status().phase(), v1::PHASE_RUNNING);
+}
+
 TEST_F(HubTest, ARefusedPodFailsAndNeverReachesTheHost) {
   ConnectAll();
   const int before = host_.taken;

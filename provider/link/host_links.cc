@@ -22,9 +22,8 @@ void HostLinks::Start() {
 HostSession& HostLinks::Add(const HostId& host, std::uint64_t highest_session) {
   std::unique_ptr<HostSession>& session = sessions_[host];
   if (!session) {
-    session =
-        std::make_unique<HostSession>(host, options_, loop_, clock_, listener_, highest_session,
-                                      [this](const HostSession::Pipe* pipe) { connections_.erase(pipe); });
+    session = std::make_unique<HostSession>(host, options_, loop_, clock_, listener_, highest_session,
+                                            [this](const HostSession::Pipe* pipe) { Drop(pipe); });
   }
   return *session;
 }
@@ -51,6 +50,10 @@ HostLinks::Pipe::Handler HostLinks::OnAccept(std::unique_ptr<Pipe> pipe, const s
   connection.pipe = std::move(pipe);
   connection.arrival = ++arrivals_;
   connection.peer = HostId(peer);
+  auto& unborn = unborn_[connection.peer];
+  unborn[connection.arrival] = key;
+  if (unborn.size() > kMaxUnbornOfHost)
+    Refuse(unborn.begin()->second, "newer connections of it came before its Birth");
   connection.timeout = std::make_unique<Timer>(loop_);
   connection.timeout->Set(kBirthTimeout,
                           [this, key] { Refuse(key, "no Birth came that could be answered"); });
@@ -84,9 +87,14 @@ void HostLinks::OnBirth(Key key, v1::HostMessage message) {
     return Forget(host);
   }
   connection.waiting.reset();
+  // A copy: the session may close the connection, and then it is not here any more.
   const std::shared_ptr<Pipe> pipe = connection.pipe;
   HostSession* session = Find(host);
-  if (session != nullptr && session->OnBirth(pipe, message)) connection.timeout->Cancel();
+  if (session == nullptr || !session->OnBirth(pipe, message)) return;
+  const auto born = connections_.find(key);
+  if (born == connections_.end()) return;
+  born->second.timeout->Cancel();
+  NoMoreUnborn(born->second);
 }
 
 void HostLinks::Readmit() {
@@ -106,10 +114,24 @@ void HostLinks::OnClosed(Key key) {
   if (it == connections_.end()) return;
   const std::shared_ptr<Pipe> pipe = it->second.pipe;
   const HostId peer = it->second.peer;
-  connections_.erase(it);
+  Drop(key);
   if (HostSession* session = Find(peer)) session->OnClosed(pipe);
   // The pipe may be calling us.
   loop_.Post([pipe] {});
+}
+
+void HostLinks::Drop(Key key) {
+  const auto it = connections_.find(key);
+  if (it == connections_.end()) return;
+  NoMoreUnborn(it->second);
+  connections_.erase(it);
+}
+
+void HostLinks::NoMoreUnborn(const Connection& connection) {
+  const auto of_host = unborn_.find(connection.peer);
+  if (of_host == unborn_.end()) return;
+  of_host->second.erase(connection.arrival);
+  if (of_host->second.empty()) unborn_.erase(of_host);
 }
 
 void HostLinks::Refuse(Key key, const std::string& why) {

@@ -20,6 +20,8 @@ class HostLinks {
   /// A connection without a Birth for this long is closed.
   static constexpr Duration kBirthTimeout = std::chrono::seconds(30);
   static constexpr std::size_t kMaxUnborn = 10'000;
+  /// Of one host; with one more the oldest is closed, so that no host uses up what is there for all.
+  static constexpr std::size_t kMaxUnbornOfHost = 2;
 
   HostLinks(HostSession::Options options, Loop& loop, Clock& clock, HostAcceptor& acceptor,
             LinkListener& listener);
@@ -52,6 +54,10 @@ class HostLinks {
   void OnBirth(Key key, v1::HostMessage message);
   void OnClosed(Key key);
   void Refuse(Key key, const std::string& why);
+  /// Nothing is known of the connection any more.
+  void Drop(Key key);
+  /// It was born, or has gone.
+  void NoMoreUnborn(const Connection& connection);
 
   const HostSession::Options options_;
   Loop& loop_;
@@ -60,6 +66,8 @@ class HostLinks {
   LinkListener& listener_;
   std::map<Key, Connection> connections_;
   std::uint64_t arrivals_ = 0;
+  /// By arrival.
+  std::map<HostId, std::map<std::uint64_t, Key>> unborn_;
   std::map<HostId, std::unique_ptr<HostSession>> sessions_;
   Lifetime lifetime_;
 };

@@ -308,6 +308,22 @@ TEST_F(HostLinksTest, BlobsComeInChunksAndAbsentOnesAreSaid) {
   EXPECT_TRUE(received_[3].blob().missing());
 }
 
+TEST_F(HostLinksTest, AHostHasNoMoreConnectionsWithoutABirthThanTwo) {
+  std::vector<decltype(pipe_)> silent;
+  const auto stranger = link_.MakeConnector("gw-stolen");
+  int closed = 0;
+  for (std::size_t i = 0; i < HostLinks::kMaxUnborn + 10; ++i) {
+    silent.push_back(
+        stranger->Connect({[](const v1::HubMessage&) {}, [&](const absl::Status&) { ++closed; }}));
+    loop_.RunReady();
+  }
+  loop_.Advance(milliseconds(100));
+  EXPECT_EQ(closed, static_cast<int>(HostLinks::kMaxUnborn + 10 - HostLinks::kMaxUnbornOfHost));
+  Dial();
+  Birth(41);
+  EXPECT_EQ(births_, 1) << "others come in all the same";
+}
+
 TEST_F(HostLinksTest, AConnectionWithoutABirthIsClosed) {
   Dial();
   loop_.Advance(seconds(31));

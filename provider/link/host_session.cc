@@ -40,7 +40,8 @@ HostSession::HostSession(HostId host, const Options& options, Loop& loop, Clock&
             Send(std::move(message));
           }),
       reach_timer_(loop),
-      resend_timer_(loop) {
+      resend_timer_(loop),
+      hear_again_(loop) {
   reach_timer_.Set(options_.resume_grace, [this] {
     SetReach(Reach::kUnreachable, "NotConnected", "the host has not connected since the hub started");
   });
@@ -60,6 +61,8 @@ bool HostSession::OnBirth(const std::shared_ptr<Pipe>& pipe, const v1::HostMessa
     // A host may begin anew on the connection it has.
     if (pipe != pipe_) Drop();
     resend_timer_.Cancel();
+    // A session begins with a full report.
+    hear_again_.Cancel();
     blobs_.Clear();
     pipe_ = pipe;
     session_ = highest_session_ = message.session();
@@ -171,7 +174,16 @@ void HostSession::OnStatus(const v1::StatusReport& report) {
   }
   answer.mutable_status_ack()->set_sequence(statuses_.highest());
   Send(std::move(answer));
-  if (verdict == StatusSequence::Verdict::kApply) listener_.OnStatus(host_, report);
+  if (verdict != StatusSequence::Verdict::kApply) return;
+  if (report.full()) hear_again_.Cancel();
+  listener_.OnStatus(host_, report);
+}
+
+void HostSession::HearAgain() {
+  v1::HubMessage message;
+  message.mutable_resync();
+  Send(std::move(message));
+  hear_again_.Set(kHearAgain, [this] { HearAgain(); });
 }
 
 void HostSession::OnClosed(const std::shared_ptr<Pipe>& pipe) {
@@ -192,6 +204,7 @@ void HostSession::Close(const std::string& reason, const std::string& why) {
 
 void HostSession::Drop() {
   resend_timer_.Cancel();
+  hear_again_.Cancel();
   blobs_.Clear();
   if (!pipe_) return;
   const std::shared_ptr<Pipe> pipe = std::exchange(pipe_, nullptr);

@@ -63,6 +63,7 @@ class HostSession {
   static constexpr Duration kResendFirst = std::chrono::seconds(15);
   static constexpr Duration kResendCap = std::chrono::minutes(5);
   static constexpr Duration kResyncEvery = std::chrono::seconds(1);
+  static constexpr Duration kHearAgain = std::chrono::seconds(15);
 
   /// Called when the session closes a connection, for whom keeps its pipe.
   using OnDropped = std::function<void(const Pipe*)>;
@@ -81,6 +82,8 @@ class HostSession {
 
   /// The newest manifest: sent now and again until accepted. Replaces a former one.
   void Deliver(const v1::SignedManifest& manifest, const Generation& generation);
+  /// Asks for a full status report until one comes: what was heard before could not be understood.
+  void HearAgain();
   /// Dropped when not connected.
   void Send(v1::HubMessage message);
   /// Ends the connection at once; the host counts as unreachable for `reason`.
@@ -135,6 +138,7 @@ class HostSession {
   BlobSender blobs_;
   Timer reach_timer_;
   Timer resend_timer_;
+  Timer hear_again_;
 };
 
 }  // namespace slicelet::provider

@@ -55,6 +55,7 @@ class OtherwiseAnswered final : public FrameStream {
     otherwise_ = nullptr;
     stream_->Write(std::move(frame), std::move(written));
   }
+  void OnBroken(StatusCallback broken) override { stream_->OnBroken(std::move(broken)); }
   void Finish(absl::Status status) override {
     patience_.Cancel();
     if (!answered_) stream_->Finish(std::move(status));

@@ -13,6 +13,11 @@ constexpr int kIdBytes = 16;
 
 bool Reads(const v1::LogTailRule& rule) { return rule.at_exit() || rule.every_ms() > 0; }
 
+bool HoldsEnd(const v1::LogTailRecord& record, const std::string& container_id) {
+  const auto* kept = FindInstance(record, container_id);
+  return kept != nullptr && kept->ended();
+}
+
 }  // namespace
 
 LogTails::LogTails(const Options& options, Loop& loop, Clock& clock, Random& random, HubStore& store,
@@ -72,12 +77,13 @@ void LogTails::LookAt(const HostId& id, Host& host, const Name& name, const v1::
   const auto& last = status.state().has_terminated() ? status.state() : status.last_state();
   const std::string running = status.state().has_running() ? status.container_id() : "";
   container.every = std::chrono::milliseconds(rule.every_ms());
+  const std::string ended = last.terminated().container_id();
   if (first) {
     // What the hub has kept over a restart of its own is not read again at once.
-    const bool kept = shelf_.Find({name.first, id, name.second}) != nullptr;
-    container.next_reading = loop_.Now() + (kept ? container.every : kDelay);
+    const v1::LogTailRecord* record = shelf_.Find({name.first, id, name.second});
+    container.next_reading = loop_.Now() + (record != nullptr ? container.every : kDelay);
+    if (record != nullptr && HoldsEnd(*record, ended)) container.read_end = ended;
   }
-  const std::string ended = last.terminated().container_id();
   if (!first && container.ended != ended)
     container.not_before = std::max(container.not_before, loop_.Now() + kDelay);
   if (first) container.not_before = loop_.Now() + kDelay;
@@ -92,8 +98,9 @@ std::optional<LogTails::Task> LogTails::NextTask(const HostId& id, const Host& h
   };
   for (const auto& [name, container] : host.containers) {
     const v1::LogTailRecord* record = shelf_.Find({name.first, id, name.second});
-    const auto* kept = record == nullptr ? nullptr : FindInstance(*record, container.ended);
-    if (!container.ended.empty() && (kept == nullptr || !kept->ended())) {
+    const bool read =
+        container.ended == container.read_end || (record != nullptr && HoldsEnd(*record, container.ended));
+    if (!container.ended.empty() && !read) {
       offer({name, container.ended, true, container.not_before});
     } else if (!container.running.empty() && container.every > Duration::zero()) {
       offer({name, container.running, false, std::max(container.not_before, container.next_reading)});
@@ -212,15 +219,21 @@ bool LogTails::Keep(const HostId& id, Reading& reading) {
   std::vector<HubStore::LogTailKey> keys;
   keys.reserve(batch.log_tails.size());
   for (const auto& [written, content] : batch.log_tails) keys.push_back(written);
-  store_.Commit(std::move(batch), lifetime_.Guard([this, id, keys = std::move(keys),
+  store_.Commit(std::move(batch), lifetime_.Guard([this, id, keys = std::move(keys), task = reading.task,
                                                    number = reading.number](const absl::Status& status) {
     if (!status.ok()) {
       LogError("end of a log not stored", {{"host", id}, {"why", Describe(status)}});
       shelf_.Reload(keys);
     }
     const auto it = hosts_.find(id);
-    if (it == hosts_.end() || !it->second->reading || it->second->reading->number != number) return;
-    End(id, *it->second, status.ok() ? kPause : kPauseAfterFailure);
+    if (it == hosts_.end()) return;
+    Host& host = *it->second;
+    // Also when the host has broken off meanwhile.
+    const auto container = host.containers.find(task.name);
+    if (status.ok() && task.ended && container != host.containers.end())
+      container->second.read_end = task.container_id;
+    if (host.reading && host.reading->number == number)
+      End(id, host, status.ok() ? kPause : kPauseAfterFailure);
   }));
   return true;
 }

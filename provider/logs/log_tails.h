@@ -25,9 +25,9 @@ namespace slicelet::provider {
 /// Reads the ends of containers' logs from hosts that are connected, and keeps them for when they are not.
 ///
 /// Level-triggered: what a host's statuses say is compared with what is kept, so that a lost answer, a
-/// restored hub or a rebuilt host only delays. An instance that has ended is read once; one that runs, where
-/// its pod or its host asks for that, again and again, each time what was added since. A host is asked for
-/// one piece at a time, and only some hosts at once.
+/// restored hub or a rebuilt host only delays. An instance that has ended is read once in a process life,
+/// also where that had to make room; one that runs, where its pod or its host asks for that, again and again,
+/// each time what was added since. A host is asked for one piece at a time, and only some hosts at once.
 class LogTails {
  public:
   struct Options {
@@ -77,6 +77,9 @@ class LogTails {
     /// The last instance that has ended, and the one that runs; empty: none.
     std::string ended;
     std::string running;
+    /// The last one that ended and was read and stored: not read again when it had to make room for others,
+    /// who would then make room for it, and so on.
+    std::string read_end;
     /// 0: what runs is not read.
     Duration every{0};
     MonotonicTime not_before{};

@@ -347,6 +347,47 @@ TEST_F(LogTailsTest, WhatAHostInventsIsNotKept) {
   EXPECT_EQ(Kept(), LogFileLine(1, "a"));
 }
 
+TEST_F(LogTailsTest, EndsThatDoNotFitTogetherAreReadOnceEach) {
+  std::string full;
+  while (full.size() < kMaxLogTail) full += LogFileLine(1, std::string(1'000, 'x'));
+  constexpr std::size_t kFit = LogTailShelf::kMaxHostBytes / kMaxLogTail;
+  const auto look = [this] {
+    for (std::size_t i = 0; i <= kFit; ++i)
+      tails_->Look(kHost, PodUid("u" + std::to_string(i)), std::nullopt, Ended("c1"));
+    loop_.Advance(LogTails::kDelay);
+  };
+  std::size_t answered = 0;
+  const auto answer = [&] {
+    while (answered < asked_.size() && answered < 3 * kFit) {
+      answered = asked_.size();
+      Answer(full);
+    }
+  };
+  look();
+  answer();
+  EXPECT_EQ(asked_.size(), kFit + 1);
+  const std::uint64_t dropped = tails_->shelf().dropped();
+  EXPECT_GT(dropped, 0U);
+  // A pod goes on being reported, and its host breaks off now and then.
+  for (int i = 0; i < 60; ++i) {
+    loop_.Advance(minutes(1));
+    if (i % 20 == 0) Connect();
+    look();
+    answer();
+  }
+  EXPECT_EQ(asked_.size(), kFit + 1);
+  EXPECT_EQ(tails_->shelf().dropped(), dropped);
+
+  // The next hub knows only what is kept: what is not is read once more, and nothing for its sake.
+  StartHub();
+  Connect();
+  look();
+  answer();
+  loop_.Advance(minutes(60));
+  answer();
+  EXPECT_EQ(asked_.size(), kFit + 1 + dropped);
+}
+
 TEST_F(LogTailsTest, AHostThatAlwaysHasMoreIsLeft) {
   Look(Ended("c1"));
   for (int i = 0; i < LogTails::kMaxPieces; ++i) Answer(LogFileLine(i, "x"), i > 0, true);

@@ -6,12 +6,11 @@
 #include <variant>
 
 #include "common/base/encoding.h"
+#include "common/json/json.h"
 #include "kube/object.h"
 
 namespace slicelet::provider {
 namespace {
-
-using Json = nlohmann::json;
 
 constexpr std::int64_t kDefaultGraceSeconds = 30;
 
@@ -124,7 +123,7 @@ Pod& PodBook::Learn(const NodeName& node, const v1::Deployment& deployment, cons
 }
 
 absl::StatusOr<PodBook::Applied> PodBook::Apply(const v1::PodApply& apply, bool fleet) {
-  const Json object = Json::parse(apply.pod(), nullptr, false);
+  const Json object = ParseJson(apply.pod()).value_or(Json());
   if (!object.is_object()) return absl::InvalidArgumentError("PodApply.pod: not a JSON object");
   const PodUid uid(kube::UidOf(object));
   if (uid.empty()) return absl::InvalidArgumentError("PodApply.pod: metadata.uid is empty");
@@ -238,7 +237,8 @@ std::set<NodeName> PodBook::ApplyReferent(const v1::ReferentApply& referent) {
   const ContentId id = ContentIdOf(referent.kind(), referent.name());
   std::vector<v1::PodApply> again;
   for (const auto& [uid, pod] : pods_) {
-    if (pod.last_apply && pod.ns == referent.namespace_() && pod.references.count(id) != 0)
+    // A deleted one's last apply tells nothing of its deletion: it would look as if that had been undone.
+    if (pod.last_apply && !pod.stop && pod.ns == referent.namespace_() && pod.references.count(id) != 0)
       again.push_back(*pod.last_apply);
   }
   std::set<NodeName> nodes = NodesReferringTo(referent.namespace_(), id);

@@ -58,6 +58,15 @@ TEST_F(PodBookTest, TellsTheNodesApart) {
   EXPECT_THAT(On("gw-1"), IsEmpty());
 }
 
+TEST_F(PodBookTest, APodThatNestsWithoutEndIsNone) {
+  v1::PodApply apply;
+  apply.set_node("gw-1");
+  apply.set_pod(R"({"metadata":{"uid":"u1"},"spec":{"affinity":)" + std::string(200'000, '[') +
+                std::string(200'000, ']') + "}}");
+  EXPECT_TRUE(absl::IsInvalidArgument(book_.Apply(apply).status()));
+  EXPECT_THAT(On("gw-1"), IsEmpty());
+}
+
 TEST_F(PodBookTest, APodThatIsShownAgainStaysWhereItIs) {
   Learn("u1", "gw-1");
   Learn("u1", "gw-1");

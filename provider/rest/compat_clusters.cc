@@ -1,8 +1,10 @@
+#include <algorithm>
 #include <utility>
 
 #include "common/base/encoding.h"
 #include "common/json/json.h"
 #include "kube/object.h"
+#include "provider/controllers/clusters.h"
 #include "provider/controllers/plan.h"
 #include "provider/controllers/settings.h"
 #include "provider/rest/compat_routes.h"
@@ -74,26 +76,15 @@ class ClusterHandlers {
     WithCluster(call, reply, [reply](const Json& cluster) { reply({.body = ShownCluster(cluster)}); });
   }
 
-  /// The cluster that the hub is in: of others the provider knows no nodes.
+  /// Of the cluster that the hub is in, those that are the hub's; of another one all.
   void Nodes(const RestCall& call, const RestReply& reply) const {
     WithCluster(call, reply, [*this, reply](const Json& cluster) {
-      if (kube::Find(cluster, {"spec", "kubeconfigSecret"}) != nullptr) {
-        return reply(Refuse({.status = 501,
-                             .reason = "ClusterElsewhere",
-                             .error = "the nodes of " + Called(kube::NameOf(cluster)) +
-                                      " are not known here: it is not the hub's own cluster",
-                             .remedy = "ask that cluster: kubectl get nodes"}));
-      }
+      if (kube::Find(cluster, {"spec", "kubeconfigSecret"}) != nullptr) return NodesThere(cluster, reply);
       kube::ListOptions ours;
       ours.label_selector = std::string(kHubLabel) + "=" + hub_.hub_id;
       ListSorted(hub_, kube::kNodes, "", ours, [reply](const absl::StatusOr<std::vector<Json>>& nodes) {
         if (!nodes.ok()) return reply(RefuseFor(nodes.status(), "nodes"));
-        RestAnswer answer{.body = Json::array()};
-        for (const Json& node : *nodes) {
-          answer.body.push_back(
-              {{"name", kube::NameOf(node)}, {"labels", GetObject(node, "/metadata/labels")}});
-        }
-        reply(std::move(answer));
+        reply(ShownNodes(*nodes));
       });
     });
   }
@@ -114,14 +105,76 @@ class ClusterHandlers {
   }
 
   void Delete(const RestCall& call, const RestReply& reply) const {
-    const std::string name = call.path.at("cluster");
-    hub_.kube.Delete({kube::kIotClusters, hub_.ns, name, ""}, {}, [name, reply](const absl::Status& status) {
-      if (!status.ok()) return reply(RefuseFor(status, Called(name)));
-      reply({.body = {{"name", name}, {"deleting", true}}});
+    if (call.Header("force") == "true") return Remove(call.path.at("cluster"), true, reply);
+    WithCluster(call, reply, [*this, reply](const Json& cluster) {
+      ListSorted(
+          hub_, kube::kIotClusters, hub_.ns, {},
+          hub_.lifetime.Guard([*this, cluster, reply](const absl::StatusOr<std::vector<Json>>& clusters) {
+            if (!clusters.ok()) return reply(RefuseFor(clusters.status(), "clusters"));
+            RemoveUnused(cluster, *clusters, reply);
+          }));
     });
   }
 
  private:
+  void RemoveUnused(const Json& cluster, const std::vector<Json>& clusters, const RestReply& reply) const {
+    ListSorted(hub_, kube::kIotSlices, hub_.ns, {},
+               hub_.lifetime.Guard([*this, cluster, clusters,
+                                    reply](const absl::StatusOr<std::vector<Json>>& slices) {
+                 if (!slices.ok()) return reply(RefuseFor(slices.status(), "slices"));
+                 World world;
+                 world.Replace(kube::kIotClusters, clusters);
+                 world.Replace(kube::kIotSlices, *slices);
+                 const std::string name = kube::NameOf(cluster);
+                 const auto used = ClusterInUse(world, cluster, "");
+                 if (!used) return Remove(name, false, reply);
+                 reply(Refuse({.status = 409,
+                               .reason = used->reason,
+                               .error = Called(name) + ": " + used->message,
+                               .remedy = "with header force: true it goes all the same, and what cannot be "
+                                         "undone is left behind"}));
+               }));
+  }
+
+  void Remove(const std::string& name, bool force, const RestReply& reply) const {
+    DeleteObject(hub_, {kube::kIotClusters, hub_.ns, name, ""}, force,
+                 [name, reply](const absl::Status& status) {
+                   if (!status.ok()) return reply(RefuseFor(status, Called(name)));
+                   reply({.body = {{"name", name}, {"deleting", true}}});
+                 });
+  }
+
+  static RestAnswer ShownNodes(const std::vector<Json>& nodes) {
+    RestAnswer answer{.body = Json::array()};
+    for (const Json& node : nodes) {
+      answer.body.push_back({{"name", kube::NameOf(node)}, {"labels", GetObject(node, "/metadata/labels")}});
+    }
+    return answer;
+  }
+
+  void NodesThere(const Json& cluster, const RestReply& reply) const {
+    const std::string name = kube::NameOf(cluster);
+    if (!hub_.nodes_elsewhere) {
+      return reply(Refuse({.status = 501,
+                           .reason = "ClusterElsewhere",
+                           .error = "the nodes of " + Called(name) +
+                                    " are not known here: this provider looks after no other clusters",
+                           .remedy = "set controllers: true in provider.yaml, or ask that cluster: "
+                                     "kubectl get nodes"}));
+    }
+    hub_.nodes_elsewhere(cluster, hub_.lifetime.Guard([name, reply](absl::StatusOr<std::vector<Json>> nodes) {
+      if (!nodes.ok()) {
+        return reply(Refuse({.status = 500,
+                             .reason = kUnreachable,
+                             .error = Called(name) + " cannot be asked: " + Message(nodes.status()),
+                             .remedy = "ask again once its condition Ready is True"}));
+      }
+      std::sort(nodes->begin(), nodes->end(),
+                [](const Json& a, const Json& b) { return kube::NameOf(a) < kube::NameOf(b); });
+      reply(ShownNodes(*nodes));
+    }));
+  }
+
   void WithCluster(const RestCall& call, const RestReply& reply,
                    const std::function<void(const Json&)>& go) const {
     const std::string name = call.path.at("cluster");
@@ -250,15 +303,17 @@ void AddCompatClusterRoutes(const RestHub& hub, std::vector<RestRoute>& routes) 
   add({.method = "DELETE",
        .path = path + "/{cluster}",
        .id = "compatDeleteCluster",
-       .summary = "Deletes the IotCluster; its Secret goes with it.",
+       .summary =
+           "Deletes the IotCluster; its Secret goes with it. One that is in use is refused unless forced.",
        .access = Access::kOperator,
+       .headers = {"force"},
        .answer = "Deletion",
        .refusals = {404, 409}},
       &ClusterHandlers::Delete);
   add({.method = "GET",
        .path = path + "/node/{cluster}",
        .id = "compatListNodes",
-       .summary = "The nodes of the hub's own cluster that are the hub's.",
+       .summary = "The hub's nodes in its own cluster, or all nodes of another one.",
        .answer = "CompatNodeList",
        .refusals = {404}},
       &ClusterHandlers::Nodes);

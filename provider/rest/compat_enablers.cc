@@ -3,14 +3,13 @@
 
 #include "common/json/json.h"
 #include "kube/object.h"
+#include "provider/rest/compat_orders.h"
 #include "provider/rest/compat_routes.h"
 #include "provider/rest/kinds.h"
 #include "provider/rest/schema.h"
 
 namespace slicelet::provider {
 namespace {
-
-constexpr char kRepository[] = "slicelet/";
 
 /// "SLICE.gateway.NAME"; neither slice nor name holds a dot.
 struct EnablerId {
@@ -19,30 +18,20 @@ struct EnablerId {
   std::string name;
 };
 
-/// The last word of a chart's name and of an id.
-std::string WordOf(const RestKind& kind) { return kind.path.substr(0, kind.path.size() - 1); }
-
-const RestKind* KindOfWord(const std::string& word) {
-  for (const kube::Resource* resource : {&kube::kIotGateways, &kube::kIotServers}) {
-    if (WordOf(KindOf(*resource)) == word) return &KindOf(*resource);
-  }
-  return nullptr;
-}
-
 std::optional<EnablerId> ParseId(const std::string& text) {
   const auto first = text.find('.');
   const auto second = first == std::string::npos ? first : text.find('.', first + 1);
   if (second == std::string::npos || text.find('.', second + 1) != std::string::npos) return std::nullopt;
-  EnablerId id{text.substr(0, first), KindOfWord(text.substr(first + 1, second - first - 1)),
+  EnablerId id{text.substr(0, first), EnablerKind(text.substr(first + 1, second - first - 1)),
                text.substr(second + 1)};
   if (id.kind == nullptr || id.slice.empty() || id.name.empty()) return std::nullopt;
   return id;
 }
 
 Json ShownEnabler(const RestKind& kind, const std::string& slice, const Json& object) {
-  return {{"id", slice + "." + WordOf(kind) + "." + kube::NameOf(object)},
+  return {{"id", slice + "." + EnablerWord(kind) + "." + kube::NameOf(object)},
           {"enablerName", kube::NameOf(object)},
-          {"helmChart", kRepository + WordOf(kind)},
+          {"helmChart", kEnablerRepository + EnablerWord(kind)},
           {"vim", slice},
           {"status", kube::TextAt(object, {"status", "phase"})},
           {"suspended", GetBool(object, "/spec/suspended")},
@@ -51,13 +40,6 @@ Json ShownEnabler(const RestKind& kind, const std::string& slice, const Json& ob
 
 RestAnswer RefuseUnknown(const std::string& id) {
   return RefuseFor(absl::NotFoundError(""), "enabler " + id);
-}
-
-/// The orchestrator's names of what we call traffic-most, which was also what no name meant.
-std::string PolicyOf(const Json& body) {
-  const std::string given = GetString(body, "/placementPolicy");
-  if (given.empty()) return GetBool(body, "/auto") ? "traffic-most" : "";
-  return given == "most-traffic" || given == "most_traffic" ? "traffic-most" : given;
 }
 
 class EnablerHandlers {
@@ -85,32 +67,15 @@ class EnablerHandlers {
   }
 
   void Create(const RestCall& call, const RestReply& reply) const {
-    const std::string chart = call.body["helmChart"].get<std::string>();
-    if (chart.rfind(kRepository, 0) != 0) {
-      return reply(Refuse({.status = 501,
-                           .reason = "ChartsNotSupported",
-                           .error = "slicelet installs no charts, and so no " + chart,
-                           .field = "helmChart",
-                           .remedy = "slicelet/gateway makes an IotGateway, slicelet/server an IotServer"}));
-    }
-    const auto colon = chart.find(':');
-    const std::string word = chart.substr(
-        sizeof(kRepository) - 1, colon == std::string::npos ? colon : colon - sizeof(kRepository) + 1);
-    const RestKind* kind = KindOfWord(word);
-    if (kind == nullptr) return reply(RefuseFor(absl::NotFoundError(""), "chart " + chart));
-    Json spec = call.body.value("additionalParams", Json::object());
-    spec.erase("slice");
-    if (colon != std::string::npos) spec["profile"] = chart.substr(colon + 1);
-    if (const std::string policy = PolicyOf(call.body); !policy.empty()) {
-      if (!spec.contains("target")) spec["target"] = Json::object();
-      if (spec["target"].is_object()) spec["target"]["placement"] = policy;
-    }
-    const Json& schemas = components_["schemas"];
-    const auto violations = CheckValue(schemas[kind->noun + "Create"]["properties"]["spec"], spec,
-                                       "additionalParams", components_);
+    EnablerOrder order;
+    if (auto refusal = ReadOrder(call.body, components_, order)) return reply(*std::move(refusal));
+    const auto violations =
+        CheckValue(components_["schemas"][order.kind->noun + "Create"]["properties"]["spec"], order.spec,
+                   "additionalParams", components_);
     if (!violations.empty()) return reply(RefuseInput(violations));
-    MakeEnabler(*kind, call.body["vim"].get<std::string>(), call.body["enablerName"].get<std::string>(), spec,
-                reply);
+    PlaceOrder(hub_, order, reply, [*this, reply](const EnablerOrder& placed) {
+      MakeEnabler(*placed.kind, placed.slice, placed.name, placed.spec, reply);
+    });
   }
 
   /// It stops; its record stays.
@@ -221,7 +186,8 @@ class EnablerHandlers {
     WithAll(reply, [inside, reply](const Json& enablers) mutable {
       RestAnswer answer{.body = Json::array()};
       for (const Json& enabler : enablers) {
-        const bool gateway = enabler["helmChart"] == kRepository + WordOf(KindOf(kube::kIotGateways));
+        const bool gateway =
+            enabler["helmChart"] == kEnablerRepository + EnablerWord(KindOf(kube::kIotGateways));
         if (inside[gateway ? "edge" : "cloud"].contains(enabler["vim"].get<std::string>())) {
           answer.body.push_back(enabler);
         }
@@ -249,15 +215,25 @@ void AddCompatEnablerSchemas(Json& schemas) {
           {"minLength", 1},
           {"maxLength", 253},
           {"description",
-           "slicelet/gateway or slicelet/server, with :PROFILE behind it. Others are answered with 501."}}},
+           "slicelet/gateway or slicelet/server, with :PROFILE behind it. Another chart or profile is "
+           "answered with "
+           "404, another repository with 501."}}},
         {"additionalParams",
          {{"type", "object"}, {"description", "The spec of the IotGateway or IotServer."}}},
         {"vim", ParameterSchema("slice")},
-        {"auto", {{"type", "boolean"}, {"description", "Choose hosts by placementPolicy."}}},
+        {"auto",
+         {{"type", "boolean"},
+          {"description",
+           "Choose where it runs: a gateway on hosts of its slice's fleet node, by placementPolicy; a server "
+           "on "
+           "the slice's cloud node."}}},
         {"placementPolicy",
          {{"type", "string"},
           {"maxLength", 32},
-          {"description", "spec.target.placement; traffic-most when auto is true and it is left out."}}}}}};
+          {"description",
+           "A gateway's spec.target.placement; traffic-most when auto is true and it is left out. Servers "
+           "are not "
+           "ranked."}}}}}};
   schemas["CompatEnabler"] = {
       {"type", "object"},
       {"additionalProperties", false},

@@ -39,7 +39,7 @@ void AddChartRepositories(std::vector<RestRoute>& routes) {
 RestAnswer AsThere(RestAnswer answer) {
   if (answer.status != 503) return answer;
   answer.status = 500;
-  answer.body["reason"] = "ECONNREFUSED";
+  answer.body["reason"] = kUnreachable;
   return answer;
 }
 

@@ -7,6 +7,9 @@
 
 namespace slicelet::provider {
 
+/// The reason, with status 500, of what cannot be reached.
+inline constexpr char kUnreachable[] = "ECONNREFUSED";
+
 /// The routes of the ASSIST-IoT Smart Orchestrator 3.0 below /compat/v3/api, for programs written for it: its
 /// clusters are IotClusters, its enablers IotGateways and IotServers. What it did with chart repositories is
 /// answered with 501. Where it answered 500 because something could not be reached, so do these. `hub` and

@@ -1,4 +1,5 @@
 #include "common/base/encoding.h"
+#include "provider/controllers/plan.h"
 #include "provider/rest/testing/rest_fixture.h"
 
 namespace slicelet::provider {
@@ -92,12 +93,64 @@ TEST_F(RestTest, ARegistrationThatFailsHalfWayIsTakenBack) {
   EXPECT_EQ(Stored(kube::kSecrets, "slicelet", "far-kubeconfig")["data"], Json::object());
 }
 
+TEST_F(RestTest, AClusterInUseIsNotDeletedUnlessForced) {
+  ASSERT_EQ(Ask("POST", kClusters, Operator(), Registration("far")).status, 200);
+  const std::string far = std::string(kClusters) + "/far", home = std::string(kClusters) + "/home";
+  Answer answer = Ask("DELETE", home, Operator());
+  EXPECT_EQ(answer.status, 409) << "the cloud cluster goes last";
+  EXPECT_THAT(GetString(answer.body, "/error"), HasSubstr("edge clusters: far"));
+  EXPECT_TRUE(server_.cluster()
+                  .Patch("test", {kube::kIotSlices, "slicelet", "north", ""}, kube::PatchType::kMerge,
+                         {{"spec", {{"edge", {{"cluster", "far"}}}}}})
+                  .ok());
+  answer = Ask("DELETE", far, Operator());
+  EXPECT_EQ(answer.status, 409);
+  EXPECT_EQ(answer.body["reason"], "InUse");
+  EXPECT_THAT(GetString(answer.body, "/error"), HasSubstr("IotCluster far: slices use it: north"));
+  EXPECT_THAT(GetString(answer.body, "/remedy"), HasSubstr("force"));
+  EXPECT_EQ(AskWith({{"force", "false"}}, "DELETE", far, Operator()).status, 409);
+  EXPECT_EQ(AskWith({{"force", "yes"}}, "DELETE", far, Operator()).body["field"], "header.force");
+  EXPECT_EQ(AskWith({{"force", ""}}, "DELETE", far, Operator()).status, 400);
+  EXPECT_EQ(AskWith({{"force", "true"}, {"force", "true"}}, "DELETE", far, Operator()).status, 400);
+  EXPECT_NE(Stored(kube::kIotClusters, "slicelet", "far"), Json());
+  EXPECT_FALSE(Stored(kube::kIotClusters, "slicelet", "far")["metadata"].contains("annotations"));
+  // Held by its finalizer it shows what it was told.
+  EXPECT_TRUE(server_.cluster()
+                  .Patch("test", {kube::kIotClusters, "slicelet", "far", ""}, kube::PatchType::kMerge,
+                         {{"metadata", {{"finalizers", {kFinalizer}}}}})
+                  .ok());
+  EXPECT_EQ(AskWith({{"force", "true"}}, "DELETE", far, Operator()).status, 200);
+  const Json going = Stored(kube::kIotClusters, "slicelet", "far");
+  EXPECT_TRUE(GivenUp(going));
+  EXPECT_TRUE(kube::BeingDeleted(going));
+  EXPECT_EQ(AskWith({{"force", "true"}}, "DELETE", far, Operator()).status, 200) << "it may be repeated";
+  EXPECT_EQ(AskWith({{"force", "true"}}, "DELETE", std::string(kClusters) + "/none", Operator()).status, 404);
+}
+
 TEST_F(RestTest, NodesAreKnownOfTheHubsOwnCluster) {
   const Answer nodes = Ask("GET", std::string(kClusters) + "/node/home", Viewer());
   EXPECT_EQ(nodes.body, Json::parse(R"([{"name":"gw-1","labels":{"slicelet.io/hub":"plant-7"}}])"));
   Ask("POST", kClusters, Operator(), Registration("far"));
-  EXPECT_EQ(Ask("GET", std::string(kClusters) + "/node/far", Viewer()).body["reason"], "ClusterElsewhere");
+  EXPECT_EQ(Ask("GET", std::string(kClusters) + "/node/far", Viewer()).body["reason"], "ClusterElsewhere")
+      << "nobody looks after other clusters";
   EXPECT_EQ(Ask("GET", std::string(kClusters) + "/node/none", Viewer()).status, 404);
+}
+
+TEST_F(RestTest, NodesOfAnotherClusterAreAskedThere) {
+  ASSERT_EQ(Ask("POST", kClusters, Operator(), Registration("far")).status, 200);
+  absl::StatusOr<std::vector<Json>> there = std::vector<Json>{
+      {{"metadata", {{"name", "b"}, {"labels", {{"zone", "2"}}}}}}, {{"metadata", {{"name", "a"}}}}};
+  hub_.nodes_elsewhere = [&](const Json& cluster, const Callback<std::vector<Json>>& done) {
+    EXPECT_EQ(kube::NameOf(cluster), "far");
+    done(there);
+  };
+  EXPECT_EQ(Ask("GET", std::string(kClusters) + "/node/far", Viewer()).body,
+            Json::parse(R"([{"name":"a","labels":{}},{"name":"b","labels":{"zone":"2"}}])"));
+  there = absl::UnavailableError("Unreachable: nobody answers");
+  const Answer away = Ask("GET", std::string(kClusters) + "/node/far", Viewer());
+  EXPECT_EQ(away.status, 500) << "as there";
+  EXPECT_EQ(away.body["reason"], "ECONNREFUSED");
+  EXPECT_EQ(away.body["error"], "IotCluster far cannot be asked: Unreachable: nobody answers");
 }
 
 TEST_F(RestTest, AnEnablerIsAGatewayOrAServer) {
@@ -142,7 +195,21 @@ TEST_F(RestTest, WhatIsNoEnablerIsRefused) {
   EXPECT_EQ(Ask("POST", kEnabler, Operator(), order).status, 404);
   order["helmChart"] = "slicelet/gateway:edgex-9";
   order["additionalParams"] = {{"target", {{"host", "gw-1"}}}};
-  EXPECT_EQ(Ask("POST", kEnabler, Operator(), order).body["field"], "additionalParams.profile");
+  Answer unknown = Ask("POST", kEnabler, Operator(), order);
+  EXPECT_EQ(unknown.status, 404);
+  EXPECT_EQ(unknown.body["error"], "chart slicelet/gateway has no version edgex-9");
+  EXPECT_THAT(GetString(unknown.body, "/remedy"), HasSubstr("edgex-4.0-minimal"));
+  for (const char* chart :
+       {"slicelet/gateway:", "slicelet/gateway:external", "slicelet/server:edgex-4.0-full", "slicelet/",
+        "slicelet/server:mainflux-classic:1"}) {
+    order["helmChart"] = chart;
+    EXPECT_EQ(Ask("POST", kEnabler, Operator(), order).status, 404) << chart;
+  }
+  order["additionalParams"]["profile"] = "edgex-9";
+  order["helmChart"] = "slicelet/gateway";
+  EXPECT_EQ(Ask("POST", kEnabler, Operator(), order).body["field"], "additionalParams.profile")
+      << "a spec's own field is no chart's version";
+  order["additionalParams"].erase("profile");
   order["helmChart"] = "slicelet/gateway";
   order["placementPolicy"] = "cheapest";
   EXPECT_EQ(Ask("POST", kEnabler, Operator(), order).body["field"], "additionalParams.target.placement");
@@ -153,6 +220,104 @@ TEST_F(RestTest, WhatIsNoEnablerIsRefused) {
        {"x", "north.gateway", "north.lorry.x", "north.gateway.none", "none.gateway.press", "a.b.c.d"}) {
     EXPECT_EQ(Ask("DELETE", std::string(kEnabler) + "/" + id, Operator()).status, 404) << id;
   }
+}
+
+/// Slice north with nodes of its own, and orders whose place is to be chosen.
+class AutomaticEnablerTest : public RestTest {
+ protected:
+  void Fleet(const std::string& name, const std::string& slice, std::size_t hosts) {
+    Make(kube::kNodes, "", name,
+         {{"metadata", {{"labels", {{kHubLabel, "plant-7"}, {kSliceLabel, slice}}}}}});
+    hosts_[name] = hosts;
+  }
+  Answer Order(const std::string& chart, const Json& params = nullptr) {
+    Json order = {{"enablerName", "x"}, {"helmChart", chart}, {"vim", "north"}, {"auto", true}};
+    if (!params.is_null()) order["additionalParams"] = params;
+    return Ask("POST", kEnabler, Operator(), order);
+  }
+  Json Target() { return Stored(kube::kIotGateways, "north-ns", "x")["spec"]["target"]; }
+  void CloudNode(const std::string& name) {
+    EXPECT_TRUE(server_.cluster()
+                    .Patch("test", {kube::kIotSlices, "slicelet", "north", ""}, kube::PatchType::kMerge,
+                           {{"spec", {{"cloud", {{"node", name}}}}}})
+                    .ok());
+  }
+
+  std::map<std::string, std::size_t> hosts_;
+
+  void SetUp() override {
+    fleet_hosts_ = [this](const std::string& node,
+                          const std::string& condition) -> absl::StatusOr<std::size_t> {
+      if (condition == "tags. =") return absl::InvalidArgumentError("column 6: a name is missing");
+      const auto it = hosts_.find(node);
+      if (it == hosts_.end()) return absl::NotFoundError("no fleet node");
+      return it->second;
+    };
+  }
+};
+
+TEST_F(AutomaticEnablerTest, AGatewayGoesToTheOnlyFleetNodeOfItsSlice) {
+  Fleet("fleet", "north", 3);
+  Fleet("elsewhere", "south", 3);
+  Make(kube::kNodes, "", "gw-2",
+       {{"metadata", {{"labels", {{kHubLabel, "plant-7"}, {kSliceLabel, "north"}}}}}});
+  Make(kube::kEdgeHosts, "slicelet", "gw-2", {{"spec", {{"approved", true}}}});
+  const Answer made = Order("slicelet/gateway", {{"target", {{"hosts", 3}}}});
+  ASSERT_EQ(made.status, 200) << made.text;
+  EXPECT_EQ(Target(), Json::parse(R"({"node":"fleet","placement":"traffic-most","hosts":3})"));
+}
+
+TEST_F(AutomaticEnablerTest, MoreReplicasThanHostsAreTooMany) {
+  Fleet("fleet", "north", 3);
+  const Answer answer = Order("slicelet/gateway", {{"target", {{"hosts", 4}}}});
+  EXPECT_EQ(answer.status, 400);
+  EXPECT_EQ(answer.body["reason"], "TooManyReplicas");
+  EXPECT_EQ(answer.body["field"], "additionalParams.target.hosts");
+  EXPECT_THAT(GetString(answer.body, "/error"), HasSubstr("too many replicas: 4 hosts are asked for, and 3"));
+  hosts_["fleet"] = 0;
+  EXPECT_EQ(Order("slicelet/gateway").body["reason"], "TooManyReplicas") << "one is asked for";
+  EXPECT_EQ(Order("slicelet/gateway", {{"target", {{"targetCondition", "tags. ="}}}}).body["field"],
+            "additionalParams.target.targetCondition");
+  EXPECT_EQ(Stored(kube::kIotGateways, "north-ns", "x"), Json());
+}
+
+TEST_F(AutomaticEnablerTest, WhereThereIsNothingToChooseFromItSaysWhatIsMissing) {
+  Answer answer = Order("slicelet/gateway");
+  EXPECT_EQ(answer.status, 400);
+  EXPECT_EQ(answer.body["reason"], "NoFleetNode");
+  answer = Order("slicelet/gateway", {{"target", {{"host", "gw-1"}}}});
+  EXPECT_EQ(answer.body["reason"], "HostNamed");
+  Fleet("one", "north", 1);
+  Fleet("two", "north", 1);
+  answer = Order("slicelet/gateway");
+  EXPECT_EQ(answer.body["reason"], "SeveralFleetNodes");
+  EXPECT_THAT(GetString(answer.body, "/error"), HasSubstr("one, two"));
+  EXPECT_EQ(Order("slicelet/gateway", {{"target", 7}}).body["field"], "additionalParams.target");
+  EXPECT_EQ(Order("slicelet/gateway", {{"target", {{"node", "two"}}}}).status, 200);
+  EXPECT_EQ(Target()["node"], "two");
+}
+
+TEST_F(AutomaticEnablerTest, WithoutAnEdgeItGoesToTheCloud) {
+  CloudNode("gw-1");
+  EXPECT_EQ(Order("slicelet/gateway", {{"target", {{"hosts", 2}}}}).body["reason"], "TooManyReplicas");
+  ASSERT_EQ(Order("slicelet/gateway").status, 200);
+  EXPECT_EQ(Target(), Json::parse(R"({"host":"gw-1"})"));
+}
+
+TEST_F(AutomaticEnablerTest, AServerIsNotRankedAndGoesToTheCloud) {
+  Fleet("fleet", "north", 3);
+  EXPECT_EQ(Order("slicelet/server").body["reason"], "NoCloudNode");
+  CloudNode("gw-1");
+  ASSERT_EQ(Order("slicelet/server").status, 200);
+  EXPECT_EQ(Stored(kube::kIotServers, "north-ns", "x")["spec"], Json::parse(R"({"slice":"north"})"));
+}
+
+TEST_F(AutomaticEnablerTest, ASliceThatIsNotThereIsSaid) {
+  const Answer answer =
+      Ask("POST", kEnabler, Operator(),
+          {{"enablerName", "x"}, {"helmChart", "slicelet/gateway"}, {"vim", "none"}, {"auto", true}});
+  EXPECT_EQ(answer.status, 404);
+  EXPECT_EQ(answer.body["error"], "IotSlice none does not exist");
 }
 
 TEST_F(RestTest, EnablersOfAClusterAreThoseOfItsSlices) {

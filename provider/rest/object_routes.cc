@@ -85,9 +85,11 @@ class ObjectHandlers {
   void Delete(const RestCall& call, const RestReply& reply) const {
     if (hub_.standalone) return reply(RefuseStandalone("deleting " + kind_.noun + "s"));
     const std::string& name = call.path.at("name");
-    WithNamespace(call, reply, [*this, name](const std::string& ns, const RestReply& done) {
+    const bool give_up = call.Query("giveUp") == "true";
+    WithNamespace(call, reply, [*this, name, give_up](const std::string& ns, const RestReply& done) {
       if (ns.empty()) return done(RefuseFor(absl::NotFoundError(""), Called(kind_, name)));
-      hub_.kube.Delete({kind_.resource, ns, name, ""}, {}, [*this, name, done](const absl::Status& status) {
+      const kube::ObjectRef ref{kind_.resource, ns, name, ""};
+      DeleteObject(hub_, ref, give_up, [*this, name, done](const absl::Status& status) {
         if (!status.ok()) return done(RefuseFor(status, Called(kind_, name)));
         done({.status = 202, .body = {{"name", name}, {"deleting", true}}});
       });
@@ -208,6 +210,7 @@ void AddRoutes(const RestHub& hub, const RestKind& kind, std::vector<RestRoute>&
        .id = "delete" + kind.noun,
        .summary = "Deletes it. What was made for it is undone first.",
        .access = Access::kOperator,
+       .query = {"giveUp"},
        .success = 202,
        .answer = "Deletion",
        .refusals = with(reading, {404, 409})},

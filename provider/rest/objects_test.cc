@@ -1,3 +1,4 @@
+#include "provider/controllers/plan.h"
 #include "provider/rest/testing/rest_fixture.h"
 
 namespace slicelet::provider {
@@ -88,6 +89,36 @@ TEST_F(RestTest, ObjectsAreMadeChangedAndDeleted) {
   EXPECT_EQ(Ask("DELETE", path + "/drill", token).status, 202);
   EXPECT_EQ(Stored(kube::kIotGateways, "north-ns", "drill"), Json());
   EXPECT_EQ(Ask("GET", path + "/drill", token).status, 404);
+}
+
+TEST_F(RestTest, WhatNeverComesBackIsGivenUpOn) {
+  const std::string token = Operator();
+  const std::string path = "/v1/slices/north/gateways/press";
+  EXPECT_TRUE(server_.cluster()
+                  .Patch("test", {kube::kIotGateways, "north-ns", "press", ""}, kube::PatchType::kMerge,
+                         {{"metadata", {{"finalizers", {kFinalizer}}}}})
+                  .ok());
+  EXPECT_EQ(Ask("DELETE", path + "?giveUp=yes", token).body["field"], "query.giveUp");
+  EXPECT_EQ(Ask("DELETE", path + "?giveUp=false", token).status, 202);
+  EXPECT_FALSE(GivenUp(Stored(kube::kIotGateways, "north-ns", "press")));
+  EXPECT_EQ(Ask("DELETE", path + "?giveUp=true", token).status, 202) << "also of what is being deleted";
+  EXPECT_TRUE(GivenUp(Stored(kube::kIotGateways, "north-ns", "press")));
+  EXPECT_EQ(Ask("DELETE", "/v1/hosts/gw-1?giveUp=true", token).status, 202);
+  EXPECT_EQ(Stored(kube::kEdgeHosts, "slicelet", "gw-1"), Json());
+  EXPECT_EQ(Ask("DELETE", "/v1/hosts/none?giveUp=true", token).status, 404);
+}
+
+TEST_F(RestTest, GivingUpOnOneObjectDeletesNoLaterOneOfItsName) {
+  bool replaced = false;
+  server_.faults().before = [&, this](const kube::KubeCall& call) -> absl::Status {
+    if (call.verb != kube::Verb::kDelete || std::exchange(replaced, true)) return absl::OkStatus();
+    // Somebody is faster, and makes another one.
+    EXPECT_TRUE(server_.cluster().Delete("test", call.ref, {}).ok());
+    Make(kube::kEdgeHosts, "slicelet", "gw-1", {{"spec", {{"approved", false}}}});
+    return absl::OkStatus();
+  };
+  EXPECT_EQ(Ask("DELETE", "/v1/hosts/gw-1?giveUp=true", Operator()).status, 409);
+  EXPECT_NE(Stored(kube::kEdgeHosts, "slicelet", "gw-1"), Json());
 }
 
 TEST_F(RestTest, ASliceWithoutANamespaceHasNothingYet) {

@@ -53,6 +53,19 @@ void CheckQuery(const RestRoute& route, const HttpRequest& request, const Json& 
   }
 }
 
+void CheckHeaders(const RestRoute& route, const HttpRequest& request, const Json& components, RestCall& call,
+                  std::vector<Violation>& found) {
+  for (const auto& [name, text] : request.headers) {
+    if (std::find(route.headers.begin(), route.headers.end(), name) == route.headers.end()) continue;
+    if (!call.headers.emplace(name, text).second) {
+      found.push_back({"header." + name, "is given twice"});
+    } else {
+      CheckParameter("header", name, text, components, found);
+    }
+    if (found.size() >= kMaxViolations) return;
+  }
+}
+
 std::optional<RestAnswer> ReadBody(const RestRoute& route, const HttpRequest& request, std::size_t max_body,
                                    const Json& components, RestCall& call) {
   if (request.body.size() > max_body) {
@@ -84,6 +97,7 @@ std::optional<RestAnswer> CheckRequest(const RestRoute& route, const HttpRequest
   std::vector<Violation> found;
   for (const auto& [name, text] : call.path) CheckParameter("path", name, text, components, found);
   CheckQuery(route, request, components, call, found);
+  CheckHeaders(route, request, components, call, found);
   if (!found.empty()) return RefuseInput(found);
   if (!route.request.empty()) return ReadBody(route, request, max_body, components, call);
   return std::nullopt;

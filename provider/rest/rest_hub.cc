@@ -5,6 +5,7 @@
 
 #include "common/base/encoding.h"
 #include "kube/object.h"
+#include "provider/controllers/plan.h"
 #include "provider/controllers/settings.h"
 
 namespace slicelet::provider {
@@ -72,6 +73,16 @@ void FindSliceNamespace(const RestHub& hub, const std::string& slice, Callback<s
                  done(std::string());
                });
              }));
+}
+
+void DeleteObject(const RestHub& hub, const kube::ObjectRef& ref, bool give_up, StatusCallback done) {
+  if (!give_up) return hub.kube.Delete(ref, {}, std::move(done));
+  hub.kube.Patch(ref, kube::PatchType::kMerge, {{"metadata", {{"annotations", {{kGiveUp, "true"}}}}}},
+                 hub.lifetime.Guard([&hub, ref, done = std::move(done)](const absl::StatusOr<Json>& told) {
+                   if (!told.ok()) return done(told.status());
+                   // The one that was told, and none that was made since.
+                   hub.kube.Delete(ref, {.uid = kube::UidOf(*told)}, done);
+                 }));
 }
 
 RestAnswer AnswerPage(const std::vector<Json>& objects, const std::string& limit, const std::string& after,

@@ -11,7 +11,7 @@ namespace slicelet::provider {
 struct AdminRestOptions {
   /// HOST:PORT with a numeric host.
   std::string listen;
-  /// PEM files that it serves with.
+  /// PEM files that it serves with; they may be replaced meanwhile.
   std::string certificate_file;
   std::string key_file;
   /// Lines of NAME:ROLE:HASH.

@@ -5,8 +5,6 @@
 namespace slicelet::provider {
 namespace {
 
-constexpr std::uint64_t kMaxPemFile = std::uint64_t{1} << 20;
-
 /// A caller waits for its answer, not for hours.
 constexpr auto kAnswerTimeout = std::chrono::minutes(5);
 
@@ -33,7 +31,10 @@ RestServer::RestServer(const AdminRestOptions& options, Dependencies dependencie
            .hub_id = std::move(dependencies.hub_id),
            .ns = std::move(dependencies.ns),
            .standalone = dependencies.standalone,
-           .pod_hosts = std::move(dependencies.pod_hosts)},
+           .pod_hosts = std::move(dependencies.pod_hosts),
+           .explain_pod = std::move(dependencies.explain_pod),
+           .fleet_hosts = std::move(dependencies.fleet_hosts),
+           .nodes_elsewhere = std::move(dependencies.nodes_elsewhere)},
       users_(dependencies.files, options.users_file),
       passwords_(MakePasswordChecker(dependencies.loop)) {}
 
@@ -61,14 +62,13 @@ absl::Status RestServer::Listen(const AdminRestOptions& options, AsioLoop& loop,
   if (!address.ok()) return WithContext(address.status(), "adminRest.listen");
   listener.address = address->host;
   listener.port = address->port;
-  SLICELET_ASSIGN_OR_RETURN(listener.certificate_pem, files.Read(options.certificate_file, kMaxPemFile));
-  SLICELET_ASSIGN_OR_RETURN(listener.key_pem, files.Read(options.key_file, kMaxPemFile));
   http_ = std::make_unique<HttpServer>(
       loop, ServerOptions(), [this](const std::shared_ptr<HttpExchange>& exchange) {
         rest_->Handle(exchange->request(),
                       [exchange](HttpResponse response) { exchange->Respond(std::move(response)); });
       });
-  const auto port = http_->Listen(listener);
+  watched_.emplace(loop, files, *http_);
+  const auto port = watched_->Open(std::move(listener), options.certificate_file, options.key_file);
   if (!port.ok()) return WithContext(port.status(), "adminRest.listen");
   port_ = *port;
   return absl::OkStatus();

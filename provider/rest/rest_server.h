@@ -1,10 +1,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "common/base/file_system.h"
 #include "common/http/http_server.h"
+#include "common/http/watched_listener.h"
 #include "provider/rest/admin_rest.h"
 #include "provider/rest/rest_options.h"
 
@@ -23,6 +25,10 @@ class RestServer {
     std::string ns;
     bool standalone = false;
     std::function<absl::StatusOr<v1::PodHostsReply>(const v1::PodHostsRequest&)> pod_hosts;
+    std::function<absl::StatusOr<v1::ExplainPodReply>(const v1::ExplainPodRequest&)> explain_pod{};
+    std::function<absl::StatusOr<std::size_t>(const std::string& node, const std::string& condition)>
+        fleet_hosts{};
+    NodesElsewhere nodes_elsewhere{};
   };
 
   /// InvalidArgument for a bad address, certificate or users file, Unavailable when the address is taken.
@@ -41,6 +47,7 @@ class RestServer {
   const std::unique_ptr<PasswordChecker> passwords_;
   std::unique_ptr<AdminRest> rest_;
   std::unique_ptr<HttpServer> http_;
+  std::optional<WatchedListener> watched_;
   int port_ = 0;
 };
 

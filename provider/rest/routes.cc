@@ -48,6 +48,7 @@ Json Parameters(const RestRoute& route) {
     parameters.push_back(Parameter(route.path.substr(at + 1, route.path.find('}', at) - at - 1), "path"));
   }
   for (const std::string& name : route.query) parameters.push_back(Parameter(name, "query"));
+  for (const std::string& name : route.headers) parameters.push_back(Parameter(name, "header"));
   return parameters;
 }
 
@@ -93,6 +94,10 @@ Json Name(const char* description, int most, const char* pattern) {
           {"description", description}};
 }
 
+Json Truth(const char* description) {
+  return {{"type", "string"}, {"enum", {"true", "false"}}, {"description", description}};
+}
+
 }  // namespace
 
 const Json& ParameterSchema(const std::string& name) {
@@ -108,6 +113,8 @@ const Json& ParameterSchema(const std::string& name) {
       {"id", Name("A chart repository.", 200, "^[A-Za-z0-9._-]+$")},
       {"limit",
        {{"type", "integer"}, {"minimum", 1}, {"maximum", 500}, {"description", "At most so many; 100."}}},
+      {"giveUp", Truth("Do not wait for a party that never comes back (annotation slicelet.io/give-up).")},
+      {"force", Truth("Delete it though it is in use; what cannot be undone is given up on.")},
       {"continue", Name("Where the list before ended.", 400, "^([0-9a-f][0-9a-f])+$")},
   };
   return kSchemas->at(name);

@@ -21,6 +21,8 @@ enum class Access {
 struct RestCall {
   std::map<std::string, std::string> path;
   std::map<std::string, std::string> query;
+  /// Those that the route documents, by their name in lower case.
+  std::map<std::string, std::string> headers;
   Json body;
   std::string user;
   std::string token;
@@ -29,6 +31,10 @@ struct RestCall {
   [[nodiscard]] std::string Query(const std::string& name) const {
     const auto it = query.find(name);
     return it == query.end() ? "" : it->second;
+  }
+  [[nodiscard]] std::string Header(const std::string& name) const {
+    const auto it = headers.find(name);
+    return it == headers.end() ? "" : it->second;
   }
 };
 
@@ -44,6 +50,8 @@ struct RestRoute {
   std::string summary;
   Access access = Access::kViewer;
   std::vector<std::string> query{};
+  /// In lower case; others are nobody's business.
+  std::vector<std::string> headers{};
   /// The schema of the body; empty: there is none.
   std::string request{};
   /// The status of success and its schema. 0: there is no success; empty: no body.
@@ -54,7 +62,7 @@ struct RestRoute {
   std::function<void(const RestCall&, RestReply)> handle{};
 };
 
-/// What a path's or query's parameter of this name may be.
+/// What a parameter of this name may be: of a path, a query or a header.
 const Json& ParameterSchema(const std::string& name);
 
 /// Every status but success that the route may answer with.

@@ -1,7 +1,5 @@
 #include "provider/rest/workload_routes.h"
 
-#include <algorithm>
-#include <cctype>
 #include <map>
 #include <set>
 #include <tuple>
@@ -10,22 +8,12 @@
 #include "common/json/json.h"
 #include "kube/object.h"
 #include "provider/controllers/settings.h"
+#include "provider/rest/workload_hosts.h"
 
 namespace slicelet::provider {
 namespace {
 
 constexpr char kTemplateHash[] = "pod-template-hash";
-
-/// PHASE_RUNNING is "Running".
-std::string PhaseName(v1::Phase phase) {
-  static constexpr std::string_view kPrefix = "PHASE_";
-  std::string name = v1::Phase_Name(phase);
-  if (name.size() <= kPrefix.size()) return "Pending";
-  name.erase(0, kPrefix.size());
-  std::transform(name.begin() + 1, name.end(), name.begin() + 1,
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return name;
-}
 
 bool IsReady(const Json& pod) {
   for (const Json& condition : GetArray(pod, "/status/conditions")) {
@@ -53,22 +41,6 @@ Owner OwnerOf(const Json& pod) {
   return {};
 }
 
-Json ShownHost(const v1::PodHostsReply::Entry& entry) {
-  int ready = 0;
-  for (const auto& container : entry.status().containers()) ready += container.ready() ? 1 : 0;
-  std::string message = entry.message();
-  if (message.empty() && entry.status().has_refused()) message = entry.status().refused().reason();
-  if (message.empty()) message = entry.status().reason();
-  return {{"host", entry.host()},
-          {"state", entry.state().empty() ? "Targeted" : entry.state()},
-          {"connected", entry.connected()},
-          {"accepted", entry.accepted()},
-          {"phase", PhaseName(entry.status().phase())},
-          {"readyContainers", ready},
-          {"containers", entry.status().containers_size()},
-          {"message", message}};
-}
-
 class WorkloadHandlers {
  public:
   explicit WorkloadHandlers(const RestHub& hub) : hub_(hub) {}
@@ -88,10 +60,11 @@ class WorkloadHandlers {
     WithPod(call, reply, [*this, reply](const Json& pod) {
       const auto hosts = HostsOf(pod);
       if (!hosts.ok()) return reply(RefuseFor(hosts.status(), "pod " + kube::NameOf(pod)));
-      reply({.body = {{"namespace", kube::NamespaceOf(pod)},
-                      {"name", kube::NameOf(pod)},
-                      {"node", kube::TextAt(pod, {"spec", "nodeName"})},
-                      {"hosts", *hosts}}});
+      Json shown = ShownPlacement(hub_.explain_pod(RequestFor<v1::ExplainPodRequest>(pod)), *hosts);
+      shown["namespace"] = kube::NamespaceOf(pod);
+      shown["name"] = kube::NameOf(pod);
+      shown["node"] = kube::TextAt(pod, {"spec", "nodeName"});
+      reply({.body = std::move(shown)});
     });
   }
 
@@ -142,13 +115,18 @@ class WorkloadHandlers {
     });
   }
 
-  /// NotFound becomes an empty list: the shim has not shown the pod yet.
-  [[nodiscard]] absl::StatusOr<Json> HostsOf(const Json& pod) const {
-    v1::PodHostsRequest request;
+  template <typename Request>
+  static Request RequestFor(const Json& pod) {
+    Request request;
     request.set_namespace_(kube::NamespaceOf(pod));
     request.set_name(kube::NameOf(pod));
     request.set_uid(kube::UidOf(pod));
-    const auto known = hub_.pod_hosts(request);
+    return request;
+  }
+
+  /// NotFound becomes an empty list: the shim has not shown the pod yet.
+  [[nodiscard]] absl::StatusOr<Json> HostsOf(const Json& pod) const {
+    const auto known = hub_.pod_hosts(RequestFor<v1::PodHostsRequest>(pod));
     Json hosts = Json::array();
     if (absl::IsNotFound(known.status())) return hosts;
     if (!known.ok()) return known.status();
@@ -208,15 +186,6 @@ class WorkloadHandlers {
   const RestHub& hub_;
 };
 
-Json ObjectOf(Json properties) {
-  Json required = Json::array();
-  for (const auto& [name, schema] : properties.items()) required.push_back(name);
-  return {{"type", "object"},
-          {"additionalProperties", false},
-          {"properties", std::move(properties)},
-          {"required", std::move(required)}};
-}
-
 Json ListOf(const char* schema) {
   Json list = ObjectOf(
       {{"items", {{"type", "array"}, {"items", {{"$ref", std::string("#/components/schemas/") + schema}}}}}});
@@ -230,14 +199,7 @@ void AddWorkloadSchemas(Json& schemas) {
   const Json text = {{"type", "string"}}, number = {{"type", "integer"}}, truth = {{"type", "boolean"}};
   const Json texts = {{"type", "array"}, {"items", text}};
   const Json hosts = {{"type", "array"}, {"items", {{"$ref", "#/components/schemas/WorkloadHost"}}}};
-  schemas["WorkloadHost"] = ObjectOf({{"host", text},
-                                      {"state", text},
-                                      {"connected", truth},
-                                      {"accepted", truth},
-                                      {"phase", text},
-                                      {"readyContainers", number},
-                                      {"containers", number},
-                                      {"message", text}});
+  AddHostSchemas(schemas);
   schemas["Workload"] = ObjectOf({{"namespace", text},
                                   {"name", text},
                                   {"uid", text},
@@ -249,7 +211,6 @@ void AddWorkloadSchemas(Json& schemas) {
                                   {"hosts", hosts}});
   schemas["Workload"]["properties"]["owner"] = ObjectOf({{"kind", text}, {"name", text}});
   schemas["WorkloadList"] = ListOf("Workload");
-  schemas["Placement"] = ObjectOf({{"namespace", text}, {"name", text}, {"node", text}, {"hosts", hosts}});
   schemas["Deployment"] = ObjectOf({{"namespace", text},
                                     {"name", text},
                                     {"kind", text},
@@ -285,7 +246,7 @@ std::vector<RestRoute> WorkloadRoutes(const RestHub& hub) {
       &WorkloadHandlers::Get);
   add({.path = "/v1/workloads/{namespace}/{pod}/placement",
        .id = "getPlacement",
-       .summary = "What each host is to the pod, and why.",
+       .summary = "What each host is to the pod, also those that were not chosen: room, traffic, and why.",
        .answer = "Placement",
        .refusals = {404}},
       &WorkloadHandlers::Placement);

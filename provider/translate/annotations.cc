@@ -2,6 +2,7 @@
 #include <charconv>
 #include <limits>
 
+#include "common/base/shown_text.h"
 #include "common/logs/log_tail_rule.h"
 #include "provider/translate/parts.h"
 
@@ -17,7 +18,8 @@ void ReadPriority(FieldReader& annotations, Translation& out) {
   std::int32_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (text.empty() || error != std::errc() || end != text.data() + text.size()) {
-    annotations.Refuse("slicelet.io/priority", "is \"" + text + "\", should be a whole number of 32 bits",
+    annotations.Refuse("slicelet.io/priority",
+                       "is \"" + ShownText(text) + "\", should be a whole number of 32 bits",
                        kInvalidAnnotation);
   }
   out.priority = value;
@@ -30,7 +32,7 @@ void ReadAutonomy(FieldReader& annotations, Translation& out) {
     out.autonomy = *value;
   } else {
     annotations.Refuse("slicelet.io/autonomy",
-                       "is \"" + text + "\", should be forever or a duration such as 72h or 30m",
+                       "is \"" + ShownText(text) + "\", should be forever or a duration such as 72h or 30m",
                        kInvalidAnnotation);
   }
 }
@@ -39,8 +41,8 @@ void ReadApiAccess(FieldReader& annotations, bool& api_access) {
   const std::string text = annotations.String("slicelet.io/api-access");
   api_access = text == "true";
   if (text != "true" && text != "false") {
-    annotations.Refuse("slicelet.io/api-access", "is \"" + text + "\", should be \"true\" or \"false\"",
-                       kInvalidAnnotation);
+    annotations.Refuse("slicelet.io/api-access",
+                       "is \"" + ShownText(text) + "\", should be \"true\" or \"false\"", kInvalidAnnotation);
   }
 }
 
@@ -59,7 +61,8 @@ void ReadRole(FieldReader labels, Translation& out) {
   else if (role == "server")
     out.role = v1::ROLE_SERVER;
   else if (role != "app") {
-    labels.Refuse("slicelet.io/role", "is \"" + role + "\", should be gateway, server or app", kInvalidLabel);
+    labels.Refuse("slicelet.io/role", "is \"" + ShownText(role) + "\", should be gateway, server or app",
+                  kInvalidLabel);
   }
   // The other labels are the user's.
   labels.AcceptAll();
@@ -91,8 +94,9 @@ void TranslateAnnotations(FieldReader& metadata, const TranslateOptions& options
   if (annotations.Has("slicelet.io/api-access")) ReadApiAccess(annotations, api_access);
   if (annotations.Has("slicelet.io/log-tail")) ReadLogTail(annotations, out);
   annotations.Accept(kHostPodIp);
-  // They need the containers or what these refer to: start_order.cc, roles.cc, and below.
+  // They need the rest of the pod or what it refers to: start_order.cc, host_aliases.cc, roles.cc, and below.
   annotations.Accept(kDependsOn);
+  annotations.Accept(kHostAliases);
   annotations.Accept(kPerHostSecrets);
   if (out.role == v1::ROLE_GATEWAY) annotations.Accept(kIotDevices);
   // What is left under our prefix is a misspelling or newer than this version; everything else is the user's.
@@ -109,9 +113,10 @@ void TranslatePerHostSecrets(FieldReader& annotations, Translation& out) {
     name = text.substr(begin, text.find(',', begin) - begin);
     const ContentId id("secret/" + name);
     if (std::ranges::find(out.contents, id) == out.contents.end()) {
-      annotations.Refuse(kPerHostSecrets,
-                         "is \"" + text + "\", should be names of Secrets that this pod refers to, by commas",
-                         kInvalidAnnotation);
+      annotations.Refuse(
+          kPerHostSecrets,
+          "is \"" + ShownText(text) + "\", should be names of Secrets that this pod refers to, by commas",
+          kInvalidAnnotation);
       return;
     }
     out.per_host.insert(id);

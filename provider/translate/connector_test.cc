@@ -2,7 +2,10 @@
 
 #include <gmock/gmock.h>
 
+#include <nlohmann/json.hpp>
 #include <ostream>
+
+#include "common/json/testing/mutations.h"
 
 namespace slicelet::provider {
 namespace {
@@ -36,6 +39,35 @@ TEST(Connector, WithoutConfigMapsNothingChanges) {
   const Applied applied = Good({{"other", {{"createOptions", "nonsense"}}}});
   EXPECT_EQ(applied.workload.SerializeAsString(), Sensor().SerializeAsString());
   EXPECT_THAT(applied.result.ignored, IsEmpty());
+}
+
+TEST(Connector, AnyTypeOfAnyMemberIsTakenOrRefused) {
+  using Json = nlohmann::json;
+  const Json options = Json::parse(R"({
+    "Env": ["RATE=5"], "Cmd": ["run"], "Entrypoint": ["/sensor"], "WorkingDir": "/data", "ExposedPorts": {"1/tcp": {}},
+    "HostConfig": {"PortBindings": {"1/tcp": [{"HostPort": "2", "HostIp": "127.0.0.1"}]}, "Binds": ["/a:/b:ro"],
+                   "Mounts": [{"Type": "bind", "Source": "/a", "Target": "/c", "ReadOnly": true}],
+                   "Privileged": true, "Memory": 1, "NanoCpus": 1, "CapAdd": ["A"], "CapDrop": ["B"]}})");
+  const Json hub = Json::parse(R"({"schemaVersion": "1.0", "routes": {"a": "FROM /* INTO $upstream",
+    "b": {"route": "FROM /* INTO $upstream", "priority": 1}}})");
+  const Json agent = Json::parse(R"({"schemaVersion": "1.0", "runtime": {"type": "docker", "settings": {
+    "registryCredentials": {"r": {"username": "u", "password": "p", "address": "a"}}}}})");
+  const auto try_all = [](const char* map, const char* key, const Json& sound) {
+    std::vector<Mutation> documents = MutationsOf(sound);
+    for (const char* text : {"5", "null", "[]", "\"x\"", "{"}) documents.push_back({text, text});
+    for (const Mutation& mutation : documents) {
+      Applied applied;
+      const std::string text =
+          mutation.object.is_string() ? mutation.object.get<std::string>() : mutation.object.dump();
+      EXPECT_NO_THROW((void)ApplyConnectorMaps({{map, {{"status", "running"}, {key, text}}}},
+                                               applied.workload, applied.result))
+          << key << mutation.what;
+    }
+  };
+  try_all("sensor", "createOptions", options);
+  try_all("sensor", "desiredProperties", options);
+  try_all("edgehub", "desiredProperties", hub);
+  try_all("edgeagent", "desiredProperties", agent);
 }
 
 TEST(Connector, AModulesSettingsBecomeItsContainers) {
@@ -97,7 +129,7 @@ TEST(Connector, APasswordIsNotRepeatedWhereItIsInTheWrongPlace) {
 TEST(Connector, NamesOfAnyLengthAreShownShortened) {
   const Applied applied =
       Good({{"sensor", {{Long(), "1"}, {"createOptions", R"({")" + Long() + R"(": 1})"}}}});
-  for (const std::string& ignored : applied.result.ignored) EXPECT_LT(ignored.size(), 200U);
+  for (const std::string& ignored : applied.result.ignored) EXPECT_LT(ignored.size(), 250U);
   EXPECT_EQ(applied.result.ignored.size(), 2U);
 }
 
@@ -176,6 +208,8 @@ INSTANTIATE_TEST_SUITE_P(
             ".HostConfig.PortBindings[80/tcp]", "is {\"HostPort\":\"x\"}, should be an object with HostPort"},
         BadCase{"sensor", "createOptions", R"({"HostConfig": {"Binds": ["volume:/data"]}})",
                 ".HostConfig.Binds", "holds \"volume:/data\", should be /HOST/PATH:/CONTAINER/PATH"},
+        BadCase{"sensor", "createOptions", R"({"HostConfig": {"Binds": ["/srv/../etc:/etc"]}})",
+                ".HostConfig.Binds", "holds \"/srv/../etc:/etc\", should be /HOST/PATH:/CONTAINER/PATH"},
         BadCase{"sensor", "createOptions", R"({"HostConfig": {"Privileged": "yes"}})",
                 ".HostConfig.Privileged", "is \"yes\", should be true or false"},
         BadCase{"sensor", "createOptions", R"({"HostConfig": {"Memory": -1}})", ".HostConfig.Memory",
@@ -184,14 +218,14 @@ INSTANTIATE_TEST_SUITE_P(
                 "is \"1\", should be"},
         BadCase{"sensor", "createOptions", R"({"HostConfig": {"CapAdd": 1}})", ".HostConfig.CapAdd",
                 "is 1, should be"},
-        BadCase{"sensor", "restartPolicy", Long(), "", "is \"" + Long(120) + "[...]\", should be always"},
+        BadCase{"sensor", "restartPolicy", Long(), "", "is \"" + Long(200) + "[...]\", should be always"},
         BadCase{"sensor", "restartPolicy", "", "", "is \"\", should be always"},
-        BadCase{"sensor", "status", Long(), "", "is \"" + Long(120) + "[...]\", should be running"},
+        BadCase{"sensor", "status", Long(), "", "is \"" + Long(200) + "[...]\", should be running"},
         BadCase{"sensor", "status", "", "", "is \"\", should be running"},
-        BadCase{"sensor", "desiredProperties", Long(), "", "is \"" + Long(120) + "[...]\", should be a JSON"},
+        BadCase{"sensor", "desiredProperties", Long(), "", "is \"" + Long(200) + "[...]\", should be a JSON"},
         BadCase{"sensor", "desiredProperties", R"({"a": )", "", R"(is "{"a": ", should be a JSON object: )"},
         BadCase{"sensor", "desiredProperties", std::string(200'000, ' '), "", "is longer than 131072 bytes"},
-        BadCase{"sensor", "createOptions", Long(), "", "is \"" + Long(120) + "[...]\", should be a JSON"},
+        BadCase{"sensor", "createOptions", Long(), "", "is \"" + Long(200) + "[...]\", should be a JSON"},
         BadCase{"sensor", "createOptions", R"({"Env": ["A=b",]})", "",
                 "is \"{\"Env\": [\"A=b\",]}\", should be a"},
         BadCase{"sensor", "createOptions", R"({'Env': []})", "",
@@ -202,7 +236,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"sensor", "createOptions", R"({"a": )" + std::string(40, '[') + std::string(40, ']') + "}",
                 "", "is \"{\"a\": [["},
         BadCase{"sensor", "createOptions", R"({"Env": [")" + Long() + R"("]})", ".Env",
-                "holds \"" + Long(120) + "[...]\", should be NAME=VALUE"},
+                "holds \"" + Long(200) + "[...]\", should be NAME=VALUE"},
         BadCase{"sensor", "createOptions", R"({"Env": ["=b"]})", ".Env",
                 "holds \"=b\", should be NAME=VALUE"},
         BadCase{"sensor", "createOptions", R"({"Cmd": ["a", {}]})", ".Cmd", "is [\"a\",{}], should be"},
@@ -223,7 +257,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"sensor", "createOptions", R"({"HostConfig": {"PortBindings": {"80/icmp": []}}})",
                 ".HostConfig.PortBindings[80/icmp]", "should be PORT/tcp"},
         BadCase{"sensor", "createOptions", R"({"HostConfig": {"PortBindings": {")" + Long() + R"(": []}}})",
-                ".HostConfig.PortBindings[" + Long(120) + "[...]]", "should be PORT/tcp"},
+                ".HostConfig.PortBindings[" + Long(200) + "[...]]", "should be PORT/tcp"},
         BadCase{"sensor", "createOptions", R"({"HostConfig": {"PortBindings": {"80/tcp": {}}}})",
                 ".HostConfig.PortBindings[80/tcp]", "is {}, should be a list of bindings"},
         BadCase{
@@ -259,7 +293,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"sensor", "createOptions", R"({"HostConfig": {"CapDrop": [")" + Long() + R"("]}})",
                 ".HostConfig.CapDrop", "holds \"XXX"},
         BadCase{"edgehub", "desiredProperties", Long(), "",
-                "is \"" + Long(120) + "[...]\", should be a JSON"},
+                "is \"" + Long(200) + "[...]\", should be a JSON"},
         BadCase{"edgehub", "desiredProperties", "{\"routes\": {}", "",
                 "is \"{\"routes\": {}\", should be a JSON object: "},
         BadCase{"edgehub", "desiredProperties", R"({"schemaVersion": 1.0})", ".schemaVersion",
@@ -267,9 +301,9 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"edgehub", "desiredProperties", R"({"routes": {"a": {"route": 5}}})", ".routes.a",
                 "is {\"route\":5}, should be a text, or an object with the text route"},
         BadCase{"edgehub", "desiredProperties", R"({"routes": {")" + Long() + R"(": []}})",
-                ".routes." + Long(120) + "[...]", "is [], should be a text"},
+                ".routes." + Long(200) + "[...]", "is [], should be a text"},
         BadCase{"edgeagent", "desiredProperties", Long(), "",
-                "is \"" + Long(120) + "[...]\", should be a JSON"},
+                "is \"" + Long(200) + "[...]\", should be a JSON"},
         BadCase{"edgeagent", "desiredProperties", "[]", "", "is \"[]\", should be a JSON object"},
         BadCase{"edgeagent", "desiredProperties", R"({"schemaVersion": {}})", ".schemaVersion",
                 "is {}, should be"},
@@ -286,7 +320,7 @@ INSTANTIATE_TEST_SUITE_P(
                 R"({"registryCredentials": {"r": {"username": "u", "password": "p", "address": ")" + Long() +
                     R"("}}})",
                 ".registryCredentials.r.address",
-                "is \"" + Long(120) + "[...]\", should be HOST or HOST:PORT"},
+                "is \"" + Long(200) + "[...]\", should be HOST or HOST:PORT"},
         BadCase{"edgehub", "desiredProperties", "null", "", "is \"null\", should be a JSON object"},
         BadCase{"edgehub", "desiredProperties", R"({"routes": []})", ".routes",
                 "is [], should be an object of routes"},

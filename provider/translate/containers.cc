@@ -82,6 +82,8 @@ void TranslateMount(FieldReader& mount, const PodParts& parts, v1::Mount& out) {
     mount.Refuse("name", "\"" + out.volume() + "\" names none of spec.volumes");
   }
   out.set_path(mount.RequiredString("mountPath"));
+  if (!IsInnerPath("./" + out.path()))
+    mount.Refuse("mountPath", "is \"" + out.path() + "\", should be a path without \"..\"");
   out.set_read_only(mount.Bool("readOnly"));
   out.set_sub_path(mount.String("subPath"));
   if (!out.sub_path().empty() && !IsInnerPath(out.sub_path())) {
@@ -141,6 +143,10 @@ void TranslateProbes(FieldReader& from, v1::Container& out) {
 
 void TranslateTermination(FieldReader& from, v1::Container& out) {
   out.set_termination_message_path(from.String("terminationMessagePath", "/dev/termination-log"));
+  if (!IsInnerPath("./" + out.termination_message_path())) {
+    from.Refuse("terminationMessagePath",
+                "is \"" + out.termination_message_path() + "\", should be a path without \"..\"");
+  }
   const std::string policy = from.String("terminationMessagePolicy", "File");
   out.set_termination_message_fallback_to_logs(policy == "FallbackToLogsOnError");
   if (policy != "File" && policy != "FallbackToLogsOnError") {

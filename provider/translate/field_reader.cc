@@ -2,17 +2,12 @@
 
 #include <utility>
 
+#include "common/base/shown_text.h"
+
 namespace slicelet::provider {
-namespace {
-
-constexpr std::size_t kMaxShownValue = 80;
-
-}  // namespace
 
 std::string Shown(const nlohmann::json& value) {
-  std::string text = value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  if (text.size() > kMaxShownValue) text = text.substr(0, kMaxShownValue) + "...";
-  return text;
+  return ShownText(value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
 void Diagnosis::Refuse(const std::string& path, const std::string& reason, const std::string& message) {

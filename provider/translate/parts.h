@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/names.h"
 #include "provider/translate/field_reader.h"
 #include "provider/translate/translate.h"
 
@@ -57,18 +58,21 @@ inline constexpr char kDependsOn[] = "slicelet.io/depends-on";
 /// Reads "NAME=NAME[,NAME...]; ..." into the containers' `depends_on`. Call when the containers are there.
 void TranslateStartOrder(FieldReader& annotations, v1::Workload& workload);
 
+// host_aliases.cc
+inline constexpr char kHostAliases[] = "slicelet.io/host-aliases";
+/// Reads "ADDRESS=NAME[,NAME...]; ..." into host aliases, after those of the spec.
+void TranslateHostAliases(FieldReader& annotations, v1::Workload& workload);
+
 // roles.cc
 inline constexpr char kIotDevices[] = "slicelet.io/iot-devices";
 /// Fills in what only gateways and servers have. Call when the workload is complete.
 void TranslateRole(FieldReader& annotations, Translation& out);
 
 // checks.cc
-/// RFC 1123 label: what becomes a directory name on the host must be one.
-bool IsDnsLabel(const std::string& text);
-/// RFC 1123 subdomain, at most 253 characters.
-bool IsDnsSubdomain(const std::string& text);
-/// A path below the volume: relative, not empty, without "..".
-bool IsInnerPath(const std::string& path);
+/// Without the blanks around it.
+std::string TrimBlanks(const std::string& text);
+/// The parts of a list, trimmed; a single empty one at the end does not count.
+std::vector<std::string> SplitList(const std::string& text, char separator);
 /// "90s", "1h30m", "3d": units ns, us, ms, s, m, h, d. Positive only.
 std::optional<Duration> ParseDuration(const std::string& text);
 

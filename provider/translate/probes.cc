@@ -7,6 +7,8 @@ namespace {
 
 constexpr std::int64_t kMaxSeconds = 2'147'483'647;
 constexpr std::int64_t kMaxPort = 65'535;
+/// Servers take hardly more, and the host's client none beyond 64 KiB.
+constexpr std::size_t kMaxHeaderBytes = 8 * 1024;
 
 /// A port as number or as the name of one of the container's ports.
 std::int32_t ResolvePort(FieldReader& reader, const std::string& key, const v1::Container& container) {
@@ -62,6 +64,10 @@ bool TranslateAction(FieldReader& from, const v1::Container& container, v1::Hand
       std::string& value = (*get.mutable_headers())[name];
       // A repeated header is the same as one with a list of values (RFC 9110, section 5.3).
       value += (value.empty() ? "" : ", ") + header.String("value");
+      const std::size_t bytes = name.size() + value.size();
+      if (bytes > kMaxHeaderBytes)
+        header.Refuse("value", "makes a header of " + std::to_string(bytes) + " bytes, at most " +
+                                   std::to_string(kMaxHeaderBytes) + " are sent");
     });
   }
   if (from.Has("tcpSocket")) {

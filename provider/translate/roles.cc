@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "common/base/shown_text.h"
 #include "provider/translate/parts.h"
 
 namespace slicelet::provider {
@@ -28,9 +29,10 @@ void TranslateGateway(FieldReader& annotations, Translation& out) {
   const auto& volumes = out.workload.volumes();
   const auto volume = std::ranges::find(volumes, name, &v1::Volume::name);
   if (volume == volumes.end() || !volume->has_projection()) {
-    annotations.Refuse(kIotDevices,
-                       "is \"" + name + "\", should be a configMap, secret or projected volume of this pod",
-                       kInvalidAnnotation);
+    annotations.Refuse(
+        kIotDevices,
+        "is \"" + ShownText(name) + "\", should be a configMap, secret or projected volume of this pod",
+        kInvalidAnnotation);
   }
   out.gateway.set_devices_volume(name);
 }

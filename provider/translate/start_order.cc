@@ -4,28 +4,11 @@
 #include <string>
 #include <vector>
 
+#include "common/base/shown_text.h"
 #include "provider/translate/parts.h"
 
 namespace slicelet::provider {
 namespace {
-
-std::string Trimmed(const std::string& text) {
-  const auto begin = text.find_first_not_of(" \t\n");
-  if (begin == std::string::npos) return "";
-  return text.substr(begin, text.find_last_not_of(" \t\n") - begin + 1);
-}
-
-/// The parts of a list, trimmed; a single empty one at the end does not count.
-std::vector<std::string> Split(const std::string& text, char separator) {
-  std::vector<std::string> parts;
-  for (std::size_t begin = 0; begin <= text.size();) {
-    const std::size_t end = std::min(text.find(separator, begin), text.size());
-    parts.push_back(Trimmed(text.substr(begin, end - begin)));
-    begin = end + 1;
-  }
-  if (parts.back().empty()) parts.pop_back();
-  return parts;
-}
 
 class StartOrder {
  public:
@@ -43,7 +26,7 @@ class StartOrder {
 
   void Read(const std::string& text) {
     text_ = text;
-    const std::vector<std::string> entries = Split(text, ';');
+    const std::vector<std::string> entries = SplitList(text, ';');
     if (entries.empty()) Refuse("should be NAME=NAME[,NAME...], several separated by semicolons");
     for (const std::string& entry : entries) ReadEntry(entry);
     RefuseCircles();
@@ -51,7 +34,7 @@ class StartOrder {
 
  private:
   void Refuse(const std::string& why) {
-    annotations_.Refuse(kDependsOn, "is \"" + text_ + "\": " + why, kInvalidAnnotation);
+    annotations_.Refuse(kDependsOn, "is \"" + ShownText(text_) + "\": " + why, kInvalidAnnotation);
   }
 
   v1::Container* Known(const std::string& name) {
@@ -60,18 +43,18 @@ class StartOrder {
     std::string names;
     for (const v1::Container* container : containers_)
       names += (names.empty() ? "" : ", ") + container->name();
-    Refuse("\"" + name + "\" is no container of this pod, which has " + names);
+    Refuse("\"" + ShownText(name) + "\" is no container of this pod, which has " + names);
     return nullptr;
   }
 
   void ReadEntry(const std::string& entry) {
     const auto equals = entry.find('=');
-    const std::string name = Trimmed(entry.substr(0, equals));
+    const std::string name = TrimBlanks(entry.substr(0, equals));
     const std::vector<std::string> others =
-        equals == std::string::npos ? std::vector<std::string>{} : Split(entry.substr(equals + 1), ',');
+        equals == std::string::npos ? std::vector<std::string>{} : SplitList(entry.substr(equals + 1), ',');
     if (name.empty() || others.empty() || std::ranges::count(others, "") > 0 ||
         entry.find('=', equals + 1) != std::string::npos) {
-      Refuse("\"" + entry + "\" should be NAME=NAME[,NAME...]");
+      Refuse("\"" + ShownText(entry) + "\" should be NAME=NAME[,NAME...]");
       return;
     }
     v1::Container* container = Known(name);

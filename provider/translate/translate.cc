@@ -210,6 +210,7 @@ std::variant<Translation, v1::Refusal> Translate(const nlohmann::json& pod,
     TranslateSpec(spec, out, parts);
     FieldReader annotations = metadata.Object("annotations");
     TranslateStartOrder(annotations, out.workload);
+    TranslateHostAliases(annotations, out.workload);
     TranslateRole(annotations, out);
     for (const std::string& id : parts.contents) out.contents.emplace_back(id);
     TranslatePerHostSecrets(annotations, out);

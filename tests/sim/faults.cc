@@ -6,17 +6,6 @@ namespace slicelet::sim {
 
 using std::chrono::milliseconds;
 
-namespace {
-
-/// Until a link that was disturbed is surely as good as new: missed heartbeats and the longest backoff.
-constexpr Duration kForgiven = std::chrono::minutes(10);
-
-std::string For(Duration time) {
-  return " for " + std::to_string(std::chrono::duration_cast<std::chrono::seconds>(time).count()) + " s";
-}
-
-}  // namespace
-
 void World::KillAgent(std::size_t host, Duration down) {
   HostMachine& machine = this->host(host);
   machine.Kill();
@@ -101,13 +90,16 @@ void World::RestoreApi() {
   around_.story.Tell("api: restored from the snapshot");
   // What the API showed until now has to be judged before it is exchanged.
   truth().CheckApi();
+  if (kinds_) kinds_->BeforeRestore();
   around_.api.Restore(snapshot_);
+  if (kinds_) kinds_->AfterRestore();
   truth().Restored();
 }
 
 void World::StopApi(Duration down) {
   around_.story.Tell("api: down" + For(down));
   around_.api.SetDown(true);
+  if (kinds_) kinds_->Disturbed(down);
   After(down, [this] { around_.api.SetDown(false); });
 }
 
@@ -115,6 +107,7 @@ void World::ShowEmptyLists(Duration time) {
   around_.story.Tell("api: lists are empty" + For(time));
   around_.empty_lists = true;
   around_.api.BreakWatches(absl::OutOfRangeError("the server has forgotten this version"));
+  if (kinds_) kinds_->Disturbed(time);
   After(time, [this] {
     around_.empty_lists = false;
     around_.api.BreakWatches(absl::OutOfRangeError("the server has forgotten this version"));
@@ -125,6 +118,7 @@ void World::BreakWatches() {
   around_.story.Tell("api: compacted, watches break");
   around_.api.cluster().Compact();
   around_.api.BreakWatches();
+  if (kinds_) kinds_->Disturbed(Duration::zero());
 }
 
 void World::DisturbLinks(const LinkFaults& hosts, const LinkFaults& shims, Duration time) {
@@ -184,6 +178,7 @@ void World::FillProviderDisk(Duration time) {
 
 void World::JumpClock(std::size_t machine, Duration by) {
   const bool host = machine < hosts_.size();
+  provider_clock_went_back_ |= !host && by < Duration::zero();
   around_.story.Tell((host ? hosts_[machine]->id() : std::string("provider and cluster")) +
                      ": the clock jumps" + For(by));
   if (host)
@@ -327,6 +322,13 @@ void World::Heal() {
   around_.api.BreakWatches(absl::OutOfRangeError("the server was started again"));
   provider_->store().SetDiskFull(false);
   provider_->store().OnPoint(nullptr);
+  around_.controller_faults = {};
+  hasty_.reset();
+  if (around_.iot) {
+    around_.iot->SetTrouble(IotService::Trouble::kNone);
+    around_.iot->LoseAnswers(0);
+  }
+  if (kinds_) kinds_->Disturbed(Duration::zero());
   provider_->Start();
   for (auto& host : hosts_) {
     host->store().SetDiskFull(false);

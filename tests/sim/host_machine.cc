@@ -30,7 +30,6 @@ class ForgetfulStore : public agent::AgentStore {
  public:
   explicit ForgetfulStore(agent::AgentStore& inner) : inner_(inner) {}
   [[nodiscard]] const Loaded& loaded() const override { return inner_.loaded(); }
-  [[nodiscard]] bool created() const override { return inner_.created(); }
   absl::StatusOr<std::string> ReadBlob(const Digest& digest) override { return inner_.ReadBlob(digest); }
   void Commit(Batch batch, StatusCallback done) override {
     for (auto& [uid, record] : batch.records) {
@@ -104,6 +103,7 @@ struct HostMachine::Process {
         runtime(machine),
         prober(machine.around_.loop),
         forgetful(*machine.store_),
+        edgex(machine.around_.kind.controllers ? machine.edgex_.MakeClient() : nullptr),
         connector(
             machine.around_.hosts->MakeConnector(machine.id_, random, *machine.opener_),
             [&machine](v1::HostMessage message) { return machine.OnSend(std::move(message)); },
@@ -126,6 +126,7 @@ struct HostMachine::Process {
                       const agent::PodSupervisor&) {
                      stream->Finish(absl::UnimplementedError("the simulation has no streams"));
                    },
+               .edgex = edgex.get(),
                .read_log_tail = [](const v1::LogTailWanted& wanted,
                                    const agent::PodSupervisor&) -> absl::StatusOr<v1::LogTail> {
                  // Each instance says its name, once.
@@ -140,6 +141,7 @@ struct HostMachine::Process {
   WatchedRuntime runtime;
   SteadyProber prober;
   ForgetfulStore forgetful;
+  std::unique_ptr<agent::EdgexClient> edgex;
   TapConnector<v1::HostMessage, v1::HubMessage> connector;
   agent::HostAgent agent;
 };
@@ -153,7 +155,8 @@ HostMachine::HostMachine(Surroundings& around, const std::string& id)
       store_(std::make_unique<agent::MemoryAgentStore>(
           around.loop, agent::MemoryAgentStore::Options{.acknowledge_before_durable =
                                                             around.plant == Plant::kAckBeforeFsync})),
-      opener_(MakeOpener(SealingKeyPem(NumberOf(id))).value()) {
+      opener_(MakeOpener(SealingKeyPem(NumberOf(id))).value()),
+      edgex_(around.loop) {
   files_.MakeDirectories("/var/lib/slicelet", 0700).IgnoreError();
   files_.MakeDirectories("/var/log/pods", 0755).IgnoreError();
 }

@@ -26,7 +26,9 @@ Surroundings::Surroundings(std::uint64_t seed, Kind kind, Plant plant, bool told
       root(MakeSignerFromSeed(std::string(32, 'r'))),
       signer(MakeSignerFromSeed(std::string(32, 's'))),
       hosts(kind.broker ? MakeBrokerNetwork(loop, network, *root, story) : MakeStreamNetwork(loop, network)),
-      certificate(CertifyKey(*root, kHubId, signer->public_key(), "manifest", 1)) {}
+      certificate(CertifyKey(*root, kHubId, signer->public_key(), "manifest", 1)) {
+  if (kind.controllers) iot = std::make_unique<IotService>(loop, RandomFor("iot"), story);
+}
 
 SeededRandom Surroundings::RandomFor(const std::string& who) const {
   // FNV-1a, because std::hash differs between libraries.
@@ -68,13 +70,17 @@ struct ProviderMachine::Process {
                                  .signer = *machine.around_.signer,
                                  .kube = *kube,
                                  .hosts = *hosts,
-                                 .shims = *shims}) {}
+                                 .shims = *shims}) {
+    if (machine.around_.kind.controllers)
+      controllers = std::make_unique<ControllersLife>(machine.around_, random, hub);
+  }
 
   SeededRandom random;
   std::unique_ptr<provider::Hub::HostAcceptor> hosts;
   std::unique_ptr<provider::Hub::ShimAcceptor> shims;
   std::unique_ptr<kube::KubeApi> kube;
   provider::Hub hub;
+  std::unique_ptr<ControllersLife> controllers;
 };
 
 ProviderMachine::ProviderMachine(Surroundings& around) : around_(around), store_(around.loop) {}
@@ -95,6 +101,7 @@ void ProviderMachine::Start() {
   around_.story.Tell("provider starts");
   process_ = std::make_unique<Process>(*this, std::move(options));
   process_->hub.Start();
+  if (process_->controllers) process_->controllers->Start();
 }
 
 void ProviderMachine::Kill() {
@@ -113,7 +120,10 @@ void ProviderMachine::KillAtCrashPoint(provider::MemoryHubStore::Point point, in
   });
 }
 
-bool ProviderMachine::TakeStruck() { return std::exchange(struck_, false); }
+bool ProviderMachine::TakeStruck() {
+  const bool by_call = std::exchange(around_.controller_faults.struck, false);
+  return std::exchange(struck_, false) || by_call;
+}
 
 // ---- The shim
 

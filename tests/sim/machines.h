@@ -20,7 +20,10 @@
 #include "kubelet-shim/shim/shim.h"
 #include "provider/hub/hub.h"
 #include "provider/store/testing/memory_hub_store.h"
+#include "tests/sim/controllers_life.h"
+#include "tests/sim/host_edgex.h"
 #include "tests/sim/host_network.h"
+#include "tests/sim/iot_service.h"
 #include "tests/sim/plants.h"
 #include "tests/sim/story.h"
 #include "tests/sim/truth.h"
@@ -35,6 +38,8 @@ struct Kind {
   bool broker = false;
   /// A node stands for all hosts, besides those that stand for one.
   bool fleet = false;
+  /// The provider runs the controllers of slicelet.io/v1alpha1, too.
+  bool controllers = false;
 };
 
 using ShimLink = LocalLink<v1::ShimMessage, v1::ProviderMessage>;
@@ -58,6 +63,9 @@ struct Surroundings {
   std::unique_ptr<Signer> root, signer;
   std::unique_ptr<HostNetwork> hosts;
   v1::KeyCertificate certificate;
+  /// Null where there are no controllers.
+  std::unique_ptr<IotService> iot;
+  ControllerFaults controller_faults;
   /// While set, lists of pods come back empty: a broken cache in front of the API server.
   bool empty_lists = false;
   /// For the planted bug that loses tombstones: whether a host is not connected, and what was lost.
@@ -125,6 +133,7 @@ class HostMachine {
   std::unique_ptr<agent::ScriptedHost> runtime_;
   std::unique_ptr<agent::MemoryAgentStore> store_;
   std::unique_ptr<Opener> opener_;
+  HostEdgex edgex_;
   int boots_ = 1;
   int lives_ = 0;
   /// The agent's last life.

@@ -21,7 +21,7 @@ constexpr char kHelp[] =
     R"(slicelet-sim plays random schedules of faults against all domain code of shim, provider and three agents,
 in one process on virtual time, and checks the invariants of docs/architecture.md after every step.
 
-Usage: slicelet-sim [--first N] [--schedules N | --long] [--jobs N]
+Usage: slicelet-sim [--first N] [--schedules N | --long] [--jobs N] [--only KIND]
        slicelet-sim --seed N [--plant NAME]
        slicelet-sim --plants | --plant NAME [--first N]
 
@@ -29,6 +29,7 @@ Usage: slicelet-sim [--first N] [--schedules N | --long] [--jobs N]
   --long         play 100000
   --first N      the first seed (1)
   --jobs N       in so many processes (one per CPU)
+  --only KIND    leave out the schedules that are not of this kind: broker, fleet or controllers
   --seed N       replay this one exactly and print its story
   --plants       plant every known bug in turn; each has to be found within 30 s of CPU
   --plant NAME   only this one, by its name or number; with --seed print the story of one schedule with it
@@ -37,6 +38,7 @@ Usage: slicelet-sim [--first N] [--schedules N | --long] [--jobs N]
 Examples:
   slicelet-sim                                  what CI runs
   slicelet-sim --first 5001 --schedules 500     other seeds
+  slicelet-sim --only controllers               every tenth of them
   slicelet-sim --seed 4711                      the story of one
   slicelet-sim --plants                         can it fail at all?
   slicelet-sim --plant lose-tombstone --seed 40 how a planted bug shows
@@ -58,6 +60,8 @@ struct Options {
   std::uint64_t first = 1;
   std::uint64_t schedules = kSchedules;
   int jobs = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  /// A member of `Kind` that has to be true; null: none.
+  bool Kind::* only = nullptr;
   std::optional<std::uint64_t> seed;
   bool all_plants = false;
   std::optional<Plant> plant;
@@ -92,6 +96,7 @@ int PlayRange(const Options& options, int job, int stride) {
   std::uint64_t steps = 0, played = 0;
   const std::clock_t start = std::clock();
   for (std::uint64_t n = job; n < options.schedules; n += stride) {
+    if (options.only != nullptr && !(MakeSchedule(options.first + n).kind.*options.only)) continue;
     Outcome outcome = Play(options.first + n, Plant::kNone, false);
     if (n % kPlayedTwice == 0 && outcome.passed &&
         Play(options.first + n, Plant::kNone, false).fingerprint != outcome.fingerprint) {
@@ -144,6 +149,7 @@ int TellStory(std::uint64_t seed, Plant plant) {
 bool FindsPlant(const PlantInfo& info, std::uint64_t first) {
   const std::clock_t start = std::clock();
   for (std::uint64_t n = 0; Seconds(start) < kPlantSeconds; ++n) {
+    if (info.controllers && !MakeSchedule(first + n).kind.controllers) continue;
     const Outcome outcome = Play(first + n, info.plant, false);
     if (outcome.passed) continue;
     std::printf("%2d %-24s found by seed %llu after %.1f s: %s\n", static_cast<int>(info.plant),
@@ -174,6 +180,12 @@ bool ReadNumber(const std::string& text, std::uint64_t& out) {
   return true;
 }
 
+bool Kind::* FindKind(const std::string& text) {
+  if (text == "broker") return &Kind::broker;
+  if (text == "fleet") return &Kind::fleet;
+  return text == "controllers" ? &Kind::controllers : nullptr;
+}
+
 int Main(int argc, char** argv) {
   Options options;
   for (int i = 1; i < argc; ++i) {
@@ -189,7 +201,7 @@ int Main(int argc, char** argv) {
     }
     const bool number_wanted =
         flag == "--seed" || flag == "--first" || flag == "--schedules" || flag == "--jobs";
-    if (!number_wanted && flag != "--plant") return Fail("unknown option " + flag);
+    if (!number_wanted && flag != "--plant" && flag != "--only") return Fail("unknown option " + flag);
     if (i + 1 == argc) return Fail(flag + " wants a value");
     const std::string value = argv[++i];
     std::uint64_t number = 0;
@@ -197,6 +209,9 @@ int Main(int argc, char** argv) {
     if (flag == "--plant") {
       options.plant = FindPlant(value);
       if (!options.plant) return Fail("--plant: there is no planted bug " + value);
+    } else if (flag == "--only") {
+      options.only = FindKind(value);
+      if (options.only == nullptr) return Fail("--only: there is no kind " + value);
     } else if (flag == "--seed") {
       options.seed = number;
     } else if (flag == "--first") {

@@ -28,6 +28,15 @@ const std::vector<PlantInfo>& AllPlants() {
       {Plant::kRetargetFinishedPod, "retarget-finished-pod",
        "a fleet's pod that is over starts on a host that matches later"},
       {Plant::kShareHostPort, "share-host-port", "two pods of a fleet get the same port of a host"},
+      {Plant::kMakeBeforeIntent, "make-before-intent",
+       "a gateway's thing is made before it is on record that it will be", true},
+      {Plant::kMakeWithoutLook, "make-without-look",
+       "a thing is made without looking whether one of its name is there", true},
+      {Plant::kReleaseAttached, "release-attached", "a gateway's finalizer goes before it is detached", true},
+      {Plant::kBelieveRefusal, "believe-refusal",
+       "a login that an IoT server refuses counts as wrong while its auth service is away", true},
+      {Plant::kMakeBesideFormer, "make-beside-former",
+       "a gateway's new pod is made while the former one ends", true},
   };
   return kAll;
 }

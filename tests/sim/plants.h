@@ -22,12 +22,19 @@ enum class Plant {
   kAcceptReplayedEnvelope = 11,
   kRetargetFinishedPod = 12,
   kShareHostPort = 13,
+  kMakeBeforeIntent = 14,
+  kMakeWithoutLook = 15,
+  kReleaseAttached = 16,
+  kBelieveRefusal = 17,
+  kMakeBesideFormer = 18,
 };
 
 struct PlantInfo {
   Plant plant;
   std::string name;
   std::string what;
+  /// Only a schedule with controllers can show it.
+  bool controllers = false;
 };
 
 /// All of them, in the order of their numbers.

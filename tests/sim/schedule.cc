@@ -16,20 +16,24 @@ constexpr Duration kLength = minutes(8);
 constexpr int kFewestPods = 10;
 constexpr int kFewestFaults = 5;
 constexpr std::uint64_t kFewestEvents = 500;
+/// One in so many schedules has controllers.
+constexpr std::uint64_t kControllersEvery = 10;
 
 /// Draws one schedule.
 class Generator {
  public:
-  explicit Generator(std::uint64_t seed) : random_(seed * 2 + 1) {}
+  explicit Generator(std::uint64_t seed) : random_(seed * 2 + 1), kinds_random_(seed * 2) {}
 
   Schedule Make() {
     schedule_.length = kLength;
     schedule_.kind.broker = random_.Below(3) == 0;
     schedule_.kind.fleet = random_.Below(2) == 0;
+    schedule_.kind.controllers = kinds_random_.Below(kControllersEvery) == 0;
     AddUsers();
     const int faults = kFewestFaults + static_cast<int>(random_.Below(6));
     for (int n = 0; n < faults; ++n) AddFault();
     schedule_.faults = faults;
+    if (schedule_.kind.controllers) AddKinds();
     std::stable_sort(schedule_.events.begin(), schedule_.events.end(),
                      [](const auto& a, const auto& b) { return a.at < b.at; });
     return std::move(schedule_);
@@ -55,7 +59,11 @@ class Generator {
     for (int n = 0; n < schedule_.pods; ++n) {
       // The first half early, so that the faults meet something that runs.
       const Duration at = n < kFewestPods / 2 ? Between(milliseconds(0), seconds(20)) : When();
-      Add(at, [host = Host(), pick = random_.Next() >> 1](World& world) { world.CreatePod(host, pick); });
+      const std::size_t host = Host();
+      const std::uint64_t pick = random_.Next() >> 1;
+      // Gateways have pods, too.
+      if (schedule_.kind.controllers && n % 3 != 0) continue;
+      Add(at, [=](World& world) { world.CreatePod(host, pick); });
     }
     for (std::uint64_t n = 2 + random_.Below(5); n > 0; --n) {
       Add(When(), [pick = random_.Next() >> 1, force = random_.Below(4) == 0](World& world) {
@@ -219,7 +227,69 @@ class Generator {
     Add(at, [=](World& world) { world.DisturbLinks(hosts, shims, down); });
   }
 
+  // ---- Controllers: drawn by a generator of their own, so that all other schedules are as they were.
+
+  std::uint64_t Pick() { return kinds_random_.Next() >> 1; }
+  Duration SomeTime() { return Duration(static_cast<Duration::rep>(kinds_random_.Below(kLength.count()))); }
+  void AddUser(int times, void (Kinds::*act)(std::uint64_t)) {
+    for (; times > 0; --times) {
+      Add(SomeTime(), [act, pick = Pick()](World& world) { (world.kinds()->*act)(pick); });
+    }
+  }
+
+  void AddKinds() {
+    // What is attached to should be there first.
+    Add(milliseconds(0), [pick = Pick()](World& world) { world.kinds()->CreateServer(pick / 2 * 2); });
+    for (int n = 0; n < 2; ++n) {
+      Add(seconds(n), [pick = Pick()](World& world) { world.kinds()->CreateGateway(pick); });
+    }
+    AddUser(1 + static_cast<int>(kinds_random_.Below(3)), &Kinds::CreateGateway);
+    AddUser(2 + static_cast<int>(kinds_random_.Below(5)), &Kinds::ChangeGateway);
+    AddUser(static_cast<int>(kinds_random_.Below(3)), &Kinds::DeleteGateway);
+    AddUser(static_cast<int>(kinds_random_.Below(3)), &Kinds::CreateServer);
+    AddUser(static_cast<int>(kinds_random_.Below(2)), &Kinds::DeleteServer);
+    AddUser(static_cast<int>(kinds_random_.Below(3)), &Kinds::CreateDevice);
+    AddUser(static_cast<int>(kinds_random_.Below(2)), &Kinds::DeleteDevice);
+    AddUser(kinds_random_.Below(4) == 0 ? 2 : 0, &Kinds::ToggleSlice);
+    AddUser(kinds_random_.Below(6) == 0 ? 1 : 0, &Kinds::AddDeadHost);
+    AddUser(kinds_random_.Below(10) == 0 ? 1 : 0, &Kinds::EndSlice);
+    const int faults = 2 + static_cast<int>(kinds_random_.Below(4));
+    for (int n = 0; n < faults; ++n) AddControllerFault();
+    schedule_.faults += faults;
+  }
+
+  void AddControllerFault() {
+    // Most of the work is done in the beginning.
+    const Duration at = kinds_random_.Below(2) == 0 ? SomeTime() / 8 : SomeTime();
+    const Duration time = seconds(2) + SomeTime() / (kinds_random_.Below(3) == 0 ? 3 : 20);
+    const auto nth = static_cast<int>(1 + kinds_random_.Below(40));
+    const bool carried_out = kinds_random_.Below(2) == 0;
+    std::optional<std::uint64_t> hasty;
+    if (kinds_random_.Below(2) == 0) hasty = Pick();
+    const std::uint64_t pick = Pick();
+    switch (kinds_random_.Below(6)) {
+      case 0:
+        return Add(at, [=](World& world) { world.KillProviderAtWrite(nth, carried_out, hasty); });
+      case 1:
+      case 2:
+        return Add(at, [=](World& world) { world.KillProviderAtRequest(1 + nth % 12, carried_out, hasty); });
+      case 3:
+        if (pick % 3 != 0)
+          return Add(at, [=](World& world) { world.around().iot->LoseAnswers(1 + nth % 4); });
+        return Add(at, [=](World& world) {
+          nth % 2 == 0 ? world.around().iot->Restart() : world.around().iot->RemoveOne(pick);
+        });
+      case 4:
+        return Add(at, [=](World& world) { world.Conflict(1 + pick % 500'000, time); });
+      default:
+        return Add(at, [=](World& world) {
+          world.TroubleIotServer(static_cast<IotService::Trouble>(1 + pick % 4), time);
+        });
+    }
+  }
+
   SeededRandom random_;
+  SeededRandom kinds_random_;
   Schedule schedule_;
   bool provider_store_lost_ = false;
   bool api_restored_ = false;

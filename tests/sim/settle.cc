@@ -43,6 +43,15 @@ void World::Settle() {
   WaitUntilQuiet(false);
   if (failed()) return;
   DecideOrphans();
+  if (kinds_ && truth().restored()) kinds_->RestoreServers();
+  if (kinds_ && kinds_->RemoveDeadHost()) {
+    Run(kLook);
+    if (!failed() && provider_->hub() != nullptr) kinds_->DecommissionDeadHost(*provider_->hub());
+  }
+  WaitUntilQuiet(true);
+  if (failed() || !kinds_) return;
+  around_.story.Tell("---- users delete what controllers have made");
+  kinds_->DeleteAll(around_.seed);
   WaitUntilQuiet(true);
 }
 
@@ -68,6 +77,7 @@ void World::WaitUntilQuiet(bool strict) {
 
 void World::TellAboutViolation() {
   const std::string& what = around_.story.violation().value();
+  if (kinds_) kinds_->Tell();
   for (const auto& [uid, pod] : truth().pods()) {
     if (what.find(uid) == std::string::npos) continue;
     const auto object = around_.api.cluster().Peek(kube::kPods, pod.ns, pod.name);
@@ -148,6 +158,7 @@ std::vector<std::string> World::Differences(bool strict) {
     CompareHost(*host, strict, out);
   }
   CompareLogs(strict, out);
+  if (kinds_ && strict) kinds_->Compare(out);
   return out;
 }
 
@@ -180,6 +191,7 @@ void World::ComparePod(const Json& object, std::vector<std::string>& out) {
   const Truth::Pod* pod = truth().Find(kube::UidOf(object));
   if (pod == nullptr) return;
   const std::string phase = kube::TextAt(object, {"status", "phase"});
+  if (kinds_ && kinds_->IsForDeadHost(*pod)) return;
   if (kube::BeingDeleted(object)) {
     out.push_back(pod->name + " (" + pod->uid + ") is still Terminating");
     return;

@@ -11,4 +11,8 @@ std::string Story::At() const {
   return text;
 }
 
+std::string For(Duration time) {
+  return " for " + std::to_string(std::chrono::duration_cast<std::chrono::seconds>(time).count()) + " s";
+}
+
 }  // namespace slicelet::sim

@@ -38,4 +38,7 @@ class Story {
   std::optional<std::string> violation_;
 };
 
+/// " for 12 s".
+std::string For(Duration time);
+
 }  // namespace slicelet::sim

@@ -25,6 +25,8 @@ Truth::Truth(kube::MemoryApiServer& api, Story& story, std::vector<std::string> 
 
 void Truth::Created(Pod pod) {
   pod.in_api = true;
+  // Another uid under its name is evidence: the pod of that name which only the API server forgot may go.
+  for (auto& [former, one] : pods_) one.deleting |= one.lost && one.ns == pod.ns && one.name == pod.name;
   const std::string uid = pod.uid;
   pods_[uid] = std::move(pod);
   TagsChanged();

@@ -18,8 +18,6 @@ namespace {
 
 constexpr char kUser[] = "someone";
 constexpr char kNamespace[] = "default";
-/// How long a machine needs from the crash of a program to its restart.
-constexpr Duration kRestart = seconds(3);
 /// More than that is no work but a loop that feeds itself.
 constexpr int kMostStepsInASecond = 2'000;
 constexpr Duration kSettlingTime = seconds(90);
@@ -72,8 +70,12 @@ World::World(std::uint64_t seed, Kind kind, Plant plant, bool told) : around_(se
   around_.api.faults().latency = [latency] { return milliseconds(1 + latency->Below(5)); };
   around_.api.faults().after = [this](const kube::KubeCall& call, const absl::Status& outcome) {
     truth().CheckStatusWrite(call, outcome);
-    return absl::OkStatus();
+    return kinds_ ? kinds_->AfterCall(call, outcome) : absl::OkStatus();
   };
+  if (kind.controllers) {
+    kinds_ = std::make_unique<Kinds>(around_);
+    around_.api.faults().before = [this](const kube::KubeCall& call) { return kinds_->BeforeCall(call); };
+  }
   around_.hosts->SetFaults(QuietLink());
   around_.shim_link.SetFaults(QuietLink());
 }
@@ -112,6 +114,7 @@ void World::Begin() {
   for (auto& host : hosts_) host->Start();
   provider_->Start();
   shims_[0]->Start();
+  if (kinds_) kinds_->Begin();
   Run(kSettlingTime);
 }
 
@@ -141,9 +144,11 @@ void World::AfterStep() {
   }
   for (auto& host : hosts_) {
     const bool away = provider_->hub() == nullptr || host->agent() == nullptr || !host->agent()->connected();
-    if (away) MayBeAway(host->id(), Duration::zero());
+    const bool unheard = provider_->hub() == nullptr && around_.kind.broker && provider_clock_went_back_;
+    if (away) MayBeAway(host->id(), unheard ? kForgiven : Duration::zero());
   }
   truth().CheckApi();
+  if (kinds_) kinds_->AfterStep();
   for (auto& host : hosts_) {
     host->Check();
     if (!host->TakeStruck()) continue;
@@ -152,7 +157,7 @@ void World::AfterStep() {
   }
   if (provider_->TakeStruck()) {
     provider_->Kill();
-    After(kRestart, [this] { provider_->Start(); });
+    RestartProvider();
   }
   if (epochs_may_change_ || provider_->hub() == nullptr) return;
   for (auto& host : hosts_) {
@@ -276,7 +281,8 @@ void World::DeletePod(std::uint64_t pick, bool force) {
 void World::ChangeImage(std::uint64_t pick) {
   std::vector<const Truth::Pod*> services;
   for (const Truth::Pod* pod : LivePods()) {
-    if (pod->outcome == Truth::Outcome::kRuns) services.push_back(pod);
+    // What controllers make they change themselves.
+    if (pod->outcome == Truth::Outcome::kRuns && pod->ns == kNamespace) services.push_back(pod);
   }
   if (services.empty()) return;
   const Truth::Pod pod = *services[pick % services.size()];

@@ -2,10 +2,12 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "tests/sim/kinds.h"
 #include "tests/sim/machines.h"
 
 namespace slicelet::sim {
@@ -15,6 +17,10 @@ namespace slicelet::sim {
 class World {
  public:
   static constexpr int kHosts = 3;
+  /// How long a machine needs from the crash of a program to its restart.
+  static constexpr Duration kRestart = std::chrono::seconds(3);
+  /// Until a link that was disturbed is surely as good as new: missed heartbeats and the longest backoff.
+  static constexpr Duration kForgiven = std::chrono::minutes(10);
 
   World(std::uint64_t seed, Kind kind, Plant plant, bool told);
   ~World();
@@ -43,6 +49,8 @@ class World {
 
   HostMachine& host(std::size_t n) { return *hosts_.at(n % hosts_.size()); }
   ProviderMachine& provider() { return *provider_; }
+  /// Null where there are no controllers.
+  Kinds* kinds() { return kinds_.get(); }
   ShimMachine& shim(std::size_t n) { return *shims_.at(n % shims_.size()); }
 
   // ---- Users. `pick` chooses among what there is; nothing to choose from means nothing happens.
@@ -94,8 +102,18 @@ class World {
   /// Somebody with the broker's rights repeats, or forges, so many messages in that time.
   void Attack(bool forges, int messages, std::uint64_t pick, Duration time);
 
+  // ---- Faults of the controllers' calls; only where there are controllers.
+  /// The provider dies of the `nth` write to the API server from now on, or of that request to the IoT
+  /// server. With `hasty` a user does not wait for its return.
+  void KillProviderAtWrite(int nth, bool carried_out, std::optional<std::uint64_t> hasty);
+  void KillProviderAtRequest(int nth, bool carried_out, std::optional<std::uint64_t> hasty);
+  /// So many of a million writes meet a conflict.
+  void Conflict(std::uint64_t parts, Duration time);
+  void TroubleIotServer(IotService::Trouble trouble, Duration time);
+
  private:
   void AfterStep();
+  void RestartProvider();
   /// From now until then the provider may take this host for unreachable.
   void MayBeAway(const std::string& host, Duration time);
   void MayAllBeAway(Duration time);
@@ -126,9 +144,14 @@ class World {
   std::vector<std::unique_ptr<HostMachine>> hosts_;
   std::unique_ptr<ProviderMachine> provider_;
   std::vector<std::unique_ptr<ShimMachine>> shims_;
+  std::unique_ptr<Kinds> kinds_;
+  /// What a user does as soon as the provider has died.
+  std::optional<std::uint64_t> hasty_;
   kube::MemoryCluster::Snapshot snapshot_;
   bool has_snapshot_ = false;
   std::optional<provider::MemoryHubStore::State> store_copy_;
+  /// Hosts take the announcements of the provider's next life for those of an older one, until they miss it.
+  bool provider_clock_went_back_ = false;
   /// Epochs may change only after the provider's store was lost or put back.
   bool epochs_may_change_ = false;
   std::map<std::string, std::uint64_t> epochs_;

@@ -14,14 +14,17 @@ begin_images gateway "$1" edgex postgresql-15 mosquitto mosquitto-clients libpq-
 
 mkdir -p "$files"{/usr/sbin,/usr/bin}
 services=(core-keeper core-common-config-bootstrapper core-metadata core-data core-command device-virtual device-mqtt
-  app-service-configurable)
-add_program -I/usr/include/postgresql "-lmosquitto -lpq" "${services[@]}"
+  device-rest device-modbus support-notifications support-scheduler app-service-configurable)
+add_program -I/usr/include/postgresql "-lmosquitto -lpq" "${services[@]}" ekuiper
 
 # Debian's programs, with what they load.
 cp /bin/dash "$files/bin/sh"
 add_postgres
 cp /usr/sbin/mosquitto "$files/usr/sbin/"
 cp /usr/bin/mosquitto_sub "$files/usr/bin/"
+# What a database needs whose data stays on the host.
+cp /bin/{chown,mv,rm,sync} "$files/bin/"
+cp /usr/bin/flock "$files/usr/bin/"
 add_libraries
 cat >"$files/mosquitto-no-auth.conf" <<'CONF'
 listener 1883
@@ -32,6 +35,7 @@ root:x:0:0::/:/bin/sh
 postgres:x:70:70::/var/lib/postgresql:/bin/sh
 mosquitto:x:1883:1883::/:/bin/sh
 edgex:x:2002:2001::/:/bin/sh
+kuiper:x:1001:1001::/kuiper:/bin/sh
 PASSWD
 # What the published image's entrypoint does: makes the database on the first start.
 cat >"$files/postgres-entrypoint" <<'SH'
@@ -52,11 +56,15 @@ exec $bin/postgres -D "$PGDATA" -c listen_addresses='*' -c unix_socket_directori
 SH
 chmod +x "$files/postgres-entrypoint"
 
+install -d -o 1001 -g 1001 "$files/kuiper" "$files/kuiper/data"
+
 begin_layout
 for service in "${services[@]}"; do
   image "$service" --config.entrypoint "/$service" --config.user 2002:2001 \
     --config.cmd -cp=keeper.http://edgex-core-keeper:59890 --config.cmd --registry
 done
-image postgres --config.entrypoint /postgres-entrypoint --config.user 70:70 --config.env PGDATA=/var/lib/postgresql/15/main
+image ekuiper --config.entrypoint /ekuiper --config.user 1001:1001
+image postgres --config.entrypoint /postgres-entrypoint --config.user 70:70 --config.env PGDATA=/var/lib/postgresql/15/main \
+  --config.env PATH=/usr/lib/postgresql/15/bin:/usr/bin:/bin
 image eclipse-mosquitto --config.cmd /usr/sbin/mosquitto --config.cmd -c --config.cmd /mosquitto-no-auth.conf --config.user 1883:1883
 end_images

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <string>
 #include <string_view>
@@ -38,6 +39,11 @@ class FakeFileSystem : public FileSystem {
   void set_space(Space space) { space_ = space; }
   /// What mounting answers, where nothing is mounted yet.
   void set_mount_error(absl::Status error) { mount_error_ = std::move(error); }
+  /// What looking at `path`, and at what is below it, answers: a dying disk, a dead mount.
+  void set_stat_error(const std::string& path, absl::Status error) {
+    dead_path_ = path;
+    stat_error_ = std::move(error);
+  }
   /// How many calls changed the disk.
   [[nodiscard]] int writes() const { return writes_; }
   /// nullptr when nothing is there. Does not follow links.
@@ -97,6 +103,24 @@ class FakeFileSystem : public FileSystem {
       it = nodes_.erase(it);
     }
     return absl::OkStatus();
+  }
+
+  absl::StatusOr<bool> RemoveSome(const std::string& path, std::uint64_t most) override {
+    const auto real = Resolve(path, false);
+    if (!real.ok() && !absl::IsNotFound(real.status())) return real.status();
+    if (!real.ok() || nodes_.count(*real) == 0) return true;
+    const std::string prefix = *real + "/";
+    for (; most > 0; --most) {
+      // What lies deepest stands last.
+      const auto it = std::prev(nodes_.lower_bound(*real + "0"));
+      if (!it->first.starts_with(prefix)) break;
+      ++writes_;
+      nodes_.erase(it);
+    }
+    if (most == 0) return false;
+    ++writes_;
+    nodes_.erase(*real);
+    return true;
   }
 
   absl::Status SwapSymlink(const std::string& target, const std::string& path) override {
@@ -160,6 +184,7 @@ class FakeFileSystem : public FileSystem {
   }
 
   absl::StatusOr<Info> Stat(const std::string& path) override {
+    if (path == dead_path_ || path.starts_with(dead_path_ + "/")) SLICELET_RETURN_IF_ERROR(stat_error_);
     SLICELET_ASSIGN_OR_RETURN(Node * node, Existing(path, false));
     return Info{.kind = node->kind, .size = node->data.size(), .mode = node->mode};
   }
@@ -296,6 +321,8 @@ class FakeFileSystem : public FileSystem {
   bool disk_full_ = false;
   std::string full_prefix_;
   absl::Status mount_error_;
+  std::string dead_path_;
+  absl::Status stat_error_;
   Space space_{.total = 10'000'000'000, .available = 8'000'000'000};
   int writes_ = 0;
 };

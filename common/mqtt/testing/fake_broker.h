@@ -49,6 +49,8 @@ class FakeBroker {
     max_packet_ = bytes;
     announced_max_packet_ = announced ? bytes : 0;
   }
+  /// A client's publications are refused while more than this would be under way.
+  void set_max_outstanding_bytes(std::size_t bytes) { max_outstanding_bytes_ = bytes; }
   void set_max_queued(std::size_t messages) { max_queued_ = messages; }
   /// Hangs up on whoever publishes, without taking the message: as servers do that refuse a topic.
   void RefusePublications(bool refuse) { refuse_ = refuse; }
@@ -103,6 +105,7 @@ class FakeBroker {
     MqttConnection::Events events;
     bool open = true;
     bool connected = false;
+    std::size_t outstanding_bytes = 0;
   };
 
   class Connection : public MqttConnection {
@@ -116,13 +119,19 @@ class FakeBroker {
         ++broker_.dropped_;
         return absl::OkStatus();
       }
+      const std::size_t bytes = message.payload.size();
+      if (link_->outstanding_bytes + bytes > broker_.max_outstanding_bytes_)
+        return absl::ResourceExhaustedError("too much waits for the broker");
+      link_->outstanding_bytes += bytes;
       // On a later turn, as a network would.
       broker_.loop_.Post([this_broker = &broker_, message, link = link_] {
         if (!this_broker->alive_) return;
         if (this_broker->refuse_) return this_broker->Break(*link, "the broker hung up");
         this_broker->Route(message);
+        if (this_broker->hold_answers_) return;
+        link->outstanding_bytes -= message.payload.size();
         const auto on_taken = link->events.on_taken;
-        if (on_taken && !this_broker->hold_answers_) on_taken(message.id);
+        if (on_taken) on_taken(message.id);
       });
       return absl::OkStatus();
     }
@@ -271,6 +280,7 @@ class FakeBroker {
   bool hold_answers_ = false;
   std::size_t max_packet_ = std::size_t{256} * 1024;
   std::size_t announced_max_packet_ = 0;
+  std::size_t max_outstanding_bytes_ = kMaxMqttOutstandingBytes;
   std::size_t max_queued_ = 1'000;
   int drop_next_ = 0;
   std::uint64_t dropped_ = 0;

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
-#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #include <thread>
 
 #include "common/base/testing/loopback_port.h"
+#include "common/base/testing/temporary_directory.h"
 
 extern char** environ;
 
@@ -24,33 +24,28 @@ namespace slicelet {
 class MosquittoProcess {
  public:
   MosquittoProcess() {
-    char name[] = "/tmp/slicelet-mosquitto-XXXXXX";
-    directory_ = mkdtemp(name);
     // mosquitto gives up its rights when it is started by root.
-    std::filesystem::permissions(directory_, std::filesystem::perms(0755));
+    std::filesystem::permissions(directory(), std::filesystem::perms(0755));
     port_ = FreeLoopbackPort();
   }
-  ~MosquittoProcess() {
-    Kill();
-    std::filesystem::remove_all(directory_);
-  }
+  ~MosquittoProcess() { Kill(); }
   MosquittoProcess(const MosquittoProcess&) = delete;
   MosquittoProcess& operator=(const MosquittoProcess&) = delete;
 
   [[nodiscard]] int port() const { return port_; }
-  [[nodiscard]] const std::string& directory() const { return directory_; }
+  [[nodiscard]] const std::string& directory() const { return directory_.path(); }
   /// "mosquitto.conf" is what it is configured with.
   void Write(const std::string& name, const std::string& text) const {
-    std::ofstream(directory_ + "/" + name) << text;
+    std::ofstream(directory_.File(name)) << text;
   }
 
   /// Returns once it accepts connections.
   void Start() {
-    const std::string configuration = directory_ + "/mosquitto.conf";
+    const std::string configuration = directory_.File("mosquitto.conf");
     const char* arguments[] = {"mosquitto", "-c", configuration.c_str(), nullptr};
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
-    const std::string log = directory_ + "/log";
+    const std::string log = directory_.File("log");
     posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log.c_str(), O_WRONLY | O_CREAT | O_APPEND,
                                      0644);
     posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
@@ -76,7 +71,7 @@ class MosquittoProcess {
     pid_ = -1;
   }
 
-  std::string directory_;
+  TemporaryDirectory directory_;
   int port_ = 0;
   pid_t pid_ = -1;
 };

@@ -27,7 +27,8 @@ class BidiCall {
  public:
   struct Events {
     std::function<void(In)> on_read;
-    /// The write is over; false: the call is broken, `on_over` follows.
+    /// The write is over; false: the call is over or broken, and `on_over` follows when all that the peer
+    /// sent is read.
     std::function<void(bool)> on_written;
     /// The peer ended the call or it broke. Once; nothing follows.
     std::function<void(absl::Status)> on_over;

@@ -87,7 +87,10 @@ class CallPipe final : public MessagePipe<Out, In> {
     if (std::exchange(closed_, true)) return;
     queue_.clear();
     call_->End(absl::OkStatus());
-    if (status.ok()) status = absl::UnavailableError("the peer closed the connection");
+    // Whether a server hears first that the reading or that the call is over is chance.
+    if (status.ok() || absl::IsCancelled(status)) {
+      status = absl::UnavailableError("the peer closed the connection");
+    }
     const auto handler = std::exchange(handler_, {});
     if (handler.on_closed) handler.on_closed(std::move(status));
   }
@@ -104,12 +107,13 @@ class CallPipe final : public MessagePipe<Out, In> {
       call->Write(std::move(message));
     };
     call->Observe({.on_read =
-                       [weak](In) {
+                       [weak](const In&) {
                          if (const auto call = weak.lock()) call->Read();
                        },
                    .on_written =
-                       [next](bool ok) {
-                         if (ok) next();
+                       [next, weak](bool ok) {
+                         if (ok) return next();
+                         if (const auto call = weak.lock()) call->End(absl::OkStatus());
                        },
                    .on_over = [](const absl::Status&) {}});
     if (!writing) next();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -21,8 +22,9 @@ struct RpcClient::Impl {
   std::shared_ptr<grpc::Channel> Newest() { return channel ? channel : Redial(); }
 
   template <typename Out, typename In>
-  std::shared_ptr<ClientCall<Out, In>> MakeCall(std::shared_ptr<grpc::Channel> on) {
-    return std::make_shared<ClientCall<Out, In>>(loop, calls, std::move(on));
+  std::shared_ptr<ClientCall<Out, In>> MakeCall(std::shared_ptr<grpc::Channel> on,
+                                                std::optional<Duration> linger) {
+    return std::make_shared<ClientCall<Out, In>>(loop, calls, std::move(on), linger);
   }
 
   Loop& loop;
@@ -42,7 +44,7 @@ class CallConnector final : public Connector<Out, In> {
     // gRPC crashes when the last channel in use ends on one of its own threads, as an ending call's may: the
     // previous one stays until the new one is in use.
     const auto previous = client_.channel;
-    const auto call = client_.MakeCall<Out, In>(client_.Redial());
+    const auto call = client_.MakeCall<Out, In>(client_.Redial(), kRpcLinger);
     call->Start(method_);
     auto pipe = std::make_unique<CallPipe<Out, In>>(client_.loop, call);
     pipe->Start(std::move(handler));
@@ -55,7 +57,7 @@ class CallConnector final : public Connector<Out, In> {
 };
 
 inline std::unique_ptr<FrameStream> OpenFrameStream(RpcClient::Impl& client, const std::string& method) {
-  const auto call = client.MakeCall<v1::StreamFrame, v1::StreamFrame>(client.Newest());
+  const auto call = client.MakeCall<v1::StreamFrame, v1::StreamFrame>(client.Newest(), std::nullopt);
   call->Start(method);
   return MakeCallStream(client.loop, call);
 }

@@ -5,6 +5,7 @@
 #include <grpcpp/impl/codegen/proto_utils.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -21,8 +22,11 @@ class ClientCall final : public BidiCall<Out, In>,
                          private grpc::ClientBidiReactor<Out, In>,
                          public std::enable_shared_from_this<ClientCall<Out, In>> {
  public:
-  ClientCall(Loop& loop, LiveCalls& calls, std::shared_ptr<grpc::Channel> channel)
-      : loop_(loop), calls_(calls), channel_(std::move(channel)), stub_(channel_) {}
+  /// `linger`: how long the peer may take to end an orderly ended call. Without one it takes its time: it may
+  /// not have read all yet. Keepalive finds a peer that is dead.
+  ClientCall(Loop& loop, LiveCalls& calls, std::shared_ptr<grpc::Channel> channel,
+             std::optional<Duration> linger)
+      : loop_(loop), calls_(calls), channel_(std::move(channel)), stub_(channel_), linger_(linger) {}
 
   void Start(const std::string& method) {
     calls_.Add(this->shared_from_this());
@@ -53,7 +57,8 @@ class ClientCall final : public BidiCall<Out, In>,
     if (!writing_) this->StartWritesDone();
     // The status comes behind whatever the peer still sends.
     Read();
-    linger_ = loop_.RunAfter(kRpcLinger, [weak = this->weak_from_this()] {
+    if (!linger_) return;
+    lingering_ = loop_.RunAfter(*linger_, [weak = this->weak_from_this()] {
       if (const auto self = weak.lock()) self->Abort();
     });
   }
@@ -77,15 +82,15 @@ class ClientCall final : public BidiCall<Out, In>,
   void OnWriteDone(bool ok) override {
     loop_.Post([self = this->shared_from_this(), ok] {
       self->writing_ = false;
-      if (!ok) self->ReleaseHold();
-      if (self->ending_ && !self->hold_released_) self->StartWritesDone();
+      // The end comes behind what the peer sent before it, which reads bring.
+      if (ok && self->ending_ && !self->hold_released_) self->StartWritesDone();
       self->NotifyWritten(ok);
     });
   }
 
   void OnDone(const grpc::Status& status) override {
     loop_.Post([self = this->shared_from_this(), status = FromGrpc(status)] {
-      self->loop_.Cancel(self->linger_);
+      self->loop_.Cancel(self->lingering_);
       self->NotifyOver(status);
     });
     calls_.Remove(this);
@@ -100,6 +105,7 @@ class ClientCall final : public BidiCall<Out, In>,
   LiveCalls& calls_;
   const std::shared_ptr<grpc::Channel> channel_;
   grpc::TemplatedGenericStub<Out, In> stub_;
+  const std::optional<Duration> linger_;
   grpc::ClientContext context_;
   In in_;
   Out out_;
@@ -107,7 +113,7 @@ class ClientCall final : public BidiCall<Out, In>,
   bool writing_ = false;
   bool ending_ = false;
   bool hold_released_ = false;
-  Loop::TimerId linger_ = 0;
+  Loop::TimerId lingering_ = 0;
 };
 
 }  // namespace slicelet

@@ -8,7 +8,8 @@
 
 namespace slicelet {
 
-/// How long an ended call may take to bring its last writes and its status home before it is cancelled.
+/// How long a session that was ended, or a call that was ended with an error, may take to bring its status
+/// home before it is cancelled.
 inline constexpr auto kRpcLinger = std::chrono::seconds(5);
 
 /// A call that gRPC may still call back.

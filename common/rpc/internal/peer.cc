@@ -15,6 +15,7 @@ RpcPeer PeerOf(const grpc::AuthContext& context) {
   peer.common_name = certificate->common_name;
   peer.organizations = certificate->organizations;
   peer.uris = certificate->uris;
+  peer.not_after = certificate->not_after;
   return peer;
 }
 

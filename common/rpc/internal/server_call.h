@@ -3,6 +3,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <memory>
+#include <mutex>
 #include <utility>
 
 #include "common/log/log.h"
@@ -35,19 +36,22 @@ class ServerCall final : public BidiCall<Out, In>,
  public:
   using OnCall = std::function<void(std::shared_ptr<BidiCall<Out, In>>, const RpcPeer&)>;
 
-  ServerCall(Loop& loop, LiveCalls& calls) : loop_(loop), calls_(calls) {}
+  ServerCall(Loop& loop, LiveCalls& calls, grpc::CallbackServerContext* context)
+      : loop_(loop), calls_(calls), context_(context) {}
 
   /// Hands the call to `on_call` on the loop, if the peer is let in.
   static grpc::ServerBidiReactor<In, Out>* Serve(Loop& loop, LiveCalls& calls,
-                                                 const grpc::AuthContext& context, const std::string& method,
+                                                 grpc::CallbackServerContext* context,
+                                                 const std::string& method,
                                                  const RpcService::Authorize& authorize, OnCall on_call) {
-    auto call = std::make_shared<ServerCall>(loop, calls);
+    auto call = std::make_shared<ServerCall>(loop, calls, context);
     grpc::ServerBidiReactor<In, Out>* reactor = call.get();
     if (!calls.Add(call)) {
-      call->End(absl::UnavailableError("the server is shutting down"));
+      call->ended_ = true;
+      call->Finish(ToGrpc(absl::UnavailableError("the server is shutting down")));
       return reactor;
     }
-    auto peer = PeerOf(context);
+    auto peer = PeerOf(*context->auth_context());
     peer.local = !authorize;
     loop.Post([call, peer = std::move(peer), method, authorize, on_call = std::move(on_call)] {
       if (call->ended_) return;
@@ -72,6 +76,11 @@ class ServerCall final : public BidiCall<Out, In>,
   void End(absl::Status status) override {
     if (std::exchange(ended_, true)) return;
     this->Finish(ToGrpc(status));
+    if (status.ok()) return;
+    // gRPC sends a status behind all that was written: to a peer that does not read, never.
+    lingering_ = loop_.RunAfter(kRpcLinger, [weak = this->weak_from_this()] {
+      if (const auto self = weak.lock()) self->Cancel();
+    });
   }
 
   void Abort() override { End(absl::UnavailableError("the server is shutting down")); }
@@ -80,7 +89,8 @@ class ServerCall final : public BidiCall<Out, In>,
   void OnReadDone(bool ok) override {
     loop_.Post([self = this->shared_from_this(), ok] {
       self->reading_ = false;
-      if (!ok) return self->Over(absl::OkStatus());
+      // The peer ended, or it broke off: only the end of the call tells which.
+      if (!ok) return self->End(absl::OkStatus());
       if (!self->ended_) self->NotifyRead(std::move(self->in_));
     });
   }
@@ -97,8 +107,23 @@ class ServerCall final : public BidiCall<Out, In>,
   }
 
   void OnDone() override {
-    loop_.Post([self = this->shared_from_this()] { self->Over(absl::OkStatus()); });
+    absl::Status status;
+    {
+      const std::lock_guard lock(done_mutex_);
+      done_ = true;
+      if (context_->IsCancelled()) status = absl::CancelledError("the peer is gone");
+    }
+    loop_.Post([self = this->shared_from_this(), status] {
+      self->loop_.Cancel(self->lingering_);
+      self->Over(status);
+    });
     calls_.Remove(this);
+  }
+
+  void Cancel() {
+    // gRPC waits here before it destroys the context.
+    const std::lock_guard lock(done_mutex_);
+    if (!done_) context_->TryCancel();
   }
 
   /// The peer ended or is gone: so does our side.
@@ -111,11 +136,15 @@ class ServerCall final : public BidiCall<Out, In>,
 
   Loop& loop_;
   LiveCalls& calls_;
+  grpc::CallbackServerContext* const context_;
   In in_;
   Out out_;
   bool reading_ = false;
   bool ended_ = false;
   bool over_ = false;
+  Loop::TimerId lingering_ = 0;
+  std::mutex done_mutex_;
+  bool done_ = false;
 };
 
 }  // namespace slicelet

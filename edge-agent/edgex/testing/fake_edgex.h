@@ -2,6 +2,7 @@
 
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,8 @@ class FakeEdgex : public EdgexClient {
   /// "METHOD /path" of every request that changes something.
   std::vector<std::string> changes;
   int requests = 0;
+  /// What a broken service answers to everything.
+  std::optional<Answer> babble;
   /// POSTs of devices are refused with this message.
   std::string refuse_devices;
 
@@ -40,6 +43,7 @@ class FakeEdgex : public EdgexClient {
     ++requests;
     loop_.RunAfter(latency, [this, request, done = std::move(done)] {
       if (down) return done(absl::UnavailableError("connection refused"));
+      if (babble) return done(*babble);
       if (request.method != "GET") changes.push_back(request.method + " " + request.target);
       done(Handle(request));
     });

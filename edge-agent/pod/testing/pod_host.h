@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -42,6 +43,7 @@ class PodHost {
     runtime_host.images["job"].exits_after = std::chrono::seconds(2);
     options.hub_id = "hub";
     options.host = HostId("h1");
+    options.boot_id = "boot-0";
     options.root = "/agent";
     options.log_root = "/logs";
     options.host_ip = "192.0.2.1";
@@ -54,7 +56,8 @@ class PodHost {
     runtime = std::make_unique<ScriptedRuntime>(runtime_host);
     agent = std::make_unique<PodSupervisor>(
         options,
-        PodSupervisor::Dependencies{loop, clock, random, files, store, *runtime, opener, prober, &edgex});
+        PodSupervisor::Dependencies{loop, clock, random, files, store, *runtime, opener, prober, &edgex,
+                                    [this](const std::string& at) { return addresses.count(at) != 0; }});
     agent->Start();
   }
   /// As by SIGKILL: what was not durable is forgotten, containers run on.
@@ -66,9 +69,12 @@ class PodHost {
   /// Power off and on, without an agent yet.
   void Reboot() {
     Kill();
+    options.boot_id = "boot-" + std::to_string(++boots_);
     runtime_host.Reboot();
     files.RemoveAll(options.root + "/volatile").IgnoreError();
-    files.RemoveAll(options.root + "/termination").IgnoreError();
+    const auto pods = files.List(options.root + "/pods");
+    for (const std::string& uid : pods.ok() ? *pods : std::vector<std::string>())
+      files.RemoveAll(options.root + "/pods/" + uid + "/run").IgnoreError();
   }
 
   [[nodiscard]] v1::Container MakeContainer(const std::string& name, const std::string& image) const {
@@ -98,8 +104,9 @@ class PodHost {
     contents_[content_id] = set.SerializeAsString();
   }
 
-  /// Makes the pods' blobs and a manifest durable, then applies it: the whole desired set.
-  void Apply(const std::vector<v1::Workload>& pods) {
+  /// Makes the pods' blobs and a manifest durable, then applies it: the whole desired set, with a stop for
+  /// those of `stopped`.
+  void Apply(const std::vector<v1::Workload>& pods, const std::set<std::string>& stopped = {}) {
     manifest_.clear_deployments();
     AgentStore::Batch batch;
     for (const auto& pod : pods) {
@@ -107,6 +114,7 @@ class PodHost {
       deployment.set_uid(pod.uid());
       deployment.set_namespace_(pod.namespace_());
       deployment.set_name(pod.name());
+      if (stopped.count(pod.uid()) != 0) deployment.mutable_stop()->set_grace_seconds(30);
       std::string bytes = pod.SerializeAsString();
       if (const auto gateway = gateways.find(pod.uid()); gateway != gateways.end()) {
         v1::GatewayDeployment blob = gateway->second;
@@ -164,6 +172,8 @@ class PodHost {
   FakeEdgex edgex{loop};
   PlainOpener opener;
   PodSupervisor::Options options;
+  /// The addresses that the host has.
+  std::set<std::string> addresses{"192.0.2.1", "127.0.0.1"};
   /// Pods with role gateway, by uid: what they have besides their workload.
   std::map<std::string, v1::GatewayDeployment> gateways;
   std::unique_ptr<ScriptedRuntime> runtime;
@@ -182,6 +192,7 @@ class PodHost {
     agent->OnBlobsStored();
   }
 
+  int boots_ = 0;
   v1::Manifest manifest_;
   std::map<std::string, std::string> contents_;
   std::map<std::string, std::pair<std::string, std::int64_t>> last_;

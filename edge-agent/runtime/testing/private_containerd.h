@@ -14,6 +14,7 @@ class PrivateContainerd {
   PrivateContainerd() {
     std::string pattern = "/tmp/slicelet-cri-XXXXXX";
     if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("cannot make a directory in /tmp");
+    // "down" removes it, after what is mounted below it.
     directory_ = pattern;
     Run("up");
   }

@@ -179,11 +179,14 @@ absl::Status ScriptedHost::StartContainer(const std::string& id) {
     return absl::InternalError("container " + id + " is not in created state");
   }
   const ImageScript script = ScriptOf(container.image_ref);
-  if (script.fails_to_start) {
+  const auto sandbox = sandboxes_.find(container.sandbox_id);
+  const bool alive = sandbox != sandboxes_.end() && sandbox->second.sandbox.ready;
+  if (script.fails_to_start || !alive) {
     container.phase = ContainerPhase::kExited;
     container.exit_code = 128;
     container.reason = "StartError";
-    container.message = "exec: no such file or directory";
+    container.message = alive ? "exec: no such file or directory"
+                              : "sandbox container " + container.sandbox_id + " is not running";
     container.finished_at = ToUnixNanos(clock_.Now());
     return absl::UnknownError("failed to start container " + id + ": " + container.message);
   }
@@ -299,6 +302,11 @@ void ScriptedHost::Kill(const std::string& container_id, std::int32_t exit_code,
   if (it != containers_.end()) Exit(container_id, it->second.life, exit_code, reason);
 }
 
+void ScriptedHost::LoseTrack(const std::string& container_id, bool lost) {
+  containers_.at(container_id).container.phase = lost ? ContainerPhase::kUnknown : ContainerPhase::kRunning;
+  WakeUp(container_id);
+}
+
 void ScriptedHost::Vanish(const std::string& container_id) {
   containers_.erase(container_id);
   WakeUp(container_id);
@@ -341,7 +349,8 @@ void ScriptedRuntime::Do(const std::string& call, Duration delay, std::function<
 
 void ScriptedRuntime::GetInfo(Callback<RuntimeInfo> done) {
   Do<absl::StatusOr<RuntimeInfo>>(
-      "GetInfo", host_.latency.call, [] { return RuntimeInfo{"scripted", "1.0", true, true, ""}; },
+      "GetInfo", host_.latency.call,
+      [&host = host_] { return RuntimeInfo{"scripted", "1.0", true, host.network_ready_, ""}; },
       std::move(done));
 }
 
@@ -410,8 +419,11 @@ void ScriptedRuntime::StopContainer(const std::string& id, Duration grace, Statu
 }
 
 void ScriptedRuntime::RemoveContainer(const std::string& id, StatusCallback done) {
+  const auto it = host_.containers_.find(id);
+  const bool running =
+      it != host_.containers_.end() && it->second.container.phase == ContainerPhase::kRunning;
   Do<absl::Status>(
-      "RemoveContainer", host_.latency.remove,
+      "RemoveContainer", running ? host_.latency.remove_running : host_.latency.remove,
       [&host = host_, id] {
         host.Kill(id, 137);
         host.containers_.erase(id);
@@ -426,6 +438,7 @@ void ScriptedRuntime::GetContainer(const std::string& id, Callback<Container> do
       [&host = host_, id]() -> absl::StatusOr<Container> {
         const auto it = host.containers_.find(id);
         if (it == host.containers_.end()) return absl::NotFoundError("container " + id + " not found");
+        if (host.mute_.count(id) != 0) return absl::UnknownError("failed to get the status of " + id);
         return it->second.container;
       },
       std::move(done));

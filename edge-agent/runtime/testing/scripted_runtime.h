@@ -58,6 +58,8 @@ class ScriptedHost {
     Duration start = std::chrono::milliseconds(30);
     Duration stop_sandbox = std::chrono::milliseconds(20);
     Duration remove = std::chrono::milliseconds(10);
+    /// It is killed first, and dies when the kernel lets it: what is started meanwhile mostly runs before.
+    Duration remove_running = std::chrono::milliseconds(60);
     Duration event = std::chrono::milliseconds(1);
   };
 
@@ -105,10 +107,16 @@ class ScriptedHost {
   void SetAvailable(bool available);
   /// Unavailable now, available after `outage`.
   void Restart(Duration outage);
+  /// Whether the runtime says that its pods' network is there.
+  void SetNetworkReady(bool ready) { network_ready_ = ready; }
   /// While set, wake-ups are lost without notice.
   void LoseEvents(bool lose) { lose_events_ = lose; }
   /// The next `times` calls of this name fail with `status`, without effect.
   void Fail(const std::string& call, absl::Status status, int times = 1);
+  /// The runtime says UNKNOWN of a running container, as after it could not load it, until it is found again.
+  void LoseTrack(const std::string& container_id, bool lost = true);
+  /// From now on questions about this container fail, though the list shows it.
+  void Mute(const std::string& container_id) { mute_.insert(container_id); }
   /// A container's process dies now.
   void Kill(const std::string& container_id, std::int32_t exit_code, const std::string& reason = "Error");
   /// As `crictl rm -f`: nobody told the agent.
@@ -161,6 +169,7 @@ class ScriptedHost {
   const Clock& clock_;
   Random* random_;
   bool available_ = true;
+  bool network_ready_ = true;
   bool lose_events_ = false;
   /// Rises with every outage: calls of an older one answer Unavailable.
   std::uint64_t outage_ = 0;
@@ -171,6 +180,7 @@ class ScriptedHost {
   std::map<std::string, ContainerState> containers_;
   std::set<std::string> present_;
   std::map<std::string, std::pair<absl::Status, int>> planned_;
+  std::set<std::string> mute_;
   std::vector<StartRecord> starts_;
   std::vector<std::string> violations_;
   Calls calls_;

@@ -51,6 +51,25 @@ class ScriptedRuntimeTest : public ::testing::Test {
   std::vector<std::string> wake_ups_;
 };
 
+TEST_F(ScriptedRuntimeTest, NothingStartsInASandboxThatIsDead) {
+  const std::string sandbox = Sandbox();
+  ContainerConfig config;
+  config.name = "c";
+  config.image = config.image_name = "app";
+  std::string id;
+  runtime_->CreateContainer(sandbox, config, {},
+                            [&](absl::StatusOr<std::string> made) { id = made.value(); });
+  loop_.Advance(milliseconds(100));
+  host_.KillSandbox(sandbox);
+  absl::Status started;
+  runtime_->StartContainer(id, [&](const absl::Status& status) { started = status; });
+  loop_.Advance(milliseconds(100));
+  EXPECT_EQ(started.message(),
+            "failed to start container " + id + ": sandbox container " + sandbox + " is not running");
+  EXPECT_EQ(host_.containers().at(id).container.phase, ContainerPhase::kExited);
+  EXPECT_EQ(host_.containers().at(id).container.reason, "StartError");
+}
+
 TEST_F(ScriptedRuntimeTest, ContainersOutliveTheClient) {
   const std::string id = Start(Sandbox());
   runtime_.reset();
@@ -107,6 +126,24 @@ TEST_F(ScriptedRuntimeTest, SecondRunningInstanceIsAViolation) {
   Start(sandbox, 1);
   EXPECT_EQ(host_.violations().size(), 1U);
   EXPECT_EQ(host_.StartCount("u", "c"), 2);
+}
+
+TEST_F(ScriptedRuntimeTest, RemovalOfARunningContainerDoesNotOvertakeAStart) {
+  const std::string sandbox = Sandbox();
+  const std::string former = Start(sandbox, 0);
+  ContainerConfig config;
+  config.name = "c";
+  config.attempt = 1;
+  config.image = config.image_name = "app";
+  std::string next;
+  runtime_->CreateContainer(sandbox, config, {},
+                            [&](absl::StatusOr<std::string> made) { next = made.value(); });
+  loop_.Advance(milliseconds(100));
+  runtime_->StartContainer(next, [](const absl::Status&) {});
+  runtime_->RemoveContainer(former, [](const absl::Status&) {});
+  loop_.Advance(milliseconds(100));
+  EXPECT_EQ(host_.violations().size(), 1U);
+  EXPECT_EQ(host_.containers().count(former), 0U);
 }
 
 TEST_F(ScriptedRuntimeTest, ExitsByItselfAndWakesTheClient) {

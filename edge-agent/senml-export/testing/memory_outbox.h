@@ -13,13 +13,16 @@ namespace slicelet::senml {
 class MemoryOutbox : public Outbox {
  public:
   absl::Status failure;
+  /// Of what is added, alone.
+  absl::Status full;
 
   absl::StatusOr<bool> Add(const std::string& pack, const Digest& message) override {
-    if (!failure.ok()) return failure;
+    SLICELET_RETURN_IF_ERROR(CanAdd());
     if (!messages_.insert(message).second) return false;
     packs_[++last_] = pack;
     return true;
   }
+  absl::Status CanAdd() override { return failure.ok() ? full : failure; }
   absl::StatusOr<std::vector<Item>> After(std::uint64_t id, std::size_t count) override {
     if (!failure.ok()) return failure;
     std::vector<Item> items;

@@ -36,7 +36,6 @@ class MemoryAgentStore : public AgentStore {
   // ---- AgentStore ----
 
   [[nodiscard]] const Loaded& loaded() const override { return loaded_; }
-  [[nodiscard]] bool created() const override { return created_; }
 
   void Commit(Batch batch, StatusCallback done) override {
     if (At(CrashPoint::kRequested)) return;
@@ -63,7 +62,7 @@ class MemoryAgentStore : public AgentStore {
   // ---- What a test does to it ----
 
   /// The process died: pending batches are lost, their callbacks never run, and `loaded` is what the disk
-  /// holds. A store that was new keeps saying so only if nothing was ever written.
+  /// holds.
   void Crash() {
     ++life_;
     waiting_.clear();
@@ -74,7 +73,6 @@ class MemoryAgentStore : public AgentStore {
   /// The disk was exchanged, or the file was damaged and put aside; implies `Crash`.
   void Lose() {
     disk_ = {};
-    written_ = false;
     Crash();
   }
 
@@ -139,7 +137,6 @@ class MemoryAgentStore : public AgentStore {
       const bool full = full_;
       if (!full) {
         for (const auto& pending : group) ApplyToDisk(pending.batch);
-        written_ = true;
         ++writes_;
       }
       writing_ = false;
@@ -177,7 +174,6 @@ class MemoryAgentStore : public AgentStore {
   }
 
   void Load() {
-    created_ = !written_;
     loaded_ = {};
     loaded_.manifest = disk_.manifest;
     loaded_.settings = disk_.settings;
@@ -190,8 +186,6 @@ class MemoryAgentStore : public AgentStore {
   const Options options_;
   Disk disk_;
   Loaded loaded_;
-  bool created_ = true;
-  bool written_ = false;
   std::deque<Pending> waiting_;
   bool writing_ = false;
   bool full_ = false;

@@ -47,7 +47,8 @@ class PodSyncTest : public testing::Test {
     };
     handler.on_released = [](const ReferentKey&) {};
     referents_ = std::make_unique<ReferentCache>(loop_, random_, ReferentCache::Options{}, handler);
-    services_ = std::make_unique<ServiceCache>(loop_, random_, [this] { pods_->OnServices(); });
+    services_ = std::make_unique<ServiceCache>(
+        loop_, random_, [this] { pods_->OnServices(); }, [this] { pods_->OnSelectors(); });
     pods_ = std::make_unique<PodSync>(
         "edge-1", options_,
         PodSync::Dependencies{.loop = loop_,

@@ -37,6 +37,10 @@ class FakeIotServer : public HttpClient {
     const Fault fault = std::exchange(faults_[++calls_], Fault::kNone);
     if (away_ || fault == Fault::kLostBefore)
       return Reply(absl::UnavailableError("no answer from " + request.url), std::move(done));
+    if (maintenance_) {
+      return Reply(Answer{.status = 200, .body = "<html><body>We are back soon</body></html>"},
+                   std::move(done));
+    }
     if (fault == Fault::kError) return Reply(Answer{.status = 500}, std::move(done));
     if (fault == Fault::kCrashBefore) {
       crashed_ = true;
@@ -56,8 +60,11 @@ class FakeIotServer : public HttpClient {
   /// To the `call`th request from now on, counted from 1.
   void SetFault(int call, Fault fault) { faults_[calls_ + call] = fault; }
   void SetAway(bool away) { away_ = away; }
+  /// A proxy before it answers all with a page for people.
+  void SetMaintenance(bool maintenance) { maintenance_ = maintenance; }
   /// Refuses what is right, as Mainflux does then.
   void SetAuthDown(bool down) { auth_down_ = down; }
+  [[nodiscard]] bool auth_down() const { return auth_down_; }
   /// The next thing and channel are made twice.
   void DoubleNext() { double_next_ = {"things", "channels"}; }
   void SetPassword(const std::string& password) { password_ = password; }
@@ -208,6 +215,7 @@ class FakeIotServer : public HttpClient {
   Loop& loop_;
   std::map<int, Fault> faults_;
   bool away_ = false;
+  bool maintenance_ = false;
   bool auth_down_ = false;
   bool crashed_ = false;
   std::set<std::string> double_next_;

@@ -13,6 +13,7 @@
 #include <string>
 #include <thread>
 
+#include "common/base/testing/temporary_directory.h"
 #include "provider/attach/iot_server.h"
 
 extern char** environ;
@@ -24,8 +25,6 @@ class RealMainflux {
  public:
   /// `root`: the repository's.
   explicit RealMainflux(const std::string& root) {
-    char name[] = "/tmp/slicelet-mainflux-XXXXXX";
-    directory_ = mkdtemp(name);
     int to_child[2];
     int from_child[2];
     if (pipe2(to_child, O_CLOEXEC) != 0 || pipe2(from_child, O_CLOEXEC) != 0) return;
@@ -34,7 +33,7 @@ class RealMainflux {
     posix_spawn_file_actions_adddup2(&actions, to_child[0], STDIN_FILENO);
     posix_spawn_file_actions_adddup2(&actions, from_child[1], STDOUT_FILENO);
     const std::string command =
-        "cd '" + root + "' && exec /usr/bin/python3 -m tests.harness.mainflux " + directory_;
+        "cd '" + root + "' && exec /usr/bin/python3 -m tests.harness.mainflux " + directory_.path();
     const char* arguments[] = {"sh", "-c", command.c_str(), nullptr};
     if (posix_spawn(&pid_, "/bin/sh", &actions, nullptr, const_cast<char**>(arguments), environ) != 0)
       pid_ = -1;
@@ -51,7 +50,6 @@ class RealMainflux {
   ~RealMainflux() {
     close(end_);
     if (pid_ > 0) waitpid(pid_, nullptr, 0);
-    std::filesystem::remove_all(directory_);
   }
   RealMainflux(const RealMainflux&) = delete;
   RealMainflux& operator=(const RealMainflux&) = delete;
@@ -86,7 +84,7 @@ class RealMainflux {
     return "http://127.0.0.1:" + about_["ports"][service].dump();
   }
 
-  std::string directory_;
+  TemporaryDirectory directory_;
   nlohmann::json about_;
   pid_t pid_ = -1;
   int end_ = -1;

@@ -16,23 +16,10 @@ class AttachmentsTest : public ControllersTest {
   AttachmentsTest() {
     MakeSlice();
     Advance(std::chrono::seconds(10));
-    CreateWith(kube::kSecrets, "north", "login",
-               {{"stringData",
-                 {{"email", FakeIotServer::Login().user}, {"password", FakeIotServer::Login().password}}}});
-    MakeServer("iot");
+    MakeLogin();
+    MakeExternalServer("iot");
   }
 
-  void MakeServer(const std::string& name) {
-    const ServerAddress at = FakeIotServer::Address();
-    Create(kube::kIotServers, "north", name,
-           {{"slice", "north"},
-            {"profile", "external"},
-            {"dialect", "mainflux-classic"},
-            {"url", at.things},
-            {"endpoints",
-             {{"users", at.users}, {"auth", at.auth}, {"access", at.access}, {"mqtt", "tcp://iot:1883"}}},
-            {"credentialsSecret", "login"}});
-  }
   void AttachTo(const Json& server) {
     Patch(kube::kIotGateways, "north", "press", {{"spec", {{"attachTo", server}}}});
   }

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -64,9 +65,10 @@ class ControllersTest : public testing::Test {
     Start();
   }
 
-  void Start() {
-    controller_api_ = server_.ApiAs("provider");
-    engine_ = MakeControllers(
+  void Start() { StartWith(server_.ApiAs("provider")); }
+  void StartWith(std::unique_ptr<kube::KubeApi> api) {
+    controller_api_ = std::move(api);
+    auto made = MakeControllers(
         {.hub_id = "plant-7", .ns = "slicelet", .taint_key = "slicelet.io/slice-node"}, loop_, clock_,
         random_, *controller_api_, servers_, clusters_,
         [this](const std::string& uid, const std::string& device) { return Says(uid, device); },
@@ -74,6 +76,8 @@ class ControllersTest : public testing::Test {
           return ns == "north" ? fleet_.Report(prefix) : PlaceReport();
         },
         [this](const std::map<std::string, std::string>& slices) { slices_ = slices; });
+    engine_ = std::move(made.engine);
+    ways_ = std::move(made.ways);
     engine_->Start();
   }
   /// The process dies; a new one begins with nothing but what the API server holds.
@@ -110,6 +114,16 @@ class ControllersTest : public testing::Test {
       dying_ = true;
       return lost ? absl::UnavailableError("connection reset") : outcome;
     };
+  }
+  /// `life` with a crash after each of its writes up to `last`, whose answer came or was lost.
+  void CrashAfterEachWrite(int last, const std::function<void(int at, bool lost)>& life) {
+    for (int at = 1; at <= last; at += kCrashStride) {
+      for (const bool lost : {false, true}) {
+        SCOPED_TRACE("crash after write " + std::to_string(at) + (lost ? ", answer lost" : ""));
+        life(at, lost);
+        if (HasFailure()) return;
+      }
+    }
   }
   void Live(Duration duration) {
     for (const auto end = loop_.Now() + duration; loop_.Now() < end;) {
@@ -230,6 +244,23 @@ class ControllersTest : public testing::Test {
     spec.merge_patch(more);
     Create(kube::kIotServers, "north", name, spec);
   }
+  /// Secret "login", with which the server of others takes us.
+  void MakeLogin() {
+    CreateWith(kube::kSecrets, "north", "login",
+               {{"stringData",
+                 {{"email", FakeIotServer::Login().user}, {"password", FakeIotServer::Login().password}}}});
+  }
+  void MakeExternalServer(const std::string& name) {
+    const ServerAddress at = FakeIotServer::Address();
+    Create(kube::kIotServers, "north", name,
+           {{"slice", "north"},
+            {"profile", "external"},
+            {"dialect", "mainflux-classic"},
+            {"url", at.things},
+            {"endpoints",
+             {{"users", at.users}, {"auth", at.auth}, {"access", at.access}, {"mqtt", "tcp://iot:1883"}}},
+            {"credentialsSecret", "login"}});
+  }
   void MakeDevice(const Json& more = Json::object(), const std::string& name = "oven") {
     Json spec = {
         {"gateway", "press"},
@@ -268,6 +299,7 @@ class ControllersTest : public testing::Test {
   /// Containers of these images do not become Ready.
   std::set<std::string> broken_images_;
   std::unique_ptr<Engine> engine_;
+  ClusterWays ways_;
   /// Since `CrashAfter`.
   int writes_ = 0;
 

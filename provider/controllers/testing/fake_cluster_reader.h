@@ -16,9 +16,19 @@ class FakeClusterReader final : public kube::ClusterReader {
 
   /// A cluster with this uid at https://UID:6443.
   void Put(const std::string& kubeconfig, const std::string& uid) {
-    answers_.insert_or_assign(
-        kubeconfig, kube::ClusterFacts{
-                        .server = "https://" + uid + ":6443", .uid = uid, .version = "v1.35.0", .nodes = 3});
+    answers_.insert_or_assign(kubeconfig, kube::ClusterFacts{.server = "https://" + uid + ":6443",
+                                                             .uid = uid,
+                                                             .version = "v1.35.0",
+                                                             .nodes = 3,
+                                                             .storage_class = {"True", "Found", "fast"},
+                                                             .network_plugin = {"True", "Found", "a"}});
+  }
+  /// The same with something that it lacks or keeps to itself.
+  void Put(const std::string& kubeconfig, const std::string& uid, const kube::ClusterFeature& storage_class,
+           const kube::ClusterFeature& network_plugin) {
+    Put(kubeconfig, uid);
+    answers_.at(kubeconfig)->storage_class = storage_class;
+    answers_.at(kubeconfig)->network_plugin = network_plugin;
   }
   void Fail(const std::string& kubeconfig, const absl::Status& status) {
     answers_.insert_or_assign(kubeconfig, status);

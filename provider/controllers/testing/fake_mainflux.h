@@ -27,6 +27,8 @@ class FakeMainflux : public HttpClient {
   /// Refuses what is right, as Mainflux does then.
   bool auth_down = false;
   int made = 0;
+  /// What a login is answered with; those that were given before are good no more.
+  std::string token = "token";
 
  private:
   absl::StatusOr<Answer> Handle(const Request& request) {
@@ -51,13 +53,14 @@ class FakeMainflux : public HttpClient {
       if (auth_down) return Answer{.status = 400};
       const auto user = users.find(email);
       if (user == users.end() || user->second != GetString(body, "/password")) return Answer{.status = 403};
-      return Answer{.status = 201, .body = DumpJson({{"token", "token"}})};
+      return Answer{.status = 201, .body = DumpJson({{"token", token}})};
     }
     const bool authorized = std::any_of(
         request.headers.begin(), request.headers.end(),
-        [](const auto& header) { return header.first == "Authorization" && header.second == "token"; });
+        [&](const auto& header) { return header.first == "Authorization" && header.second == token; });
     if (auth_down || !authorized) return Answer{.status = 401};
-    return Answer{.status = 200, .body = DumpJson({{"total", 0}, {"things", Json::array()}})};
+    return Answer{.status = 200,
+                  .body = DumpJson({{"total", 0}, {"things", Json::array()}, {"channels", Json::array()}})};
   }
 
   Loop& loop_;

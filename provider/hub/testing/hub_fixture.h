@@ -60,7 +60,7 @@ class ScriptedHost {
     v1::HostMessage message;
     v1::StatusReport& report = *message.mutable_status();
     report.set_sequence(++sequence_);
-    report.set_full(sequence_ == 1);
+    report.set_full(sequence_ == 1 || std::exchange(resync_wanted, false));
     *report.mutable_observed() = manifest.generation();
     *report.add_workloads() = status;
     Send(std::move(message));
@@ -88,6 +88,7 @@ class ScriptedHost {
     v1::StatusReport& report = *message.mutable_status();
     report.set_sequence(++sequence_);
     report.set_full(sequence_ == 1);
+    report.mutable_unexplained();
     for (const std::string& uid : uids) report.mutable_unexplained()->add_uids(uid);
     Send(std::move(message));
   }
@@ -122,6 +123,8 @@ class ScriptedHost {
   int taken = 0;
   bool welcomed = false;
   bool closed = false;
+  /// The next report of a pod is a full one.
+  bool resync_wanted = false;
   /// Does not show what it holds.
   bool secretive = false;
   /// Its Birth claims a Generation that nobody signed.
@@ -136,6 +139,8 @@ class ScriptedHost {
   /// Announced with every Birth.
   std::vector<std::string> features;
   v1::NodeFacts facts;
+  /// Its own tags, from its configuration.
+  std::map<std::string, std::string> tags;
   std::optional<std::uint64_t> receive_rate;
   std::vector<v1::Credential> credentials;
 
@@ -148,6 +153,7 @@ class ScriptedHost {
     birth.set_sealing_public_key(opener_->public_key());
     birth.set_agent_version("test");
     *birth.mutable_node() = facts;
+    birth.mutable_tags()->insert(tags.begin(), tags.end());
     if (receive_rate) birth.set_receive_rate(*receive_rate);
     for (const std::string& feature : features) birth.add_features(feature);
     if (held) {
@@ -186,6 +192,8 @@ class ScriptedHost {
       blobs[blob.digest()] += blob.data();
     } else if (message.has_command()) {
       commands.push_back(message.command());
+    } else if (message.has_resync()) {
+      resync_wanted = true;
     } else if (message.has_credential()) {
       credentials.push_back(message.credential());
     }
@@ -285,6 +293,14 @@ class HubFixture : public testing::Test {
     hello.mutable_hello()->set_incarnation(1);
     Say(hello);
   }
+  /// The hub is back from a copy of its store from before that pod.
+  void ComeBackFromBefore(const std::string& uid) {
+    const MemoryHubStore::State old = store_.CopyState();
+    Apply(uid);
+    store_.Restore(old);
+    RestartHub();
+  }
+
   void ConnectAll() {
     host_.Connect();
     Settle();

@@ -41,6 +41,9 @@ class LoopChecker final : public PasswordChecker {
 /// The admin API of hub "plant-7" on an API server in memory. Slice north has a gateway, a server, a device
 /// and a pod; users are vera, a viewer, and otto, an operator. Everything that is logged is kept.
 class RestTest : public testing::Test {
+ public:
+  ~RestTest() override { SetLogSink(nullptr); }
+
  protected:
   static constexpr char kVerasPassword[] = "v-secret-1";
   static constexpr char kOttosPassword[] = "o-secret-2";
@@ -64,7 +67,6 @@ class RestTest : public testing::Test {
     EXPECT_TRUE(made.ok()) << made.status();
     rest_ = *std::move(made);
   }
-  ~RestTest() override { SetLogSink(nullptr); }
 
   static std::string Hash(const std::string& password) {
     SeededRandom random(7);
@@ -107,8 +109,13 @@ class RestTest : public testing::Test {
     MakePod("north-ns", "stray", "strange", nullptr);
   }
 
+  using Headers = std::vector<std::pair<std::string, std::string>>;
+  Answer AskWith(const Headers& headers, const std::string& method, const std::string& path,
+                 const std::string& token) {
+    return Ask(method, path, token, "", "", headers);
+  }
   Answer Ask(const std::string& method, const std::string& path, const std::string& token,
-             const std::string& body, const std::string& type) {
+             const std::string& body, const std::string& type, const Headers& headers = {}) {
     HttpRequest request;
     request.method = method;
     request.address = address_;
@@ -116,6 +123,7 @@ class RestTest : public testing::Test {
     EXPECT_TRUE(target.ok()) << path;
     request.target = *target;
     if (!token.empty()) request.headers.emplace_back("authorization", "Bearer " + token);
+    request.headers.insert(request.headers.end(), headers.begin(), headers.end());
     if (!body.empty()) {
       request.body = body;
       request.headers.emplace_back("content-type", type);
@@ -181,7 +189,15 @@ class RestTest : public testing::Test {
                  entry->set_connected(true);
                  entry->mutable_status()->set_phase(v1::PHASE_RUNNING);
                  return reply;
-               }};
+               },
+               .explain_pod = [this](const v1::ExplainPodRequest& request) { return explain_(request); },
+               .fleet_hosts = [this](const std::string& node,
+                                     const std::string& condition) { return fleet_hosts_(node, condition); }};
+  std::function<absl::StatusOr<std::size_t>(const std::string& node, const std::string& condition)>
+      fleet_hosts_ =
+          [](const std::string&, const std::string&) { return absl::NotFoundError("no fleet node"); };
+  std::function<absl::StatusOr<v1::ExplainPodReply>(const v1::ExplainPodRequest&)> explain_ =
+      [](const v1::ExplainPodRequest&) { return absl::NotFoundError("it is on none of this hub's nodes"); };
   std::unique_ptr<AdminRest> rest_;
   std::string address_ = "192.0.2.1";
 

@@ -121,6 +121,8 @@ void ServeOne(int client, const HttpHandler& handler) {
   close(client);
 }
 
+}  // namespace
+
 int Connect(const Endpoint& endpoint) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
@@ -140,8 +142,6 @@ int Connect(const Endpoint& endpoint) {
   freeaddrinfo(found);
   return fd;
 }
-
-}  // namespace
 
 std::string UrlDecode(const std::string& text) {
   std::string out;

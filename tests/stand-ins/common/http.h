@@ -45,6 +45,9 @@ std::optional<HttpResponse> Fetch(const Endpoint& endpoint, const std::string& m
                                   const std::string& path, const std::string& body = "",
                                   const std::map<std::string, std::string>& headers = {});
 
+/// A TCP connection with limits to how long it waits; -1 when nobody takes it.
+int Connect(const Endpoint& endpoint);
+
 std::string UrlDecode(const std::string& text);
 
 }  // namespace slicelet::stand_ins

@@ -1,5 +1,5 @@
-// app-service-configurable with profile mqtt-export: events of the bus, without their envelope, to another
-// broker.
+// app-service-configurable: with profile mqtt-export events of the bus go to another broker without their
+// envelope, with profile rules-engine to where rules read them.
 #include <deque>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -16,6 +16,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr int kPort = 59703;
+constexpr int kRulesPort = 59701;
 constexpr int kMaxRetries = 10;
 constexpr char kSchema[] =
     "CREATE SCHEMA IF NOT EXISTS app_export;"
@@ -119,17 +120,33 @@ class Exporter {
   std::unique_ptr<Database> store_;
 };
 
+/// Events without what makes them requests, as eKuiper reads them.
+void PublishForRules(Bus& bus, const std::string& bytes) {
+  const auto envelope = OpenEnvelope(bytes);
+  if (envelope && (*envelope)["payload"].contains("event")) {
+    bus.Send("edgex/rules-events", (*envelope)["payload"]["event"]);
+  }
+}
+
 }  // namespace
 
 void RunAppServiceConfigurable(int argc, char** argv) {
-  Service service("app-mqtt-export", kPort, argc, argv);
-  const std::string profile = service.Setting("EDGEX_PROFILE");
-  if (profile != "mqtt-export") Die(1, "stand-ins know the profile mqtt-export, not '" + profile + "'");
+  const std::string profile = stand_ins::Env("EDGEX_PROFILE");
+  const bool rules = profile == "rules-engine";
+  Service service(rules ? "app-rules-engine" : "app-mqtt-export", rules ? kRulesPort : kPort, argc, argv);
+  if (!rules && profile != "mqtt-export") {
+    Die(1, "stand-ins know the profiles mqtt-export and rules-engine, not '" + profile + "'");
+  }
   Bus& bus = Bus::OfService(service);
   service.RequirePing("core-metadata", 1, service.MetadataEndpoint());
-  auto* exporter = new Exporter(service);
-  bus.Subscribe("edgex/events/#",
-                [exporter](const std::string&, const std::string& bytes) { exporter->Export(bytes); });
+  auto* exporter = rules ? nullptr : new Exporter(service);
+  bus.Subscribe("edgex/events/#", [&bus, exporter](const std::string&, const std::string& bytes) {
+    if (exporter == nullptr) {
+      PublishForRules(bus, bytes);
+    } else {
+      exporter->Export(bytes);
+    }
+  });
   service.Serve();
 }
 

@@ -22,11 +22,19 @@ int main(int argc, char** argv) {
   static const struct {
     const char* name;
     void (*run)(int, char**);
-  } kServices[] = {
-      {"core-keeper", RunCoreKeeper},     {"core-common-config-bootstrapper", RunBootstrapper},
-      {"core-metadata", RunCoreMetadata}, {"core-data", RunCoreData},
-      {"core-command", RunCoreCommand},   {"device-virtual", RunDeviceVirtual},
-      {"device-mqtt", RunDeviceMqtt},     {"app-service-configurable", RunAppServiceConfigurable}};
+  } kServices[] = {{"core-keeper", RunCoreKeeper},
+                   {"core-common-config-bootstrapper", RunBootstrapper},
+                   {"core-metadata", RunCoreMetadata},
+                   {"core-data", RunCoreData},
+                   {"core-command", RunCoreCommand},
+                   {"device-virtual", RunDeviceVirtual},
+                   {"device-mqtt", RunDeviceMqtt},
+                   {"device-rest", RunDeviceRest},
+                   {"device-modbus", RunDeviceModbus},
+                   {"support-notifications", RunSupportNotifications},
+                   {"support-scheduler", RunSupportScheduler},
+                   {"app-service-configurable", RunAppServiceConfigurable},
+                   {"ekuiper", RunEkuiper}};
   for (const auto& service : kServices) {
     if (name == service.name) service.run(argc - first, argv + first);
   }

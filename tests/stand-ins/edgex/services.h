@@ -11,6 +11,11 @@ namespace slicelet::edgex {
 [[noreturn]] void RunCoreCommand(int argc, char** argv);
 [[noreturn]] void RunDeviceVirtual(int argc, char** argv);
 [[noreturn]] void RunDeviceMqtt(int argc, char** argv);
+[[noreturn]] void RunDeviceRest(int argc, char** argv);
+[[noreturn]] void RunDeviceModbus(int argc, char** argv);
+[[noreturn]] void RunSupportNotifications(int argc, char** argv);
+[[noreturn]] void RunSupportScheduler(int argc, char** argv);
+[[noreturn]] void RunEkuiper(int argc, char** argv);
 [[noreturn]] void RunAppServiceConfigurable(int argc, char** argv);
 
 }  // namespace slicelet::edgex
