@@ -22,6 +22,6 @@ build_control_plane() { tests/control-plane/build.sh && tests/control-plane/buil
 step "install packages" "first run: 2 min" install_for_bench || die "could not install what is needed"
 install_go
 step "build Kubernetes" "first run: 7 min" build_control_plane || die "could not build the control plane"
-step "build release" "first run: 10 min" build release slicelet-shim slicelet-provider slicelet-agent slicelet-mqtt slicectl hollow_hosts \
+step "build release" "first run: 8 min" build release slicelet-shim slicelet-provider slicelet-agent slicelet-mqtt slicectl hollow_hosts \
   shim_hot_paths provider_hot_paths targeting_hot_paths || die "the build failed"
 SLICELET_BIN=$root/build/release exec /usr/bin/python3 tests/bench/run.py "$@"

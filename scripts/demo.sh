@@ -7,18 +7,18 @@
 #                      minimal: one small container, its logs, exec and a crash
 #   --link KIND        how the host reaches its hub: grpc (default), or mqtt over a mosquitto started here
 #   --kube             with a real Kubernetes control plane, built and started here; prints its KUBECONFIG
-#   --kubeconfig FILE  with your own cluster (its API server must reach this machine's loopback for logs and exec);
-#                      what the demo makes there is deleted in the end, but for namespace slicelet and the CRD
+#   --kubeconfig FILE  with your own cluster (its API server must reach this machine's loopback for logs and exec), which must
+#                      have no hub in namespace slicelet; all that the demo makes there is deleted in the end
 #
 # Without --kube or --kubeconfig no cluster is needed: the shim reads a directory of Kubernetes manifests, and slicectl
 # stands in for kubectl. Needs Debian 12 and root (containerd). The first run installs packages and builds for about
-# 12 minutes on 2 cores (6 more with --kube, which builds Kubernetes), later ones start within seconds.
+# 10 minutes on 2 cores (6 more with --kube, which builds Kubernetes), later ones start within seconds.
 set -euo pipefail
 # shellcheck source=scripts/lib/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 cd "$root"
 
-once='' kube='' kubeconfig='' sample=gateway link=grpc
+given=$* once='' kube='' kubeconfig='' sample=gateway link=grpc
 while [ $# -gt 0 ]; do
   case $1 in
     --once) once=1; shift ;;
@@ -40,38 +40,33 @@ case $link in
 esac
 # shellcheck source=scripts/lib/demo_gateway.sh
 . "scripts/lib/demo_$sample.sh"
-[ "$(id -u)" = 0 ] || die "demo.sh: containerd needs root. Run: sudo $0 $*"
+# shellcheck source=scripts/lib/demo_cluster.sh
+. scripts/lib/demo_cluster.sh
+[ "$(id -u)" = 0 ] || die "demo.sh: containerd needs root. Run: sudo $0 $given"
 if [ -n "$kubeconfig" ]; then
   [ -z "$kube" ] || die "demo.sh: --kube makes a cluster, --kubeconfig uses yours: choose one"
   [ -r "$kubeconfig" ] || die "demo.sh: cannot read $kubeconfig"
   kubeconfig=$(realpath "$kubeconfig")
   command -v kubectl >/dev/null || die "demo.sh: --kubeconfig needs kubectl in PATH"
-  kubectl --kubeconfig "$kubeconfig" --request-timeout 20s get namespace default >/dev/null ||
-    die "demo.sh: the cluster of $kubeconfig does not answer"
-  for object in node/gw-1 "${sample_objects[@]}"; do
-    ! kubectl --kubeconfig "$kubeconfig" -n default get "$object" >/dev/null 2>&1 ||
-      die "demo.sh: your cluster already has $object, which the demo would make"
-  done
+  check_cluster node/gw-1 "${sample_objects[@]}"
 fi
 
 work=$(mktemp -d /tmp/slicelet-demo.XXXXXX)
 containerd=$work/c
 pids=()
 joined='' # what the demo made in the user's own cluster has to go
-leave_cluster() {
-  kubectl --kubeconfig "$kubeconfig" delete --ignore-not-found --timeout=30s -f "$work/sample"
-  kubectl --kubeconfig "$kubeconfig" delete --ignore-not-found --timeout=30s -n slicelet edgehost gw-1
-  "$slicectl" node decommission gw-1
-  kubectl --kubeconfig "$kubeconfig" wait --for=delete --timeout=30s node gw-1
-}
+exec {screen}>&1
 cleanup() {
   trap - EXIT INT TERM
+  # A step that is cut short writes to its log.
+  exec >&"$screen" 2>&1
   say ""
   say "cleaning up ..."
-  [ -z "$joined" ] || leave_cluster >"$work/leave.log" 2>&1 || cat "$work/leave.log" >&2
+  [ -z "$joined" ] || leave_cluster >"$work/leave.log" 2>&1 || true
   local pid
   for pid in "${pids[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
   for pid in "${pids[@]}"; do timeout 10 tail --pid="$pid" -f /dev/null || kill -KILL "$pid" 2>/dev/null || true; done
+  [ -z "$joined" ] || sweep_cluster "$work/leave.log" || true
   tests/integration/containerd.sh down "$containerd" >/dev/null 2>&1 || true
   [ -z "$kube" ] || tests/control-plane/control-plane.sh down "$work/plane" >/dev/null 2>&1 || true
   # The agent leaves its tmpfs and those of pods to the next agent.
@@ -81,9 +76,9 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 
-if [ -f build/release/build.ninja ]; then about="seconds if nothing changed"; else about="first run: about 10 min"; fi
+if [ -f build/release/build.ninja ]; then about="seconds if nothing changed"; else about="first run: about 7 min"; fi
 say "${bold}slicelet demo${plain}"
-[ -f build/release/build.ninja ] || say "The first run installs packages and builds: about 12 minutes on 2 cores${kube:+, 6 more for Kubernetes itself}."
+[ -f build/release/build.ninja ] || say "The first run installs packages and builds: about 10 minutes on 2 cores${kube:+, 6 more for Kubernetes itself}."
 steps_total=5
 [ "$sample" = minimal ] || steps_total=6
 [ -z "$kube" ] || steps_total=$((steps_total + 1))
@@ -156,9 +151,8 @@ start_hub() {
     --agent-listen "127.0.0.1:$agents_port" "${broker_options[@]}" --shim-address 127.0.0.1 --shim-port "$shim_port" --shim-ports 4 \
     ${kubeconfig:+--kubeconfig "$kubeconfig"}
   if [ -n "$kubeconfig" ]; then
-    [ -n "$kube" ] || joined=1
-    kubectl --kubeconfig "$kubeconfig" apply -f charts/slicelet-hub/crds -f samples/cluster
-    "$slicectl" host add gw-1 --dir "$work/hub" | sed -n '/^apiVersion:/,$p' | kubectl --kubeconfig "$kubeconfig" apply -f -
+    if [ -n "$kube" ]; then in_cluster apply "${hub_files[@]}" || return 1; else join_cluster || return 1; fi
+    "$slicectl" host add gw-1 --dir "$work/hub" | sed -n '/^apiVersion:/,$p' | in_cluster apply -f -
   else
     "$slicectl" host add gw-1 --dir "$work/hub"
   fi

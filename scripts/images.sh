@@ -28,18 +28,28 @@ while [ $# -gt 0 ]; do
   esac
 done
 [ ${#wanted[@]} -gt 0 ] || wanted=(hub senml-export)
-install_packages umoci skopeo
+install_packages umoci skopeo openssl ca-certificates
 mkdir -p "$output"
 version=$(sed -n 's/^appVersion: //p' "$root/charts/slicelet-hub/Chart.yaml")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# add FILE AT: a file of this machine, at its place in the image.
-add() { install -D -m 0755 "$1" "$work/rootfs$2"; }
+# add FILE AT [MODE]: a file of this machine, at its place in the image.
+add() { install -D -m "${3:-0755}" "$1" "$work/rootfs$2"; }
 
-# image NAME PROGRAM...: an image of these programs, with what they load; more options of umoci in $configuration.
+# Debian's certificate authorities where OpenSSL looks for them, and with it whoever calls an https server that names none of its own.
+add_authorities() {
+  local bundle=/etc/ssl/certs/ca-certificates.crt openssl
+  openssl=$(openssl version -d | sed -n 's/^OPENSSLDIR: "\(.*\)"$/\1/p')
+  if [ ! -s $bundle ] || [ -z "$openssl" ]; then die "no certificate authorities in $bundle: run update-ca-certificates"; fi
+  add $bundle $bundle 0644
+  mkdir -p "$work/rootfs$openssl"
+  ln -s $bundle "$work/rootfs$openssl/cert.pem"
+}
+
+# image NAME PROGRAM...: an image of these programs, with what they load and what each of $extras adds; more options of umoci in $configuration.
 image() {
-  local name=$1 path
+  local name=$1 path extra
   shift
   rm -rf "$work/rootfs"
   mkdir -p "$work"/rootfs/{tmp,etc,var/lib/slicelet,var/lib/senml-export}
@@ -54,6 +64,7 @@ image() {
   # Names of services resolve by DNS and the hosts file.
   echo 'hosts: files dns' >"$work/rootfs/etc/nsswitch.conf"
   printf '%s:/sbin/nologin\n' 'slicelet:x:65532:65532::/' 'edgex:x:2002:2001::/' >"$work/rootfs/etc/passwd"
+  for extra in "${extras[@]}"; do "$extra"; done
   umoci --log=error new --image "$work/layout:$name"
   umoci --log=error insert --image "$work/layout:$name" "$work/rootfs" /
   umoci --log=error config --image "$work/layout:$name" --config.env PATH=/usr/bin --config.workingdir / "${configuration[@]}"
@@ -71,12 +82,12 @@ umoci --log=error init --layout "$work/layout"
 for one in "${wanted[@]}"; do
   case $one in
     hub)
-      configuration=(--config.user 65532:65532)
+      configuration=(--config.user 65532:65532) extras=(add_authorities)
       image hub provider/app/slicelet-provider kubelet-shim/app/slicelet-shim cli/slicectl
       ;;
     senml-export)
       # As EdgeX's own services run.
-      configuration=(--config.user 2002:2001 --config.entrypoint /usr/bin/senml-export)
+      configuration=(--config.user 2002:2001 --config.entrypoint /usr/bin/senml-export) extras=()
       image senml-export edge-agent/senml-export/senml-export
       # The same while a gateway is not attached: a pod's images can be changed in place, its arguments can not.
       umoci --log=error config --image "$work/layout:senml-export" --tag senml-export-idle --config.cmd --idle

@@ -7,9 +7,9 @@
 #   --list     say what each tier runs, and stop
 #
 # Examples:
-#   scripts/test.sh                  everything CI runs: about 50 minutes on a fresh 2-core machine, 15 on a warm one
+#   scripts/test.sh                  everything CI runs: about 50 minutes on a fresh 2-core machine, 17 on a warm one
 #   scripts/test.sh --tier unit      only the unit tests
-#   scripts/test.sh --long           with 100,000 simulated schedules, all kill pairs and clang-tidy on every file
+#   scripts/test.sh --long           with 100,000 simulated schedules, all kill pairs and clang-tidy on every file: 4 to 5 hours
 set -euo pipefail
 # shellcheck source=scripts/lib/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
@@ -27,19 +27,25 @@ while [ $# -gt 0 ]; do
     --long) long=1; shift ;;
     --list)
       cat <<'LIST'
-format       clang-format, shellcheck and the syntax of scripts
+format       clang-format, shellcheck, the syntax of scripts and systemd's units
 tidy         clang-tidy on files changed since the main branch      --long: on every file
 unit         unit tests
 sim          2,000 simulated schedules, and every planted bug       --long: 100,000 schedules
 integration  adapters against real parts (TLS, SQLite, containerd, API server)
 e2e          all programs on a real control plane and real containerd; the exporter against a real Mainflux, and Mainflux as
              an IotServer with three of its containers killed; schemathesis against the admin API for 45 s
-                                                                    --long: each of that server's containers is killed;
-                                                                    schemathesis for ten minutes
-faults       kill -9, link faults, restores                         --long: all pairs of kills
+                                                                    --long: each of that server's containers and its host are
+                                                                    killed, the containers also with a gateway attached (test_story);
+                                                                    schemathesis for ten minutes; the demo with --kube; bench.sh hot;
+                                                                    a fleet's gateway at a real Mainflux (test_fleet_attach);
+                                                                    a slice in two clusters (test_two_clusters); gateways of every
+                                                                    device service and of the full profile (test_device_services)
+faults       kill -9 at random moments (SLICELET_SEED repeats them), link faults, forged manifests, restores
+                                                                    --long: all pairs of kills
 mqtt         over an MQTT link: the first path, logs in pieces, the EdgeX gateway, and a broker that dies, forgets and lies
-             (test_pods, test_mqtt, test_gateway, test_broker)          --long: all of e2e and faults but test_chart,
-             test_demo, test_documents, test_mainflux and test_stand_ins, which choose their links themselves or have none
+             (test_pods, test_mqtt, test_gateway, test_broker)          --long: all of e2e and faults but test_bench, test_chart,
+             test_demo, test_documents, test_mainflux, test_stand_ins, test_standalone and test_two_clusters, which choose their
+             links themselves or have none
 sanitizers   unit tests and 200 schedules under the address and undefined-behaviour sanitizers,
              the adapters' integration tests under the thread sanitizer     --long: each parser of outside bytes a minute under libFuzzer
 LIST
@@ -84,6 +90,8 @@ finish() {
 ctest_suite() {
   GTEST_OUTPUT="xml:$suite_results/" ctest --preset "$1" -L "^($2)\$" -j "$3" --output-on-failure --no-tests=error
 }
+# about USUALLY LONG: what a step takes, on two cores.
+about() { if [ -z "$long" ]; then echo "$1"; else echo "$2"; fi; }
 # pytest_suite NAME ARGUMENT...
 pytest_suite() {
   local name=$1
@@ -130,18 +138,19 @@ lane_of_programs() {
 # Tests with worlds of their own: samples, servers, documents.
 of_samples=(tests/e2e/test_{admin_rest,attach,chart,demo,documents,fiware,fiware_stand_ins,mainflux,server,stand_ins,story}.py)
 lane_of_one_host() {
-  ! wants e2e || suite "end to end" "9 min" pytest_suite e2e tests/e2e "${of_samples[@]/#/--ignore=}"
+  ! wants e2e || suite "end to end" "$(about "9 min" "14 min")" pytest_suite e2e tests/e2e "${of_samples[@]/#/--ignore=}"
 }
 lane_of_samples() {
-  ! wants e2e || suite "samples and servers, end to end" "10 min" pytest_suite samples "${of_samples[@]}"
+  ! wants e2e || suite "samples and servers, end to end" "$(about "10 min" "22 min")" pytest_suite samples "${of_samples[@]}"
 }
 lane_of_faults() {
-  ! wants faults || suite "faults" "7 min" pytest_suite faults tests/faults
+  ! wants faults || suite "faults" "$(about "7 min" "11 min")" pytest_suite faults tests/faults
   wants mqtt || return 0
   local over_mqtt=(tests/e2e/test_pods.py tests/e2e/test_mqtt.py tests/e2e/test_gateway.py tests/faults/test_broker.py)
-  [ -z "$long" ] || over_mqtt=(tests/e2e tests/faults --ignore-glob='*/test_chart.py' --ignore-glob='*/test_demo.py'
-    --ignore-glob='*/test_documents.py' --ignore-glob='*/test_mainflux.py' --ignore-glob='*/test_stand_ins.py')
-  SLICELET_LINK=mqtt suite "end to end over MQTT" "4 min" pytest_suite mqtt "${over_mqtt[@]}"
+  [ -z "$long" ] || over_mqtt=(tests/e2e tests/faults --ignore-glob='*/test_bench.py' --ignore-glob='*/test_chart.py' --ignore-glob='*/test_demo.py'
+    --ignore-glob='*/test_documents.py' --ignore-glob='*/test_mainflux.py' --ignore-glob='*/test_stand_ins.py' --ignore-glob='*/test_standalone.py'
+    --ignore-glob='*/test_two_clusters.py')
+  SLICELET_LINK=mqtt suite "end to end over MQTT" "$(about "4 min" "35 min")" pytest_suite mqtt "${over_mqtt[@]}"
 }
 lane_of_adapters() {
   ! wants integration || suite "integration tests" "2 min" ctest_suite release integration 2
@@ -160,13 +169,13 @@ lane_of_computing() {
   local schedules=2000
   [ -z "$long" ] || schedules=100000
   ! wants unit || suite "unit tests" "10 s" ctest_suite release unit 2
-  ! wants tidy || check "clang-tidy" "changed files" scripts/lib/check_tidy.sh "${long:+--all}"
+  ! wants tidy || check "clang-tidy" "$(about "changed files" "every file: 50 min")" scripts/lib/check_tidy.sh "${long:+--all}"
   if wants sim; then
-    check "$schedules simulated schedules" "3 min for 2000" build/release/tests/sim/slicelet-sim --schedules $schedules --jobs 2
+    check "$schedules simulated schedules" "$(about "3 min" "3 hours")" build/release/tests/sim/slicelet-sim --schedules $schedules --jobs 2
     check "planted bugs are found" "half a minute" build/release/tests/sim/slicelet-sim --plants
   fi
-  [ -z "$long" ] || ! wants sanitizers || check "fuzzing" "a minute of each target" scripts/fuzz.sh
   wants sanitizers || return 0
+  [ -z "$long" ] || check "fuzzing" "a minute of each of 6 targets" scripts/fuzz.sh
   if prepare "build with asan and ubsan" "cold about 9 min" build asan slicelet_unit_tests slicelet-sim; then
     suite "unit tests (asan, ubsan)" "1 min" ctest_suite asan unit 2
     # What is used after a return the unit tests have looked for; the stack of an allocation is needed for one found bug alone.
@@ -175,7 +184,7 @@ lane_of_computing() {
   fi
 }
 
-say "slicelet: tests (tiers: ${chosen[*]}); on 2 cores a first run takes about 50 minutes, a later one 15"
+say "slicelet: tests (tiers: ${chosen[*]}); on 2 cores a first run takes about 50 minutes, a later one 17"
 prepare "install packages" "about 2 min on a bare machine" install_everything || finish
 install_go  # for PATH in this shell
 ! wants format || check "format" "seconds" scripts/lib/check_format.sh

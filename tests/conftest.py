@@ -16,6 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from tests.harness.edge import Edge  # noqa: E402  (the path above comes first)
 from tests.harness.mainflux import Mainflux  # noqa: E402
 from tests.harness.waiting import wait_until  # noqa: E402
+from tests.harness.worlds import brought_up  # noqa: E402
 
 
 # Whoever ends a run ends with it what the tests have started, also where Ctrl-C was ignored from the beginning.
@@ -25,23 +26,16 @@ for _signal in (signal.SIGINT, signal.SIGTERM):
 NUMBERS = itertools.count(1)
 # What only a link over MQTT has: collected with SLICELET_LINK=mqtt.
 collect_ignore = [] if os.environ.get("SLICELET_LINK") == "mqtt" else ["e2e/test_mqtt.py", "faults/test_broker.py"]
+# Too slow for every change: collected with SLICELET_LONG, or when they are named.
+if not os.environ.get("SLICELET_LONG"):
+    collect_ignore += ["e2e/test_device_services.py", "e2e/test_fleet_attach.py", "e2e/test_two_clusters.py"]
 
 
 @pytest.fixture(scope="session")
 def edge():
     """One slicelet for all tests of a run; each test has a namespace of its own."""
-    # A short path: containerd's sockets have at most 107 characters.
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="slt-", dir="/tmp"))
-    world = Edge(directory)
-    try:
-        world.up()
+    with brought_up(Edge, f"programs-{os.environ.get('SLICELET_SUITE', 'pytest')}") as world:
         yield world
-    finally:
-        world.down()
-        keep = pathlib.Path(__file__).resolve().parents[1] / "build" / "logs" / f"programs-{os.environ.get('SLICELET_SUITE', 'pytest')}"
-        shutil.rmtree(keep, ignore_errors=True)
-        shutil.copytree(world.logs, keep)
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture
@@ -61,6 +55,17 @@ def kubectl(edge, request):
     scoped("delete", "deployments,jobs", "--all", "--wait=false", check=False)
     scoped("delete", "pods", "--all", "--wait=false", "--grace-period=1", check=False)
     wait_until(f"nothing of {namespace} runs", lambda: edge.sandboxes(namespace, "") == [], timeout=90)
+
+
+@pytest.fixture
+def hub(edge):
+    """kubectl in the hub's namespace; leaves no slice behind."""
+    scoped = edge.kubectl("slicelet")
+    yield scoped
+    for one in ("iotdevices", "iotgateways", "iotservers"):
+        scoped("delete", one, "--all", "-n", "e2e-north", "--ignore-not-found", "--wait=false")
+    scoped("delete", "iotslices", "--all", "--timeout=120s")
+    wait_until("nothing of the slice runs", lambda: edge.sandboxes("e2e-north", "") == [], timeout=90)
 
 
 @pytest.fixture(scope="module")

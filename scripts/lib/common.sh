@@ -13,7 +13,7 @@ die() {
 }
 
 # shellcheck disable=SC2034  # used by the scripts that source this file
-build_packages=(g++ cmake ninja-build ccache lld-19 pkg-config
+build_packages=(clang-19 lld-19 g++ cmake ninja-build ccache pkg-config libgtest-dev libgmock-dev
   libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libcpprest-dev libboost-dev libboost-system-dev
   nlohmann-json3-dev libssl-dev libsqlite3-dev libspdlog-dev libcli11-dev libyaml-cpp-dev libtomlplusplus-dev prometheus-cpp-dev libabsl-dev
   libpaho-mqtt-dev libsystemd-dev zlib1g-dev libc-ares-dev libre2-dev)
@@ -22,7 +22,7 @@ run_packages=(containerd runc containernetworking-plugins umoci skopeo openssl i
 # shellcheck disable=SC2034  # what the EdgeX gateway of the demo and of the tests is made from
 gateway_packages=(postgresql-15 mosquitto mosquitto-clients libpq-dev libmosquitto-dev)
 # shellcheck disable=SC2034
-test_packages=(git libgtest-dev libgmock-dev libbenchmark-dev clang-format-19 clang-tidy-19 clang-19 libclang-rt-19-dev llvm-14 shellcheck
+test_packages=(git libbenchmark-dev clang-format-19 clang-tidy-19 libclang-rt-19-dev llvm-14 shellcheck
   python3-pytest python3-yaml python3-venv mosquitto sqlite3 redis-server nats-server)
 
 # install PACKAGE...: those that are missing, from Debian.

@@ -16,9 +16,11 @@ write_sample() {
   done
 }
 
-# NAME STATE MESSAGE of every container of the gateway, as its pod's status says.
+# NAME STATE MESSAGE of every container of the gateway, as its pod's status says; in the order of its spec, in which each
+# comes after what it depends on: two that became ready since the last look are told in turn.
 services() {
-  "${kubectl[@]}" get pods -o json | jq -r '.items[] | select(.metadata.name=="edgex-gateway") | .status.containerStatuses[]? |
+  "${kubectl[@]}" get pods -o json | jq -r '.items[] | select(.metadata.name=="edgex-gateway") |
+    ([.status.containerStatuses[]? | {(.name): .}] | add // {}) as $status | .spec.containers[] | $status[.name] // empty |
     [.name, (if .ready then "Ready" elif .state.waiting then .state.waiting.reason else "starting" end), (.state.waiting.message // "")] | @tsv'
 }
 

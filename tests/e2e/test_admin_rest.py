@@ -85,7 +85,9 @@ def test_a_slice_with_a_gateway_comes_about_and_goes(edge, admin, otto):
     assert pod["node"] == edge.node and pod["ready"] and pod["owner"] == {"kind": "IotGateway", "name": "press"}
     assert [(host["host"], host["phase"]) for host in pod["hosts"]] == [(edge.host, "Running")]
     placement = otto.get(f"/v1/workloads/rest-north/{pod['name']}/placement")
-    assert placement["hosts"][0]["state"] == "Targeted"
+    host, = placement["hosts"]
+    assert (host["host"], host["state"], host["chosen"], host["reason"]) == (edge.host, "Targeted", True, ""), placement
+    assert placement["placement"] == "host" and host["freeCpuMilli"] > 0 and placement["cpuMilli"] > 0
     assert otto.get("/v1/deployments?namespace=rest-north")["items"][0]["pods"] == [pod["name"]]
 
     enabler = "/compat/v3/api/enabler"
@@ -131,7 +133,16 @@ def test_a_cluster_is_registered_with_its_kubeconfig_and_goes_with_it(edge, otto
     assert status == 200, made
     hub = edge.kubectl("slicelet")
     assert hub.get("secret", "far-kubeconfig")["metadata"]["ownerReferences"][0]["name"] == "far"
-    assert otto.ask("DELETE", f"{path}/far")[0] == 200
+    # A slice has its edge there; nobody answers, and that is said.
+    assert otto.ask("POST", "/v1/slices", {"name": "rest-far", "spec": {"edge": {"cluster": "far"}}})[0] == 201
+    status, error = otto.ask("GET", f"{path}/node/far")
+    assert status == 500 and error["reason"] == "ECONNREFUSED" and "IotCluster far cannot be asked" in error["error"], error
+    status, error = otto.ask("DELETE", f"{path}/far")
+    assert status == 409 and error["reason"] == "InUse" and "rest-far" in error["error"], error
+    assert otto.ask("DELETE", f"{path}/far", headers={"force": "true"})[0] == 200
+    wait_until("the cluster is gone", lambda: hub.get("iotcluster", "far") is None, timeout=60)
+    assert otto.ask("DELETE", "/v1/slices/rest-far?giveUp=true")[0] == 202
+    wait_until("the slice is gone", lambda: hub.get("iotslice", "rest-far") is None, timeout=60)
     wait_until("the Secret is gone too", lambda: hub.get("secret", "far-kubeconfig") is None, timeout=90)
     assert "far-away-token" not in edge.programs["provider"].log.read_text()
 
@@ -165,6 +176,13 @@ def test_the_api_server_away_is_said_and_nothing_hangs(edge, otto):
     finally:
         edge.start("kube-apiserver")
     wait_until("it is back", lambda: otto.ask("GET", "/v1/hosts")[0] == 200, timeout=90)
+
+
+def test_every_reason_is_in_the_document():
+    told = set(re.findall(r"`(\w+)`", (ROOT / DOCUMENT).read_text()))
+    code = "\n".join(path.read_text() for path in (ROOT / "provider" / "rest").glob("*.[ch]*") if not path.stem.endswith("_test"))
+    given = set(re.findall(r'(?:\.reason = |RefusePlace\(\s*|kUnreachable\[\] = )"(\w+)"', code))
+    assert len(given) > 25 and given - told == set()
 
 
 def test_the_documents_commands_work(edge, admin, tmp_path):

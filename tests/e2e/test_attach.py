@@ -64,7 +64,7 @@ class Subscriber:
         self.times = {}
         self.process = subprocess.Popen(
             ["mosquitto_sub", "-p", str(server.ports["mqtt"]), "-V", "mqttv311", "-u", data["SENML_USERNAME"], "-P", data["SENML_PASSWORD"],
-             "-c", "-i", "reader", "-q", "1", "-t", data["SENML_TOPIC"]], stdout=subprocess.PIPE, text=True)
+             "-c", "-i", f"reader-{data['SENML_USERNAME']}", "-q", "1", "-t", data["SENML_TOPIC"]], stdout=subprocess.PIPE, text=True)
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self):

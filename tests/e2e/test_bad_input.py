@@ -1,8 +1,45 @@
 """Bad input gives the named condition, event or refusal, and nothing else changes."""
 
-from tests.harness.kubernetes import is_ready
+import json
+
+import pytest
+
+from tests.harness.kubernetes import condition, is_ready
 from tests.harness.pods import pod
 from tests.harness.waiting import stays_true, wait_until
+
+BYSTANDERS = "bystanders"
+
+
+@pytest.fixture(scope="module")
+def bystander(edge):
+    """A pod that has nothing to do with anything here."""
+    admin, kubectl = edge.kubectl(""), edge.kubectl(BYSTANDERS)
+    admin("create", "namespace", BYSTANDERS)
+    wait_until("default service account", lambda: kubectl.get("serviceaccount", "default"))
+    kubectl.apply(pod("bystander", args=["wait"]))
+    wait_until("the bystander runs", lambda: is_ready(kubectl.get("pod", "bystander")))
+    yield kubectl
+    admin("delete", "namespace", BYSTANDERS, "--wait=false")
+    kubectl("delete", "pod", "bystander", "--wait=false", "--grace-period=1", check=False)
+    wait_until("it is gone", lambda: edge.sandboxes(BYSTANDERS, "") == [])
+
+
+@pytest.fixture(autouse=True)
+def nothing_else_changes(edge, bystander):
+    def state():
+        one, node = bystander.get("pod", "bystander"), bystander.get("node", edge.node)
+        status, = one["status"]["containerStatuses"]
+        ready = condition(node, "Ready")
+        return {"uid": one["metadata"]["uid"], "ready": is_ready(one), "container": status["containerID"],
+                "restarts": status["restartCount"], "state": status["state"], "node": node["metadata"]["uid"],
+                "node ready": (ready["status"], ready["lastTransitionTime"]),
+                "runtime": [c["id"] for c in edge.running_containers(BYSTANDERS, "")]}
+
+    before = state()
+    assert before["ready"] and before["container"] == f"containerd://{before['runtime'][0]}"
+    yield
+    assert state() == before, "what has nothing to do with it was touched"
 
 
 def waiting(kubectl, name):
@@ -92,6 +129,26 @@ def test_an_allowed_host_path_works(edge, kubectl):
     assert "from the host" in kubectl("logs", "allowed")
 
 
+def with_security(name, security):
+    made = pod(name, args=["cat", "/proc/self/status", "wait"])
+    made["spec"]["containers"][0]["securityContext"] = security
+    return made
+
+
+def test_a_capability_is_denied_unless_every_container_has_it(edge, kubectl):
+    kubectl.apply(with_security("owns", {"capabilities": {"add": ["SYS_MODULE"]}}))
+    kubectl.apply(with_security("unconfined", {"seccompProfile": {"type": "Unconfined"}}))
+    kubectl.apply(with_security("binds", {"capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]}}))
+    status = failed(kubectl, "owns")
+    assert status["reason"] == "HostPolicyDenied" and "capability SYS_MODULE" in status["message"]
+    assert 'rule "unconfined"' in failed(kubectl, "unconfined")["message"]
+    wait_until("runs", lambda: is_ready(kubectl.get("pod", "binds")))
+    said = dict(line.split(":\t", 1) for line in kubectl("logs", "binds").splitlines() if ":\t" in line)
+    assert int(said["CapPrm"], 16) == 1 << 10, "NET_BIND_SERVICE"
+    assert said["Seccomp"] == "2", "the runtime's profile, without being asked for"
+    assert edge.sandboxes(kubectl.namespace, "owns") == edge.sandboxes(kubectl.namespace, "unconfined") == []
+
+
 def test_a_config_map_of_one_mebibyte_arrives_whole(edge, kubectl):
     size = 1024 * 1024 - 4096
     kubectl("create", "-f", "-", stdin=f'{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"big"}},'
@@ -102,6 +159,10 @@ def test_a_config_map_of_one_mebibyte_arrives_whole(edge, kubectl):
     assert len(kubectl("exec", "carries", "--", "/bin/workload", "cat", "/b/blob").rstrip("\n")) == size
 
 
+def files_of(options):
+    return [part for option in options.items() for part in option]
+
+
 def test_an_unknown_field_in_a_configuration_file_is_named(edge, tmp_path):
     for program, file, suffix in (("slicelet-provider", edge.hub_directory / "provider.yaml", "colour: blue\n"),
                                   ("slicelet-shim", edge.hub_directory / "shim.yaml", "colour: blue\n")):
@@ -109,6 +170,13 @@ def test_an_unknown_field_in_a_configuration_file_is_named(edge, tmp_path):
         bad.write_text(file.read_text() + suffix)
         code, _, err = edge.run_program(program, "--config", bad, "--check-config")
         assert code != 0 and "colour" in err, err
+    files = {"--host": edge.agent_directory / "host.json", "--config": edge.agent_directory / "agent.json"}
+    assert edge.run_program("slicelet-agent", *files_of(files), "--check-config")[0] == 0
+    for option, file in files.items():
+        bad = tmp_path / file.name
+        bad.write_text(json.dumps({**json.loads(file.read_text()), "colour": "blue"}))
+        code, _, err = edge.run_program("slicelet-agent", *files_of({**files, option: bad}), "--check-config")
+        assert code != 0 and f"{bad}: unknown field colour" in err, err
 
 
 def test_a_caller_without_the_clusters_certificate_is_refused(edge, kubectl):

@@ -1,8 +1,20 @@
 """What changes in Kubernetes changes on the host, and after each change the API and crictl agree."""
 
-from tests.harness.kubernetes import is_ready, run
+import pathlib
+
+from tests.harness.kubernetes import condition, is_ready, run
 from tests.harness.pods import deployment, pod
 from tests.harness.waiting import stays_true, wait_until
+
+
+def agreed(edge, kubectl, name):
+    """A pod's running containers {name: (id, starts, image)}, about which the API and the runtime agree."""
+    told = {s["name"]: (s["containerID"].removeprefix("containerd://"), s["restartCount"] + 1, s["imageID"])
+            for s in kubectl.get("pod", name)["status"]["containerStatuses"] if "running" in s["state"]}
+    seen = {c["metadata"]["name"]: (c["id"], c["metadata"]["attempt"] + 1, c["imageRef"])
+            for c in edge.running_containers(kubectl.namespace, name)}
+    assert told == seen
+    return told
 
 
 def test_scale_to_zero_and_back(edge, kubectl):
@@ -29,6 +41,21 @@ def test_an_image_change_in_place_restarts_only_that_container(edge, kubectl):
     assert new["main"]["containerID"] != old["main"]["containerID"] and new["main"]["restartCount"] == 1
     assert new["other"]["containerID"] == old["other"]["containerID"] and new["other"]["restartCount"] == 0
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert agreed(edge, kubectl, "inplace").keys() == {"main", "other"}
+    assert "workload:2" in edge.crictl("inspect", new["main"]["containerID"].removeprefix("containerd://"))
+
+    # One that can not be had: what runs goes on, and a condition says so, until the change is taken back.
+    def current():
+        return condition(kubectl.get("pod", "inplace"), "slicelet.io/ImagesCurrent")
+    assert current() is None
+    kubectl("set", "image", "pod/inplace", "main=127.0.0.1:1/nothing:1")
+    told = wait_until("it is told", lambda: (c := current()) and c["reason"] == "ImagePullBackOff" and c)
+    assert told["status"] == "False"
+    assert told["message"].startswith("main runs docker.io/slicelet/workload:2 until 127.0.0.1:1/nothing:1 is there: Back-off pulling")
+    kubectl("set", "image", "pod/inplace", "main=docker.io/slicelet/workload:2")
+    wait_until("it is over", lambda: current()["status"] == "True")
+    assert is_ready(kubectl.get("pod", "inplace"))
+    assert agreed(edge, kubectl, "inplace")["main"][1] == 2
 
 
 def test_an_edited_config_map_changes_the_file_without_a_restart(edge, kubectl):
@@ -36,6 +63,7 @@ def test_an_edited_config_map_changes_the_file_without_a_restart(edge, kubectl):
                   pod("reader", args=["wait"], mounts=[{"name": "live", "mountPath": "/live"}],
                       volumes=[{"name": "live", "configMap": {"name": "live"}}]))
     before = wait_until("ready", lambda: is_ready(p := kubectl.get("pod", "reader")) and p)
+    ran = agreed(edge, kubectl, "reader")
     read = ("exec", "reader", "--", "/bin/workload", "cat", "/live/text")
     assert kubectl(*read).strip() == "old"
     kubectl("patch", "configmap", "live", "-p", '{"data": {"text": "new"}}')
@@ -43,6 +71,10 @@ def test_an_edited_config_map_changes_the_file_without_a_restart(edge, kubectl):
     status = kubectl.get("pod", "reader")["status"]["containerStatuses"][0]
     assert status["containerID"] == before["status"]["containerStatuses"][0]["containerID"]
     assert status["restartCount"] == 0
+    assert agreed(edge, kubectl, "reader") == ran
+    # As the host itself sees it.
+    process = edge.main_process(kubectl, "reader", "main")
+    assert pathlib.Path(f"/proc/{process}/root/live/text").read_text() == "new"
 
 
 def test_delete_honours_the_grace_period_and_ends_with_the_last_container(edge, kubectl):

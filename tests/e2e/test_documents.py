@@ -11,6 +11,7 @@ from tests.harness.documents import blocks, documents, inline_commands
 from tests.harness.edge import CONTAINERD
 from tests.harness.kubernetes import ROOT, SCRIPT
 from tests.harness.machines import Machine
+from tests.harness.ports import COUNT, FIRST
 from tests.harness.waiting import wait_until
 
 HUB_ADDRESS = "10.0.0.5"
@@ -18,14 +19,17 @@ STEPS = [block for block in blocks("README.md") if block.name not in ("", "none"
 # The build of a step, should something be out of date.
 STEP_TIMEOUT = 1800
 # Documents whose blocks are run: the README here, the others by tests of their own.
-RUN = {"README.md", "docs/admin-rest.md", "docs/slicectl.md", "samples/attach/README.md", "samples/fiware/README.md",
-       "samples/mainflux-server/README.md"}
+RUN = {"README.md", "charts/slicelet-hub/README.md", "docs/admin-rest.md", "docs/operations.md", "docs/slicectl.md", "samples/attach/README.md",
+       "samples/azure-connector/README.md", "samples/edgex-gateway/README.md", "samples/fiware/README.md", "samples/mainflux-server/README.md",
+       "samples/minimal/README.md", "samples/two-hubs/README.md"}
 # What the README quotes as a usual failure, and how to meet it.
 USUAL_FAILURES = {
     "already holds a hub; its keys are never overwritten":
         "slicectl hub init --dir /etc/slicelet/hub --name plant-7 --agent-endpoint hub.example.com:7443",
     'the host name "GW_1" is not a DNS label': "slicectl host add GW_1 --dir /etc/slicelet/hub",
 }
+# What a bare Debian has without being asked.
+LIBRARIES_OF_A_BARE_HOST = {"ld-linux-x86-64.so.2", "libc.so.6", "libgcc_s.so.1", "libm.so.6", "libstdc++.so.6"}
 HOST_CONNECTED = r"gw-1\s+yes\s+up"
 # Commands within the text of operations.md in an order in which they make sense, with something that they print.
 OPERATIONS = {
@@ -35,16 +39,17 @@ OPERATIONS = {
     "slicectl explain pod POD -n NAMESPACE": r"gw-1\s+yes\s+yes",
     "kubectl describe node NAME": r"slicelet\.io/LinkReady\s+True",
     "slicectl orphans list": r"",
+    "slicelet-agent --check-config": r"",
     "systemctl restart slicelet-agent": r"",
     "kubectl delete pod NAME --force --grace-period=0": r'pod "hello" force deleted',
     "kubectl patch edgehost NAME -n slicelet --type merge -p '{\"spec\":{\"maintenance\":true}}'": r"patched",
     "kubectl patch edgehost NAME -n slicelet --type merge -p '{\"spec\":{\"revoked\":true}}'": r"patched",
-    "kubectl annotate edgehost NAME -n slicelet slicelet.io/give-up=true": r"annotated",
-    "kubectl delete edgehost NAME -n slicelet": r"deleted",
+    "slicectl host delete NAME --give-up": r"deleted",
     "slicectl node decommission NAME": r"gw-1 is decommissioned",
 }
-# Named there without being a whole command; the README's steps, test_mqtt, test_chart and test_link run them.
-MENTIONED = {"slicectl hub init", "slicectl hub revoke", "slicectl hub secret", "slicectl host add", "kubectl logs", "kubectl logs -p"}
+# Named there without being a whole command; the README's steps, test_pods, test_mqtt, test_chart and test_link run them.
+MENTIONED = {"slicectl hub init", "slicectl hub renew", "slicectl hub revoke", "slicectl hub secret", "slicectl host add", "kubectl logs", "kubectl logs -p",
+             "kubectl port-forward"}
 
 
 class Place:
@@ -102,6 +107,12 @@ def test_every_block_of_commands_has_a_test_or_a_reason():
             assert block.name == "none" or document in RUN, f"{document}: nothing runs block {block.name}"
 
 
+def test_host_ports_of_samples_are_none_that_tests_are_given():
+    ports = [int(port) for path in (ROOT / "samples").rglob("*.yaml")
+             for port in re.findall(r'hostport\W+(\d+)', path.read_text(), re.IGNORECASE)]
+    assert ports and all(port not in range(FIRST, FIRST + COUNT) for port in ports), ports
+
+
 @pytest.mark.parametrize("step", STEPS, ids=[step.name for step in STEPS])
 def test_the_readme_leads_to_a_host_of_ones_own(place, step):
     if place.failed:
@@ -114,11 +125,67 @@ def test_the_readme_leads_to_a_host_of_ones_own(place, step):
     place.failed = None
 
 
+def test_what_is_copied_to_a_host_runs_there(place):
+    if place.failed:
+        pytest.skip(f"step {place.failed} failed")
+    needed = re.findall(r"NEEDED.*\[(.*)\]", place.hub.must("readelf", "--dynamic", "/usr/bin/slicelet-agent"))
+    assert needed and set(needed) <= LIBRARIES_OF_A_BARE_HOST
+    assert "libpaho-mqtt3as.so.1" in place.hub.must("readelf", "--dynamic", "/usr/lib/slicelet/slicelet-mqtt.so")
+    assert "libpaho-mqtt1.3" in (ROOT / "docs/operations.md").read_text()
+
+
 @pytest.mark.parametrize("quoted", USUAL_FAILURES)
 def test_the_usual_failures_say_what_the_readme_quotes(place, quoted):
     assert f"`{quoted}`" in (ROOT / "README.md").read_text()
     code, printed = place.hub.shell(USUAL_FAILURES[quoted])
     assert code != 0 and quoted in printed, printed
+
+
+def test_shim_and_provider_go_on_with_accounts_of_their_own(place):
+    if place.failed:
+        pytest.skip(f"step {place.failed} failed")
+    accounts, = [block for block in blocks("docs/operations.md") if block.name == "accounts"]
+    place.failed = accounts.name
+    instance = container_of_hello(place)
+    code, printed = place.hub.shell(accounts.commands)
+    assert code == 0, f"exit {code}:\n{printed}\n{place.logs()}"
+    for program in ("shim", "provider"):
+        file = f"/etc/slicelet/hub/{program}.kubeconfig"
+        assert f"kubeconfig: {file}\n" in place.hub.must("cat", f"/etc/slicelet/hub/{program}.yaml")
+        assert place.hub.must("stat", "-c", "%a", file) == "600\n"
+        assert place.hub.must("kubectl", "--kubeconfig", file, "auth", "whoami", "-o", "jsonpath={.status.userInfo.username}") == (
+            f"system:serviceaccount:slicelet:slicelet-{program}")
+    # From the API server to the host and back, with what the accounts may do.
+    place.hub.must("sh", "-c", "sed 's/: hello/: later/' samples/minimal/pod.yaml | kubectl apply -f -")
+    place.hub.must("kubectl", "wait", "--for=condition=Ready", "pod/later", "--timeout=60s")
+    place.hub.must("kubectl", "delete", "pod", "later", "--timeout=60s")
+    assert container_of_hello(place) == instance
+    place.failed = None
+
+
+def test_renewed_certificates_restart_nothing_but_the_agent(place):
+    if place.failed:
+        pytest.skip(f"step {place.failed} failed")
+
+    def programs():
+        return {unit: place.hub.must("cat", f"/run/units/{unit}.service.pid") for unit in ("slicelet-provider", "slicelet-shim")}
+
+    def shown():
+        return place.hub.shell("openssl s_client -connect hub.example.com:7443 </dev/null 2>/dev/null | openssl x509 -noout -fingerprint")[1]
+    instance, running, former = container_of_hello(place), programs(), shown()
+    assert "Fingerprint" in former
+    renew, = [block for block in blocks("docs/operations.md") if block.name == "renew"]
+    code, printed = place.hub.shell(renew.commands)
+    assert code == 0 and renew.missing(printed) is None, f"exit {code}:\n{printed}\n{place.logs()}"
+    assert "mosquitto" not in printed, "this hub has no broker"
+    wait_until("the provider shows its new certificate", lambda: shown() == place.hub.must(
+        "openssl", "x509", "-noout", "-fingerprint", "-in", "/etc/slicelet/hub/provider.crt"), timeout=90)
+    assert shown() != former
+    # Both ends have theirs now.
+    place.host.must("systemctl", "restart", "slicelet-agent")
+    wait_until("the host is connected again", lambda: re.search(HOST_CONNECTED, place.hub.must("slicectl", "host", "list")))
+    assert container_of_hello(place) == instance, "what it runs runs on"
+    assert programs() == running, "provider and shim were not restarted"
 
 
 def test_every_command_of_operations_works(place):
@@ -130,7 +197,7 @@ def test_every_command_of_operations_works(place):
     for command, shown in OPERATIONS.items():
         name = "hello" if "pod" in command else "gw-1"
         line = re.sub(r"\bNAME\b", name, command).replace("POD", "hello").replace("NAMESPACE", "default")
-        machine = place.host if command.startswith("systemctl") else place.hub
+        machine = place.host if command.startswith(("systemctl", "slicelet-agent")) else place.hub
         code, printed = machine.shell(line)
         assert code == 0 and re.search(shown, printed), f"{line}: exit {code}:\n{printed}\n{place.logs()}"
         if command.startswith("systemctl restart"):

@@ -1,15 +1,13 @@
 """One node for many hosts: target conditions, tags, aggregation, logs and exec to one host."""
 
-import pathlib
-import shutil
-import tempfile
-
 import pytest
 
 from tests.harness.fleet import FleetEdge
-from tests.harness.kubernetes import ROOT, condition, is_ready, run
+from tests.harness.guide import sample_guide
+from tests.harness.kubernetes import condition, is_ready, run
 from tests.harness.pods import job, pod
 from tests.harness.waiting import wait_until
+from tests.harness.worlds import brought_up
 
 REAL = ["gw-1", "gw-2"]
 
@@ -17,16 +15,8 @@ REAL = ["gw-1", "gw-2"]
 @pytest.fixture(scope="module")
 def edge():
     """A world of its own; the tests' `kubectl` fixture uses it."""
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="slf-", dir="/tmp"))
-    world = FleetEdge(directory)
-    try:
-        yield world.up()
-    finally:
-        world.down()
-        keep = pathlib.Path(__file__).resolve().parents[2] / "build" / "logs" / "fleet"
-        shutil.rmtree(keep, ignore_errors=True)
-        shutil.copytree(world.logs, keep)
-        shutil.rmtree(directory, ignore_errors=True)
+    with brought_up(FleetEdge, "fleet") as world:
+        yield world
 
 
 def targeted(name, where, **fields):
@@ -194,6 +184,48 @@ def test_a_host_that_is_away_gets_the_deletion_when_it_comes_back(edge, kubectl)
         [edge.plane.bin / "crictl", "--runtime-endpoint", socket, "pods"])[1], timeout=60)
 
 
+def test_a_host_in_maintenance_keeps_what_it_has_and_gets_nothing_new(edge, kubectl):
+    both = "tags.line = 'press'"
+    chosen = {"slicelet.io/placement": "worst-fit"}
+    for host in REAL:
+        edge.tag(host, line="press")
+    kubectl.apply(targeted("stays", both, args=["wait"]), targeted("chosen", both, args=["wait"], annotations=chosen))
+    wait_until("on both", lambda: edge.where(kubectl.namespace, "stays") == REAL)
+    resting, = wait_until("on one", lambda: edge.where(kubectl.namespace, "chosen"))
+    working, = set(REAL) - {resting}
+    before = edge.running_on(resting, kubectl.namespace, "")
+    assert len(before) == 2
+
+    edge.maintain(resting, True)
+    try:
+        kubectl.apply(targeted("new", both, args=["wait"]), targeted("newly-chosen", both, args=["wait"], annotations=chosen))
+        for name in ("new", "newly-chosen"):
+            wait_until(f"{name} avoids it", lambda name=name: edge.where(kubectl.namespace, name) == [working])
+            assert edge.explain(kubectl.namespace, name)[resting]["reason"].startswith("in maintenance, takes nothing new")
+        wait_until("it is Ready without that host", lambda: is_ready(p := kubectl.get("pod", "new")) and "targeted 1, " in edge.summary(p))
+        # Neither a new start of the hub nor one of the host changes that.
+        agent = edge.programs["agent" if resting == edge.host else "agent-2"]
+        edge.kill("provider")
+        agent.restart()
+        edge.start("provider")
+        wait_until("all are back", lambda: edge.connected() == 10, timeout=90)
+        wait_until("both are as they were", lambda: edge.where(kubectl.namespace, "stays") == REAL and
+                   edge.where(kubectl.namespace, "chosen") == [resting])
+        assert edge.running_on(resting, kubectl.namespace, "") == before
+
+        # Pods of the fleet node leave it by its tags, and who chooses hosts chooses another one.
+        edge.tag(resting, line=None)
+        wait_until("it is empty", lambda: edge.running_on(resting, kubectl.namespace, "") == set())
+        wait_until("the other one has them", lambda: all(
+            edge.where(kubectl.namespace, name) == [working] for name in ("stays", "chosen", "new", "newly-chosen")))
+        edge.tag(resting, line="press")
+        wait_until("it matches and takes nothing", lambda: edge.explain(kubectl.namespace, "stays")[resting]["reason"].startswith(
+            "in maintenance"))
+    finally:
+        edge.maintain(resting, False)
+    wait_until("it gets what it missed", lambda: all(edge.where(kubectl.namespace, name) == REAL for name in ("stays", "new")))
+
+
 def test_the_hub_restarts_and_nothing_else_does(edge, kubectl):
     kubectl.apply(targeted("stays", "deviceId IN ['gw-1', 'gw-2', 'hollow-1']", args=["wait"]))
     before = wait_until("ready", lambda: is_ready(p := kubectl.get("pod", "stays")) and "ready 3" in edge.summary(p) and p)
@@ -208,10 +240,11 @@ def test_the_hub_restarts_and_nothing_else_does(edge, kubectl):
     assert after["status"]["containerStatuses"][0]["restartCount"] == 0
 
 
-def test_what_was_written_for_the_azure_connector_runs_unchanged(edge, kubectl):
-    edge.tag("gw-1", building="b43", environment="test")
+def test_what_was_written_for_the_azure_connector_runs_unchanged(edge, kubectl, tmp_path):
     edge.tag("gw-2", building="b43", environment="production")
-    kubectl("apply", "-f", ROOT / "samples" / "azure-connector")
+    guide = sample_guide(edge, "azure-connector", kubectl, tmp_path)
+    guide.follow("apply")
+    assert guide.followed == list(guide.steps), "every command of the README"
     running, = wait_until("ready on gw-1", lambda: kubectl.ready_pods("temperature", 1))
     name = running["metadata"]["name"]
     assert edge.where(kubectl.namespace, name) == ["gw-1"]

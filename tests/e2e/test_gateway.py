@@ -10,11 +10,13 @@ import pytest
 import yaml
 
 from tests.harness.edge import CONTAINERD, container_status
+from tests.harness.guide import Guide
 from tests.harness.kubernetes import ROOT, condition, run
 from tests.harness.pods import pod
 from tests.harness.ports import free_ports
 from tests.harness.waiting import wait_until
 
+README = "samples/edgex-gateway/README.md"
 SAMPLE = ROOT / "samples" / "edgex-gateway"
 SERVICES = ["postgres", "mosquitto", "core-metadata", "core-data", "core-command", "device-virtual", "app-mqtt-export"]
 
@@ -26,6 +28,19 @@ def sample(part, port):
     for made in objects:
         del made["metadata"]["namespace"]
     return objects
+
+
+class SampleGuide(Guide):
+    """The sample's README in a test's namespace, where its files have stand-in images and a free port."""
+
+    def __init__(self, edge, kubectl, directory):
+        super().__init__(edge, README, directory)
+        self.within(kubectl.namespace)
+        port, = free_ports(1)
+        here = directory / SAMPLE.relative_to(ROOT)
+        here.mkdir(parents=True)
+        for part, file in (("server", "server.yaml"), ("gateway", "pod.yaml")):
+            (here / file).write_text(yaml.safe_dump_all(sample(part, port)))
 
 
 def gateway_condition(kubectl):
@@ -42,11 +57,10 @@ def more_arrive(kubectl, count=1):
     wait_until("more readings arrive", lambda: received(kubectl) >= before + count, timeout=90)
 
 
-def test_the_gateway_starts_in_order_exports_and_survives_every_crash(edge, kubectl):
+def test_the_gateway_starts_in_order_exports_and_survives_every_crash(edge, kubectl, tmp_path):
     run([CONTAINERD, "gateway", edge.containerd_directory], timeout=600)
-    port, = free_ports(1)
-    kubectl.apply(*sample("server", port))
-    kubectl.apply(*sample("gateway", port))
+    guide = SampleGuide(edge, kubectl, tmp_path)
+    guide.follow("apply")
     waiting = wait_until("a service waits for another", lambda: (
         gateway_condition(kubectl) or {}).get("status") == "False" and gateway_condition(kubectl))
     assert waiting["reason"] == "ServiceNotReady" and waiting["message"]
@@ -61,6 +75,8 @@ def test_the_gateway_starts_in_order_exports_and_survives_every_crash(edge, kube
     assert started["core-metadata"] <= min(started["core-data"], started["core-command"], started["app-mqtt-export"])
     assert started["core-data"] <= started["device-virtual"]
     more_arrive(kubectl, 3)
+    guide.follow("readings")
+    assert guide.followed == list(guide.steps), "the README's every step was followed"
     line = kubectl("logs", "iot-server", "-c", "listener", "--tail", "1").strip()
     topic, payload = line.split(" ", 1)
     event = json.loads(payload)

@@ -1,13 +1,13 @@
 """The kinds of slicelet.io/v1alpha1: a slice, a gateway on stand-in images with an IoT device, guards and the way back."""
 
 import json
+import pathlib
 
-import pytest
 import yaml
 
 from tests.harness.edge import CONTAINERD
 from tests.harness.kubernetes import condition, is_ready, run
-from tests.harness.pods import pod
+from tests.harness.pods import deployment, pod
 from tests.harness.waiting import stays_true, wait_until
 
 SERVICES = ["postgres", "mosquitto", "core-metadata", "core-data", "core-command", "device-virtual"]
@@ -25,17 +25,6 @@ def stand_in(service):
 def gateway(name="press", **more):
     return kind(name, "IotGateway", {"slice": "e2e-north", "target": {"host": "gw-1"},
                                      "images": {service: stand_in(service) for service in SERVICES}, **more})
-
-
-@pytest.fixture
-def hub(edge):
-    """kubectl in the hub's namespace; leaves no slice behind."""
-    scoped = edge.kubectl("slicelet")
-    yield scoped
-    for one in ("iotdevices", "iotgateways", "iotservers"):
-        scoped("delete", one, "--all", "-n", "e2e-north", "--ignore-not-found", "--wait=false")
-    scoped("delete", "iotslices", "--all", "--timeout=120s")
-    wait_until("nothing of the slice runs", lambda: edge.sandboxes("e2e-north", "") == [], timeout=90)
 
 
 def ready(kubectl, of, name):
@@ -65,8 +54,10 @@ def test_a_slice_with_a_gateway_and_a_device_comes_about_and_goes(edge, hub):
     wait_until("a reading is known of", lambda: (north.get("iotdevice", "oven")["status"].get("readingCount") or 0) > 0, timeout=120)
     status = north.get("iotdevice", "oven")["status"]
     assert made_at(north) < status["lastReadingTime"] and status["readingCountTime"]
-    listed = north("get", "iotgateways,iotdevices")
-    assert "6/6" in listed and "oven" in listed and "gw-1" in listed
+    for names in ("iotgateways,iotdevices", "igw,idv", "slicelet"):
+        listed = north("get", names)
+        assert "6/6" in listed and "oven" in listed and "gw-1" in listed, names
+    assert "The IotServer of this namespace" in north("explain", "igw.spec.attachTo")
     made, = north.get("pods")
 
     # The provider dies and begins anew: nothing is made twice.
@@ -99,16 +90,42 @@ def test_a_gateway_is_handed_over_to_its_next_revision(edge, hub):
                  "stringData": {".dockerconfigjson": '{"auths": {}}'}})
     north.apply(gateway(update=update, imagePullSecrets=["pull"]))
 
+    seen = []
+
     def taken_over():
-        uids = [one["metadata"]["uid"] for one in north.get("pods")]
-        # Whatever is Ready, there is a pod: the former one goes last.
-        assert uids
-        return len(uids) == 1 and uids != [former["metadata"]["uid"]] and ready(north, "iotgateway", "press") == ""
+        seen.append([one["metadata"]["uid"] for one in north.get("pods")])
+        return len(seen[-1]) == 1 and former["metadata"]["uid"] not in seen[-1] and ready(north, "iotgateway", "press") == ""
 
     wait_until("the next revision has taken over", taken_over, timeout=240)
+    assert all(seen), "the former pod goes last"
     status = north.get("iotgateway", "press")["status"]
     assert status["update"]["state"] == "Ready" and {"HandOver": "Done"}.items() <= {s["name"]: s["state"] for s in status["steps"]}.items()
     north("delete", "iotgateway", "press", "--timeout=120s")
+
+
+def test_a_suspended_gateway_keeps_its_database_where_it_has_a_place_for_it(edge, hub):
+    run([CONTAINERD, "gateway", edge.containerd_directory], timeout=600)
+    hub.apply(kind("e2e-north", "IotSlice", {"edge": {"nodes": ["gw-1"]}}))
+    wait_until("the slice is Ready", lambda: ready(hub, "iotslice", "e2e-north") == "", timeout=60)
+    north = edge.kubectl("e2e-north")
+    north.apply(gateway(dataPath=str(edge.shared / "gateways")))
+    north.apply(kind("oven", "IotDevice", {"gateway": "press", "protocol": "virtual", "resources": [
+        {"name": "temperature", "valueType": "Float32", "interval": "1s"}]}))
+    wait_until("the gateway is Ready", lambda: ready(north, "iotgateway", "press") == "", timeout=240)
+
+    def status():
+        return north.get("iotdevice", "oven").get("status") or {}
+
+    wait_until("readings are counted", lambda: (status().get("readingCount") or 0) > 5, timeout=240)
+    assert (edge.shared / "gateways") in pathlib.Path(north.get("iotgateway", "press")["status"]["data"]).parents
+    north("patch", "iotgateway", "press", "--type=merge", "-p", '{"spec": {"suspended": true}}')
+    wait_until("there is no pod", lambda: north.get("pods") == [], timeout=60)
+    wait_until("the device is not registered any more", lambda: status()["registered"] is False, timeout=60)
+    before = status()
+    assert before["readingCount"] > 5 and before["lastReadingTime"], "what was told stays"
+    north("patch", "iotgateway", "press", "--type=merge", "-p", '{"spec": {"suspended": false}}')
+    wait_until("something new is told", lambda: status()["readingCountTime"] != before["readingCountTime"], timeout=240)
+    assert status()["readingCount"] > before["readingCount"] and status()["lastReadingTime"] > before["lastReadingTime"]
 
 
 def test_what_cannot_be_is_said(edge, hub, kubectl):
@@ -128,6 +145,12 @@ def state(kubectl, name):
     made = kubectl.get("iotcluster", name)
     found = made and condition(made, "Ready")
     return f"{made['status']['phase']} {found['reason']}" if found else ""
+
+
+def features(kubectl, name):
+    """What an IotCluster has for its users, such as {"NetworkPlugin": "Unknown NoNodes"}."""
+    made = kubectl.get("iotcluster", name)
+    return {one["type"]: f"{one['status']} {one['reason']}" for one in made["status"]["conditions"] if one["type"] != "Ready"}
 
 
 def test_clusters_are_registered_by_their_rules(edge, hub):
@@ -152,7 +175,10 @@ def test_clusters_are_registered_by_their_rules(edge, hub):
         status = hub.get("iotcluster", "core")["status"]
         assert status["uid"] == admin.get("namespace", "kube-system")["metadata"]["uid"]
         assert status["nodes"] == len(admin.get("nodes")) and status["version"].startswith("v1.")
+        # All nodes of this cluster are a hub's.
+        assert features(hub, "core") == {"DefaultStorageClass": "False NoDefaultStorageClass", "NetworkPlugin": "Unknown NoNodes"}
         wait_until("once only", lambda: state(hub, "twin") == "Error AlreadyRegistered")
+        assert features(hub, "twin") == {}
         for name, says in (("nowhere", "Pending Unreachable"), ("program", "Error KubeconfigInvalid"),
                            ("stranger", "Error AccessDenied"), ("none", "Error SecretNotFound")):
             hub.apply(kind(name, "IotCluster", {"role": "edge", "kubeconfigSecret": name}))
@@ -183,9 +209,11 @@ def test_a_host_in_maintenance_keeps_what_it_runs_and_stays_while_it_does(edge, 
         taints = edge.kubectl("").get("node", "gw-1")["spec"].get("taints", [])
         return any(taint["key"] == "slicelet.io/maintenance" for taint in taints)
 
-    hub("patch", "edgehost", "gw-1", "--type=merge", "-p", '{"spec":{"maintenance":true}}')
+    edge.maintain("gw-1", True)
     try:
         wait_until("the scheduler looks elsewhere", tainted)
+        wait_until("the host says so", lambda: (ready(hub, "edgehost", "gw-1") or "").startswith("Maintenance: "))
+        assert "gets nothing new" in hub("get", "eh", "-o", "wide")
         assert edge.running_containers(kubectl.namespace, "keeps")
         wait_until("it has a workload", lambda: hub.get("edgehost", "gw-1")["status"]["workloads"] > 0)
         code, _, why = hub("delete", "edgehost", "gw-1", check=False)
@@ -194,9 +222,65 @@ def test_a_host_in_maintenance_keeps_what_it_runs_and_stays_while_it_does(edge, 
         assert "deleted" in hub("delete", "edgehost", "gw-1", "--dry-run=server")
     finally:
         hub("annotate", "edgehost", "gw-1", "slicelet.io/give-up-")
-        hub("patch", "edgehost", "gw-1", "--type=merge", "-p", '{"spec":{"maintenance":false}}')
-    wait_until("it takes pods again", lambda: not tainted())
+        edge.maintain("gw-1", False)
+    wait_until("it takes pods again", lambda: not tainted() and ready(hub, "edgehost", "gw-1") == "")
     kubectl("delete", "pod", "keeps", "--timeout=60s")
+
+
+def test_a_drained_host_keeps_what_its_fleet_node_gave_it_until_its_tags_change(edge, hub, kubectl):
+    admin = edge.kubectl("")
+    settings = edge.hub_directory / "provider.yaml"
+    alone = settings.read_text()
+    hub("patch", "edgehost", "gw-1", "--type=merge", "-p", '{"spec": {"tags": {"line": "press"}}}')
+    edge.tune({"provider": {"fleetNodes": {"plant": "*"}}})
+    edge.programs["provider"].restart()
+
+    def one_of(name, node, **fields):
+        made = deployment(name, 1, args=["wait"], **fields)
+        made["spec"]["template"]["spec"]["nodeSelector"] = {"kubernetes.io/hostname": node}
+        return made
+
+    def runs(name):
+        return [one["id"] for one in edge.running_containers(kubectl.namespace, f"{name}-")]
+
+    try:
+        wait_until("the fleet node takes pods", lambda: (node := admin.get("node", "plant")) and (is_so := condition(node, "Ready")) and
+                   is_so["status"] == "True" and int(node["status"]["allocatable"]["pods"]) > 0)
+        line = one_of("line", "plant")
+        line["spec"]["template"]["metadata"]["annotations"] = {"slicelet.io/target-condition": "tags.line = 'press'"}
+        kubectl.apply(one_of("own", "gw-1"), line)
+        before = [wait_until(f"{name} is Ready", lambda name=name: kubectl.ready_pods(name, 1) and runs(name)) for name in ("own", "line")]
+
+        edge.maintain("gw-1", True)
+        wait_until("the scheduler looks elsewhere", lambda: "slicelet.io/maintenance" in str(admin.get("node", "gw-1")["spec"]["taints"]))
+        assert [runs(name) for name in ("own", "line")] == before
+        kubectl("drain", "gw-1", "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=60s")
+        wait_until("its own pod has left it", lambda: runs("own") == [])
+        assert runs("line") == before[1], "the node that was drained is not that pod's"
+        another, = wait_until("its Deployment made another one", lambda: kubectl.get("pods", selector="app=own"))
+        assert "nodeName" not in another["spec"]
+        kubectl.apply(pod("bound", args=["wait"], nodeName="gw-1"))
+        placed = wait_until("it waits", lambda: condition(kubectl.get("pod", "bound"), "slicelet.io/Placed"))
+        assert placed["status"] == "False" and placed["reason"] == "HostInMaintenance"
+
+        hub("patch", "edgehost", "gw-1", "--type=merge", "-p", '{"spec": {"tags": {"line": null}}}')
+        wait_until("it is empty", lambda: edge.running_containers(kubectl.namespace, "") == [])
+        wait_until("which is told", lambda: hub.get("edgehost", "gw-1")["status"].get("workloads", 0) == 0)
+        assert "deleted" in hub("delete", "edgehost", "gw-1", "--dry-run=server")
+
+        hub("patch", "edgehost", "gw-1", "--type=merge", "-p", '{"spec": {"tags": {"line": "press"}}}')
+        edge.maintain("gw-1", False)
+        kubectl("uncordon", "gw-1")
+        wait_until("all run again", lambda: runs("own") and runs("line") and is_ready(kubectl.get("pod", "bound")))
+    finally:
+        edge.maintain("gw-1", False)
+        kubectl("uncordon", "gw-1")
+        hub("patch", "edgehost", "gw-1", "--type=merge", "-p", '{"spec": {"tags": null}}')
+        kubectl("delete", "deployments,pods", "--all", "--timeout=60s")
+        settings.write_text(alone)
+        edge.programs["provider"].restart()
+        wait_until("the fleet node is given up", lambda: edge.slicectl("node", "decommission", "plant", "--force"))
+    wait_until("its Node object is gone", lambda: admin.get("node", "plant") is None)
 
 
 def test_the_provider_writes_to_namespaces_of_slices_only(edge, kubectl):

@@ -20,7 +20,11 @@ EXPORT = pathlib.Path(os.environ.get("SLICELET_BIN", ROOT / "build/release")).re
 
 
 class Export:
-    """A bus, the exporter on it, and a subscriber of the channel with a session that the server keeps."""
+    """A bus, the exporter on it, and a subscriber of the channel with a session that the server keeps.
+
+    `values` is what that subscriber got. Its connection ends with the adapter's, and what was under way to it comes again;
+    `published` is what the exporter brought to the broker behind the adapter, seen over a connection that stays.
+    """
 
     def __init__(self, server, directory):
         self.server, self.directory = server, pathlib.Path(directory)
@@ -29,7 +33,7 @@ class Export:
         self.channel = server.create("channels", "gw-1", self.token)
         self.key = server.request("things", "GET", f"/things/{self.thing}", None, self.token)[1]["key"]
         self.bus_port, self.probes_port = free_ports(2)
-        self.values = []
+        self.values, self.published = [], []
 
     def connect(self, method="PUT"):
         return self.server.request("things", method, f"/channels/{self.channel}/things/{self.thing}", None, self.token)[0]
@@ -39,10 +43,10 @@ class Export:
         configuration.write_text(f"listener {self.bus_port} 127.0.0.1\nallow_anonymous true\nuser root\n")
         self.bus = Program("bus", ["mosquitto", "-c", configuration], self.directory).start()
         self.topic = f"channels/{self.channel}/messages"
-        self.subscriber = subprocess.Popen(
-            ["mosquitto_sub", "-p", str(self.server.ports["mqtt"]), "-V", "mqttv311", "-u", self.thing, "-P", self.key, "-c", "-i",
-             f"reader-{self.thing}", "-q", "1", "-t", self.topic], stdout=subprocess.PIPE, text=True)
-        threading.Thread(target=self._read, daemon=True).start()
+        self.subscribers = [
+            self.subscribe(self.values, str(self.server.ports["mqtt"]), "-V", "mqttv311", "-u", self.thing, "-P", self.key, "-c",
+                           "-i", f"reader-{self.thing}"),
+            self.subscribe(self.published, str(self.server.ports["broker"]))]
         self.export = Program("senml-export", [EXPORT], self.directory, {
             "SENML_SERVER": f"tcp://127.0.0.1:{self.server.ports['mqtt']}", "SENML_USERNAME": self.thing, "SENML_PASSWORD": self.key,
             "SENML_CLIENT_ID": "gw-1", "SENML_TOPIC": self.topic, "SENML_STORE": str(self.directory / "outbox.db"),
@@ -50,12 +54,18 @@ class Export:
             "MESSAGEBUS_PORT": str(self.bus_port)}).start()
         wait_until("the exporter is ready", lambda: self.page("/readyz")[0] == 200)
         # A session at the bus and a subscription at the server, both in place.
-        wait_until("a reading arrives", lambda: self.publish([-1]) or -1 in self.values, interval=0.5)
+        wait_until("a reading arrives", lambda: self.publish([-1]) or -1 in self.values and -1 in self.published, interval=0.5)
         return self
 
-    def _read(self):
-        for line in self.subscriber.stdout:
-            self.values.extend(record["v"] for record in json.loads(line))
+    def subscribe(self, values, port, *options):
+        subscriber = subprocess.Popen(["mosquitto_sub", "-p", port, *options, "-q", "1", "-t", self.topic], stdout=subprocess.PIPE, text=True)
+
+        def read():
+            for line in subscriber.stdout:
+                values.extend(record["v"] for record in json.loads(line))
+
+        threading.Thread(target=read, daemon=True).start()
+        return subscriber
 
     def publish(self, values):
         """Every message of the bus is acknowledged when this returns."""
@@ -77,8 +87,9 @@ class Export:
             return 0, ""
 
     def stop(self):
-        self.subscriber.kill()
-        self.subscriber.wait()
+        for subscriber in self.subscribers:
+            subscriber.kill()
+            subscriber.wait()
         for program in (self.export, self.bus):
             program.kill()
 
@@ -99,8 +110,22 @@ def test_every_reading_arrives_over_restarts_of_the_adapter(mainflux, export):
     export.publish(range(200, 400))
     mainflux.programs["mqtt"].start()
     wait_until("all readings arrive", lambda: {*range(400)} <= {*export.values}, timeout=180)
-    again = [value for value in export.values if value >= 0]
-    assert len(again) - 400 <= 64, "more came twice than was under way"
+    wait_until("the broker has passed on all readings", lambda: {*range(400)} <= {*export.published})
+    published = [value for value in export.published if value >= 0]
+    assert len(published) - 400 <= 64, "more came twice than was under way"
+
+
+def test_a_refusal_is_seen_before_there_are_readings(mainflux, export):
+    """Each connection is tried with a pack without records, which brings no reading to anybody."""
+    before = len(export.values)
+    assert export.connect("DELETE") == 204
+    mainflux.programs["mqtt"].kill()
+    mainflux.programs["mqtt"].start()
+    wait_until("the refusal is shown", lambda: "took nothing" in export.page("/readyz")[1], timeout=120)
+    assert export.connect() == 200
+    wait_until("the exporter is ready again", lambda: export.page("/readyz")[0] == 200, timeout=180)
+    wait_until("readings arrive", lambda: export.publish([7]) or 7 in export.values, interval=0.5)
+    assert set(export.values[before:]) == {7}
 
 
 def test_a_thing_that_is_cut_off_its_channel_is_told_apart(export):

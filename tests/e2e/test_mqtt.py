@@ -1,13 +1,15 @@
 """A host that reaches nothing but its broker: logs come in pieces, everything that needs a stream says why there is none."""
 
+import datetime
 import json
 import re
+import shutil
 import signal
 import subprocess
 
 import pytest
 
-from tests.harness.kubernetes import is_ready
+from tests.harness.kubernetes import is_ready, run
 from tests.harness.pods import pod
 from tests.harness.waiting import wait_until
 
@@ -75,3 +77,34 @@ def test_a_stolen_host_is_refused_by_the_broker_too(edge, kubectl, tmp_path):
     kubectl.apply(pod("afterwards", args=["wait"]))
     wait_until("running", lambda: is_ready(kubectl.get("pod", "afterwards")), timeout=120)
     assert not is_let_in()
+
+
+def test_renewed_certificates_count_over_the_broker(edge, kubectl):
+    def end(certificate):
+        shown = subprocess.run(["openssl", "x509", "-noout", "-enddate", "-dateopt", "iso_8601"], input=certificate, capture_output=True,
+                               text=True, check=True).stdout.strip().removeprefix("notAfter=").replace(" ", "T")
+        return datetime.datetime.fromisoformat(shown.replace("Z", "+00:00")).timestamp()
+
+    def told():
+        page = run(["curl", "-sk", "--fail", f"https://127.0.0.1:{edge.metrics_port}/metrics"])[1]
+        line = re.search(rf'^slicelet_provider_host_certificate_expiry_timestamp_seconds{{host="{edge.host}"}} (\S+)$', page, re.M)
+        return line and float(line[1])
+    kubectl.apply(pod("stays", args=["wait"]))
+    wait_until("running", lambda: is_ready(kubectl.get("pod", "stays")), timeout=120)
+    before = kubectl.get("pod", "stays")["status"]["containerStatuses"]
+    credentials = edge.hub_directory / "hosts" / f"{edge.host}.slicelet"
+    assert told() == end(json.loads(credentials.read_text())["certificate"])
+    provider = edge.programs["provider"].process.pid
+
+    printed = edge.slicectl("hub", "renew", "--dir", edge.hub_directory)
+    assert "  mqtt.crt\n  mosquitto/mqtt-broker.crt\nnext:\n" in printed
+    edge.slicectl("host", "add", edge.host, "--renew", "--dir", edge.hub_directory)
+    shutil.copy(credentials, edge.agent_directory / "host.json")
+    for restarted in ("broker", "agent"):
+        edge.programs[restarted].restart()
+    wait_until("the host has shown its new certificate",
+               lambda: told() == end(json.loads(credentials.read_text())["certificate"]), timeout=60)
+    kubectl.apply(pod("afterwards", args=["wait"]))
+    wait_until("running", lambda: is_ready(kubectl.get("pod", "afterwards")), timeout=120)
+    assert kubectl.get("pod", "stays")["status"]["containerStatuses"] == before
+    assert edge.programs["provider"].process.pid == provider

@@ -1,9 +1,13 @@
 """A pod applied with kubectl runs on an edge host, and its status, logs and exec come back."""
 
+import pathlib
 import re
+import subprocess
+import urllib.request
 
 from tests.harness.kubernetes import condition, is_ready
 from tests.harness.pods import deployment, pod
+from tests.harness.remote_input import check_input_ends
 from tests.harness.waiting import wait_until
 
 
@@ -25,6 +29,8 @@ def test_the_node_is_registered_and_ready(edge, kubectl):
     lease = wait_until("the lease of this node", lambda: (l := leases.get("lease", edge.node)) and
                        l["metadata"]["ownerReferences"][0]["uid"] == node["metadata"]["uid"] and l)
     assert lease["spec"]["holderIdentity"] == edge.node
+    mapped = pathlib.Path(f"/proc/{edge.programs['agent'].process.pid}/maps").read_text()
+    assert ("slicelet-mqtt" in mapped) == (edge.link_kind == "mqtt"), "who does not need the MQTT client does not load it"
     assert lease["metadata"]["ownerReferences"][0]["uid"] == node["metadata"]["uid"]
 
 
@@ -50,9 +56,19 @@ def test_a_deployment_of_three_pods_runs_and_is_ready(edge, kubectl):
     assert len(addresses) == 3, "each pod has an address of its own"
     wait_until("deployment available", lambda: kubectl.get("deployment", "trio")["status"].get("readyReplicas") == 3)
 
+    kubectl("expose", "deployment", "trio", "--port=8080")
+    wait_until("the Service is told that its endpoints are not reachable", lambda: [
+        e for e in kubectl.events("trio") if e["involvedObject"]["kind"] == "Service" and e["reason"] == "EndpointsNotReachable"])
+
     name = pods[0]["metadata"]["name"]
     assert "hello from trio" in kubectl("logs", name)
     assert kubectl("exec", name, "--", "/bin/workload", "print", "from inside").strip() == "from inside"
+    with subprocess.Popen(kubectl.command("port-forward", name, ":8080"), stdout=subprocess.PIPE, text=True) as forwarding:
+        try:
+            address = re.search(r"127\.0\.0\.1:\d+", forwarding.stdout.readline())[0]
+            assert urllib.request.urlopen(f"http://{address}/healthz", timeout=30).status == 200
+        finally:
+            forwarding.kill()
 
 
 def test_logs_follow_tail_and_limits(edge, kubectl):
@@ -69,14 +85,32 @@ def test_logs_follow_tail_and_limits(edge, kubectl):
     assert code != 0 and "nosuch" in err
 
 
+def test_logs_go_on_over_a_rotation(edge, kubectl):
+    """Nothing is lost and nothing comes twice, whether it is followed or read at once."""
+    with edge.agent_settings(logMaxBytes=65536, logMaxFiles=3):
+        kubectl.apply(pod("writer", args=["lines", "0", "2"]))
+        wait_until("running", lambda: is_ready(kubectl.get("pod", "writer")))
+        with kubectl.follow("logs", "-f", "writer") as lines:
+            number = 0
+            while number % 500 != 0 or not edge.rotated_logs(kubectl.namespace, "writer"):
+                number += 1
+                assert next(lines) == f"line {number}"
+            for number in range(number + 1, number + 1001):
+                assert next(lines) == f"line {number}", "what was written since then"
+        read = kubectl("logs", "writer").splitlines()
+        first = int(read[0].removeprefix("line "))
+        assert read == [f"line {number}" for number in range(first, first + len(read))] and first + len(read) > number
+
+
 def test_exec_keeps_streams_exit_code_and_terminal(edge, kubectl):
     kubectl.apply(pod("shell", args=["wait"]))
     wait_until("running", lambda: is_ready(kubectl.get("pod", "shell")))
     code, out, err = kubectl("exec", "shell", "--", "/bin/workload", "print", "to out", "error", "to err", "exit", "7",
                              check=False)
     assert code == 7 and out.strip() == "to out" and "to err" in err
-    echoed = kubectl("exec", "-i", "shell", "--", "/bin/workload", "echo", stdin="one\ntwo\n")
-    assert echoed == "one\ntwo\n"
+    check_input_ends(lambda *verbs: kubectl.command("exec", "-i", "shell", "--", "/bin/workload", *verbs))
+    ours = [edge.binary("slicectl"), "--kubeconfig", edge.plane.kubeconfig, "exec", "-n", kubectl.namespace]
+    check_input_ends(lambda *verbs: [*ours, "-i", "shell", "--", "/bin/workload", *verbs])
     typed = kubectl.terminal(["exec", "-it", "shell", "--", "/bin/workload", "echo"], typed="typed\n",
                              wait_for="typed\r\ntyped")
     assert "typed\r\ntyped" in typed  # the terminal's echo, then the program's
@@ -144,11 +178,21 @@ def test_a_crashing_container_backs_off_and_a_finished_one_succeeds(edge, kubect
     wait_until("event BackOff", lambda: any(e["reason"] == "BackOff" for e in kubectl.events("crash")))
 
 
-def test_a_failing_liveness_probe_restarts_the_container(edge, kubectl):
-    kubectl.apply(pod("sick", args=["http", "8080"], liveness={
-        "httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1, "failureThreshold": 2}))
+def test_probes_decide_about_readiness_and_restarts(edge, kubectl):
+    kubectl.apply(pod("sick", args=["write", "/tmp/open", "yes", "http", "8080"],
+                      readiness={"exec": {"command": ["/bin/workload", "exists", "/tmp/open"]}, "periodSeconds": 1,
+                                 "failureThreshold": 1},
+                      liveness={"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1, "failureThreshold": 2}))
     wait_until("ready", lambda: is_ready(kubectl.get("pod", "sick")))
+    kubectl("exec", "sick", "--", "/bin/workload", "remove", "/tmp/open")
+    wait_until("not ready", lambda: not is_ready(kubectl.get("pod", "sick")))
+    wait_until("event of the command", lambda: any(
+        "Readiness probe failed: command exited with 1" in e["message"] for e in kubectl.events("sick")))
+    kubectl("exec", "sick", "--", "/bin/workload", "write", "/tmp/open", "yes")
+    wait_until("ready again", lambda: is_ready(kubectl.get("pod", "sick")))
+    assert kubectl.get("pod", "sick")["status"]["containerStatuses"][0]["restartCount"] == 0
     kubectl("exec", "sick", "--", "/bin/workload", "write", "/tmp/unhealthy", "yes")
     wait_until("restarted", lambda: kubectl.get("pod", "sick")["status"]["containerStatuses"][0]["restartCount"] >= 1)
     wait_until("ready again", lambda: is_ready(kubectl.get("pod", "sick")))
-    wait_until("event Unhealthy", lambda: any(e["reason"] == "Unhealthy" for e in kubectl.events("sick")))
+    wait_until("event Unhealthy", lambda: any(
+        "Liveness probe failed" in e["message"] for e in kubectl.events("sick") if e["reason"] == "Unhealthy"))

@@ -1,14 +1,11 @@
 """IotServer of profile mainflux-classic: a real Mainflux 0.12 as a pod of a slice node, by samples/mainflux-server/README.md."""
 
-import base64
 import json
 import os
 import pathlib
 import shutil
 import signal
 import subprocess
-import urllib.error
-import urllib.request
 import uuid
 
 import pytest
@@ -16,6 +13,7 @@ import yaml
 
 from tests.harness.edge import CONTAINERD, container_status
 from tests.harness.guide import Guide
+from tests.harness.iot_server import IotServer
 from tests.harness.kubernetes import ROOT, condition, run
 from tests.harness.ports import free_ports
 from tests.harness.waiting import stays_true, wait_until
@@ -62,27 +60,19 @@ def reason(kubectl):
     return "" if ready["status"] == "True" else f"{ready['reason']}: {ready['message']}"
 
 
-class Thing:
-    """A thing and a channel of the server, made through its endpoints with the credentials of its Secret."""
+class Thing(IotServer):
+    """A thing and a channel of the server, made with the credentials of its Secret."""
 
     def __init__(self, kubectl):
-        status = kubectl.get("iotserver", "iot")["status"]
-        self.endpoints = status["endpoints"]
-        secret = kubectl.get("secret", status["credentialsSecret"])["data"]
-        self.login = {key: base64.b64decode(secret[key]).decode() for key in ("email", "password")}
+        super().__init__(kubectl)
         token = self.token()
         self.thing = self._make("things", token)
         self.channel = self._make("channels", token)
-        assert self._ask("things", "PUT", f"/channels/{self.channel}/things/{self.thing}", token=token)[0] == 200
-        self.key = self._ask("things", "GET", f"/things/{self.thing}", token=token)[1]["key"]
-
-    def token(self):
-        code, answer, _ = self._ask("users", "POST", "/tokens", self.login)
-        assert code == 201, f"logging in: {code}"
-        return answer["token"]
+        assert self.ask("things", "PUT", f"/channels/{self.channel}/things/{self.thing}", token=token)[0] == 200
+        self.key = self.ask("things", "GET", f"/things/{self.thing}", token=token)[1]["key"]
 
     def is_known(self):
-        code, answer, _ = self._ask("things", "GET", f"/things/{self.thing}", token=self.token())
+        code, answer, _ = self.ask("things", "GET", f"/things/{self.thing}", token=self.token())
         return code == 200 and answer["key"] == self.key
 
     def reading_arrives(self):
@@ -98,20 +88,9 @@ class Thing:
             return False
 
     def _make(self, kind, token):
-        code, _, location = self._ask("things", "POST", f"/{kind}", {"name": "thermometer"}, token)
+        code, _, headers = self.ask("things", "POST", f"/{kind}", {"name": "thermometer"}, token)
         assert code == 201, f"making one of {kind}: {code}"
-        return location.rsplit("/", 1)[1]
-
-    def _ask(self, part, method, path, body=None, token=""):
-        request = urllib.request.Request(self.endpoints[part] + path, method=method, data=json.dumps(body).encode() if body else None,
-                                         headers={"Content-Type": "application/json", "Authorization": token})
-        try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
-                return answer.status, json.loads(answer.read() or b"null"), answer.headers["Location"]
-        except urllib.error.HTTPError as refused:
-            return refused.code, None, None
-        except OSError:
-            return 0, None, None
+        return headers["Location"].rsplit("/", 1)[1]
 
 
 def test_the_readme_leads_to_a_server_that_survives_what_happens_to_it(edge, north, tmp_path):

@@ -1,5 +1,6 @@
 """slicectl's nouns and verbs on the real control plane, with the hub beside it: every form of output, exit codes, refusals."""
 
+import base64
 import json
 import os
 import re
@@ -177,6 +178,41 @@ def test_a_wait_tells_the_steps_and_its_end(edge, ctl, north):
     assert code == 1 and out == "iotgateway.slicelet.io/press deleted\n" and one_line(err) and 'no gateway "none"' in err
 
 
+def test_passwords_and_kubeconfigs_go_into_secrets_that_go_with_their_objects(edge, ctl, must, north, tmp_path):
+    password, kubeconfig = tmp_path / "password", tmp_path / "kubeconfig"
+    password.write_text("open-sesame\n")
+    password.chmod(0o600)
+    kubeconfig.write_text(yaml.safe_dump({
+        "clusters": [{"name": "far", "cluster": {"server": "https://192.0.2.1:6443",
+                                              "insecure-skip-tls-verify": True}}], "current-context": "far",
+        "contexts": [{"name": "far", "context": {"cluster": "far", "user": "u"}}], "users": [{"name": "u", "user": {"token": "t"}}]}))
+    hub, inside = edge.kubectl("slicelet"), edge.kubectl(north)
+    made = ("server", "create", "hall", "--slice", north, "--profile", "external", "--url", "http://a.example.com",
+            "--user", "ann@example.com", "--password-file", password)
+    planned = must(*made, "--dry-run")
+    assert [one["kind"] for one in yaml.safe_load_all(planned)] == ["Secret", "IotServer"] and "password: <redacted>" in planned
+    assert must(*made) == "iotserver.slicelet.io/hall created\n"
+    server, secret = inside.get("iotserver", "hall"), inside.get("secret", "hall-user")
+    assert server["spec"]["credentialsSecret"] == "hall-user"
+    assert {key: base64.b64decode(value) for key, value in secret["data"].items()} == {
+        "email": b"ann@example.com", "password": b"open-sesame"}
+    assert [owner["uid"] for owner in secret["metadata"]["ownerReferences"]] == [server["metadata"]["uid"]]
+    code, _, err = ctl(*made)
+    assert code == 1 and "exists already" in err
+    # As after a run that ended before the Secret had its owner: the same command goes on.
+    inside("patch", "secret", "hall-user", "--type", "merge", "-p", '{"metadata": {"ownerReferences": null}}')
+    assert must(*made) == "iotserver.slicelet.io/hall created\n"
+    must("server", "set", "hall", "-n", north, "--user", "ben@example.com", "--password-file", password)
+    secret = inside.get("secret", "hall-user")
+    assert base64.b64decode(secret["data"]["email"]) == b"ben@example.com" and secret["metadata"]["ownerReferences"]
+    must("cluster", "create", "ctl-far", "--role", "edge", "--kubeconfig-file", kubeconfig)
+    assert hub.get("iotcluster", "ctl-far")["spec"] == {"role": "edge", "kubeconfigSecret": "ctl-far-kubeconfig"}
+    assert must("cluster", "delete", "ctl-far", "--give-up") == "iotcluster.slicelet.io/ctl-far deleted\n"
+    assert must("server", "delete", "hall", "-n", north) == "iotserver.slicelet.io/hall deleted\n"
+    wait_until("the Secrets are gone too", lambda: inside.get("secret", "hall-user") is None and
+               hub.get("secret", "ctl-far-kubeconfig") is None, timeout=90)
+
+
 def test_create_is_no_overwrite(edge, ctl, north):
     first = ("gateway", "create", "press", "--slice", north, "--host", "gw-1", "--suspended")
     assert ctl(*first)[0] == 0
@@ -216,6 +252,10 @@ BAD_INPUT = [
     ("gateway get  -n {n}", 2, ["NAME"]),
     ("server create hall --slice {n} --profile external", 1, ["url", "--profile external"]),
     ("server create hall --slice {n} --profile external --url ftp://a", 1, ["spec.url", "ftp://a"]),
+    ("server create hall --slice {n} --profile external --url http://a --user a@b", 2, ["--user", "--password-file"]),
+    ("server create hall --slice {n} --profile external --url http://a --user a@b --password-file /nowhere", 1, ["/nowhere"]),
+    ("cluster create far --role edge --kubeconfig-file /nowhere", 1, ["/nowhere"]),
+    ("slice create far --edge-cluster none", 1, ["--edge-cluster", 'no cluster "none"', "slicectl cluster list"]),
     ("device create oven --slice {n} --gateway none --protocol virtual --resource a", 1, ["--gateway", 'no gateway "none"']),
     ("device create oven --slice {n} --gateway press --protocol virtual", 2, ["--resource is required"]),
     ("device create oven --slice {n} --gateway press --protocol virtual --resource a:b:c:d:e", 2, ["a:b:c:d:e", "INTERVAL"]),

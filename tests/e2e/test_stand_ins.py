@@ -2,122 +2,36 @@
 
 import base64
 import json
-import os
-import pathlib
-import shutil
 import signal
 import subprocess
-import tempfile
 import time
-import urllib.error
-import urllib.request
 
 import pytest
 
-from tests.harness.kubernetes import ROOT
+from tests.harness.edgex import Gateway, device, ends, modbus_device, over_tcp, post, profile, register, rule, said_by
+from tests.harness.modbus import HOLDING, INPUT, SerialDevice, TcpDevice
 from tests.harness.ports import free_ports
-from tests.harness.postgres import USER, make_database, server_command
 from tests.harness.waiting import wait_until
-
-
-class Gateway:
-    """Services as plain processes, on a database and a broker of their own."""
-
-    def __init__(self):
-        # pytest's own directories are root's alone, and PostgreSQL does not run as root.
-        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="slicelet-stand-ins-"))
-        self.directory.chmod(0o755)
-        self.images = pathlib.Path(os.environ.get("SLICELET_IMAGE_CACHE", pathlib.Path.home() / ".cache/slicelet/images"))
-        subprocess.run([ROOT / "tests/stand-ins/build-gateway-images.sh", self.images], check=True)
-        self.database_port, self.broker_port, self.target_port = free_ports(3)
-        self.ports = dict(zip(("core-keeper", "core-metadata", "core-data", "core-command", "device-virtual", "device-mqtt",
-                               "app-service-configurable"), free_ports(7)))
-        self.processes = []
-
-    def start_database(self):
-        data = self.directory / "database"
-        make_database(data, "postgres", ["edgex_db"])
-        return self.keep(server_command(data, self.database_port), cwd="/", **USER)
-
-    def start_broker(self, port):
-        configuration = self.directory / f"mosquitto-{port}.conf"
-        configuration.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n")
-        return self.keep(["mosquitto", "-c", configuration])
-
-    def keep(self, command, **options):
-        with open(self.directory / "log", "ab") as log:
-            process = subprocess.Popen([str(part) for part in command], stdout=log, stderr=log, **options)
-        self.processes.append(process)
-        return process
-
-    def start(self, name, *flags, **settings):
-        environment = {
-            "PATH": "/bin", "EDGEX_SECURITY_SECRET_STORE": "false", "EDGEX_STARTUP_DURATION": "20",
-            "SERVICE_PORT": str(self.ports.get(name, 0)), "DATABASE_PORT": str(self.database_port),
-            "MESSAGEBUS_PORT": str(self.broker_port), "CLIENTS_CORE_METADATA_PORT": str(self.ports["core-metadata"]),
-            "STANDIN_INTERVAL_MS": "500", **{key: str(value) for key, value in settings.items()}}
-        return self.keep([self.images / "edgex", name, *flags], env=environment)
-
-    def ready(self, name, **settings):
-        process = self.start(name, **settings)
-        wait_until(f"{name} answers", lambda: self.ask(name, "ping")[0] == 200)
-        return process
-
-    def ask(self, name, path, method="GET", body=None):
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"http://127.0.0.1:{self.ports[name]}/api/v3/{path}", data=data, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
-                return answer.status, json.loads(answer.read() or b"null")
-        except urllib.error.HTTPError as refused:
-            return refused.code, json.loads(refused.read() or b"null")
-        except OSError:
-            return 0, None
-
-    def subscribe(self, topic, port=None, *more):
-        return subprocess.Popen(["mosquitto_sub", "-p", str(port or self.broker_port), "-t", topic, "-F", "%t %p", *more],
-                                stdout=subprocess.PIPE, text=True)
-
-    def publish(self, topic, payload):
-        subprocess.run(["mosquitto_pub", "-p", str(self.broker_port), "-t", topic, "-m", payload], check=True)
-
-    def close(self):
-        for process in reversed(self.processes):
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-        shutil.rmtree(self.directory)
 
 
 @pytest.fixture(scope="module")
 def gateway():
-    made = Gateway()
-    try:
-        made.start_database()
-        made.start_broker(made.broker_port)
-        made.ready("core-metadata")
-        made.ready("core-data")
-        made.ready("core-command")
-        made.ready("device-virtual")
+    with Gateway() as made:
+        made.start_all("core-metadata", "core-data", "core-command", "device-virtual", "device-rest", "device-modbus",
+                       "support-notifications", "support-scheduler")
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture
 def alone():
-    made = Gateway()
-    yield made
-    made.close()
-
-
-def ends(process, code, within=15):
-    assert process.wait(timeout=within) == code
+    with Gateway() as made:
+        yield made
 
 
 # ---- every service
 
-@pytest.mark.parametrize("name", ["core-metadata", "core-data", "core-command", "device-virtual"])
+@pytest.mark.parametrize("name", ["core-metadata", "core-data", "core-command", "device-virtual", "device-rest", "device-modbus",
+                                  "support-notifications", "support-scheduler"])
 def test_answers_ping_version_and_config_and_nothing_else(gateway, name):
     status, body = gateway.ask(name, "ping")
     assert status == 200 and body["apiVersion"] == "v3" and body["serviceName"] == name and body["timestamp"] > 0
@@ -171,16 +85,18 @@ def test_core_data_without_core_metadata_ends_with_1_at_once(gateway):
                        MESSAGEBUS_OPTIONAL_CLIENTID="early"), 1)
 
 
-@pytest.mark.parametrize("name,missing,code", [
-    ("core-metadata", "DATABASE_PORT", 1), ("core-metadata", "MESSAGEBUS_PORT", 1), ("core-command", "MESSAGEBUS_PORT", 1),
-    ("device-virtual", "CLIENTS_CORE_METADATA_PORT", 2), ("device-virtual", "MESSAGEBUS_PORT", 1),
-    ("app-service-configurable", "MESSAGEBUS_PORT", 1)])
-def test_without_what_it_needs_it_ends_after_the_startup_duration(gateway, name, missing, code):
+def test_without_what_it_needs_it_ends_after_the_startup_duration(gateway):
+    lost = [("core-metadata", "DATABASE_PORT", 1), ("core-metadata", "MESSAGEBUS_PORT", 1), ("core-command", "MESSAGEBUS_PORT", 1),
+            ("device-virtual", "CLIENTS_CORE_METADATA_PORT", 2), ("device-virtual", "MESSAGEBUS_PORT", 1),
+            ("device-rest", "CLIENTS_CORE_METADATA_PORT", 2), ("device-modbus", "CLIENTS_CORE_METADATA_PORT", 2),
+            ("support-notifications", "DATABASE_PORT", 1), ("support-scheduler", "MESSAGEBUS_PORT", 1),
+            ("app-service-configurable", "MESSAGEBUS_PORT", 1)]
     began = time.monotonic()
-    process = gateway.start(name, EDGEX_STARTUP_DURATION=2, EDGEX_PROFILE="mqtt-export", SERVICE_PORT=free_ports(1)[0],
-                            MESSAGEBUS_OPTIONAL_CLIENTID=f"lost-{name}", **{missing: 1})
-    ends(process, code)
-    assert time.monotonic() - began >= 2
+    processes = [gateway.start(name, EDGEX_STARTUP_DURATION=2, EDGEX_PROFILE="mqtt-export", SERVICE_PORT=free_ports(1)[0],
+                               MESSAGEBUS_OPTIONAL_CLIENTID=f"lost-{name}", **{missing: 1}) for name, missing, _ in lost]
+    time.sleep(max(0, 1.8 - (time.monotonic() - began)))
+    assert [process.poll() for process in processes] == [None] * len(lost), "they try so long"
+    assert [(*of[:2], process.wait(timeout=15)) for of, process in zip(lost, processes)] == lost
 
 
 def test_a_port_opens_only_when_the_dependencies_have_answered(alone):
@@ -193,23 +109,6 @@ def test_a_port_opens_only_when_the_dependencies_have_answered(alone):
 
 
 # ---- core-metadata
-
-def post(gateway, path, *items):
-    status, body = gateway.ask("core-metadata", path, "POST", list(items))
-    assert status == 207
-    return [item["statusCode"] for item in body]
-
-
-def profile(name):
-    return {"apiVersion": "v3", "profile": {"name": name, "deviceResources": [
-        {"name": "Temperature", "properties": {"valueType": "Float64", "readWrite": "R"}}]}}
-
-
-def device(name, profile_name=None, service="device-virtual"):
-    return {"apiVersion": "v3", "device": {
-        "name": name, "profileName": profile_name or name, "serviceName": service, "adminState": "UNLOCKED",
-        "operatingState": "UP", "protocols": {"mqtt": {"CommandTopic": f"command/{name}"}}}}
-
 
 def test_items_are_judged_one_by_one_and_the_status_is_207(gateway):
     assert post(gateway, "deviceprofile", profile("thermo"), profile("thermo"), {"profile": {}}) == [201, 409, 400]
@@ -229,8 +128,7 @@ def test_items_are_judged_one_by_one_and_the_status_is_207(gateway):
 
 
 def test_each_device_change_is_told_on_the_bus(gateway):
-    listener = gateway.subscribe("edgex/system-events/core-metadata/device/+/device-virtual/told", None, "-C", "2")
-    time.sleep(0.5)
+    listener = gateway.subscribe("edgex/system-events/core-metadata/device/+/device-virtual/told", messages=2)
     post(gateway, "deviceprofile", profile("told"))
     post(gateway, "device", device("told"))
     gateway.ask("core-metadata", "device/name/told", "DELETE")
@@ -253,7 +151,7 @@ def test_a_restarted_core_metadata_still_knows_its_devices(gateway):
 # ---- data
 
 def test_data_flows_from_device_to_bus_to_core_data(gateway):
-    line = gateway.subscribe("edgex/events/device/#", None, "-C", "1", "-W", "10").communicate()[0]
+    line = gateway.subscribe("edgex/events/device/#", messages=1, seconds=10).communicate()[0]
     topic, payload = line.split(" ", 1)
     levels = topic.split("/")
     assert levels[:5] == ["edgex", "events", "device", "device-virtual", "Random-Integer-Device"]
@@ -308,13 +206,136 @@ def test_device_mqtt_takes_readings_of_known_devices_only(gateway):
     gateway.ready("device-mqtt", MQTTBROKERINFO_PORT=gateway.broker_port, MQTTBROKERINFO_CLIENTID="device-mqtt-data")
     post(gateway, "deviceprofile", profile("probe"))
     post(gateway, "device", device("probe", service="device-mqtt"))
-    listener = gateway.subscribe("edgex/events/device/device-mqtt/#", None, "-C", "1", "-W", "10")
-    time.sleep(0.5)
+    listener = gateway.subscribe("edgex/events/device/device-mqtt/#", messages=1, seconds=10)
     gateway.publish("incoming/data/stranger/Temperature", "1.0")
     gateway.publish("incoming/data/probe/Temperature", "2.5")
     topic, payload = listener.communicate()[0].split(" ", 1)
     assert topic == "edgex/events/device/device-mqtt/probe/probe/Temperature"
     assert json.loads(payload)["payload"]["event"]["readings"][0]["value"] == "2.5"
+
+
+def test_device_rest_takes_posted_readings_that_fit(gateway):
+    post(gateway, "deviceprofile", profile("oven"))
+    post(gateway, "device", device("oven", service="device-rest"))
+    listener = gateway.subscribe("edgex/events/device/device-rest/#", messages=1, seconds=10)
+    path = "/api/v3/resource/"
+    assert gateway.http("device-rest", "POST", path + "stranger/Temperature", "1") == (404, "Device 'stranger' not found")
+    assert gateway.http("device-rest", "POST", path + "thermo/Temperature", "1")[0] == 404, "another service's device"
+    assert gateway.http("device-rest", "POST", path + "oven/Colour", "1") == (404, "Resource 'Colour' not found")
+    assert gateway.http("device-rest", "POST", path + "oven/Temperature") == (400, "no request body provided")
+    assert gateway.http("device-rest", "POST", path + "oven/Temperature", "hot")[0] == 400
+    assert gateway.http("device-rest", "GET", path + "oven/Temperature")[0] == 405
+    assert gateway.http("device-rest", "POST", path + "oven/Temperature", "180.5") == (200, "")
+    topic, payload = listener.communicate()[0].split(" ", 1)
+    assert topic == "edgex/events/device/device-rest/oven/oven/Temperature"
+    assert json.loads(payload)["payload"]["event"]["readings"][0]["value"] == "180.5"
+
+
+# ---- modbus
+
+REGISTERS = {(HOLDING, 7): 40000, (INPUT, 8): 0xFFFE, (HOLDING, 10): 0x4048, (HOLDING, 11): 0xF5C3}
+
+
+def test_device_modbus_reads_registers_over_tcp(gateway):
+    with TcpDevice(REGISTERS) as meter:
+        listener = gateway.subscribe("edgex/events/device/device-modbus/#", messages=2, seconds=10)
+        modbus_device(gateway, "meter", over_tcp(meter.port), register(7), interval="300ms")
+        events = [json.loads(line.split(" ", 1)[1])["payload"]["event"] for line in listener.communicate()[0].splitlines()]
+        assert [event["readings"][0]["value"] for event in events] == ["40000", "40000"], "as often as its autoEvents say"
+        assert events[1]["origin"] - events[0]["origin"] > 250 * 10**6
+
+        modbus_device(gateway, "signed", over_tcp(meter.port), register(8, "Int16", "INPUT_REGISTERS"))
+        modbus_device(gateway, "wide", over_tcp(meter.port), register(10, "Float32"))
+        modbus_device(gateway, "beyond", over_tcp(meter.port), register(99))
+        modbus_device(gateway, "coil", over_tcp(meter.port), register(1, "Bool", "COILS"))
+        modbus_device(gateway, "silent", over_tcp(meter.port, UnitID="9"), register(7))
+        modbus_device(gateway, "no-unit", {"modbus-tcp": {"Address": "127.0.0.1", "Port": str(meter.port)}}, register(7))
+        assert said_by(gateway, "signed") == "-2"
+        assert float(said_by(gateway, "wide")) == pytest.approx(3.14)
+        assert "exception 2" in said_by(gateway, "beyond") and "exception 1" in said_by(gateway, "coil")
+        assert "did not answer in time" in said_by(gateway, "silent")
+        assert "UnitID" in said_by(gateway, "no-unit")
+        assert gateway.ask("core-command", "device/name/meter/Value", "PUT", {"Value": "1"})[0] == 500
+    assert "refused" in said_by(gateway, "signed"), "the device is gone"
+
+
+def test_device_modbus_reads_registers_over_a_serial_line_that_it_may_open(gateway):
+    with SerialDevice(REGISTERS) as meter:
+        line = {"modbus-rtu": {"Address": meter.path, "UnitID": "1", "BaudRate": "19200", "DataBits": "8", "StopBits": "1", "Parity": "N",
+                               "Timeout": "1s", "IdleTimeout": "1s"}}
+        modbus_device(gateway, "rtu", line, register(7))
+        modbus_device(gateway, "rtu-beyond", line, register(99))
+        modbus_device(gateway, "no-line", {"modbus-rtu": {**line["modbus-rtu"], "Address": "/dev/none"}}, register(7))
+        modbus_device(gateway, "no-baud", {"modbus-rtu": {**line["modbus-rtu"], "BaudRate": "17"}}, register(7))
+        assert said_by(gateway, "rtu") == "40000"
+        assert "exception 2" in said_by(gateway, "rtu-beyond")
+        assert "/dev/none" in said_by(gateway, "no-line") and "baud rate 17" in said_by(gateway, "no-baud")
+
+
+def test_a_primary_table_that_device_modbus_does_not_know_ends_it_with_2(gateway):
+    port = free_ports(1)[0]
+    process = gateway.start("device-modbus", EDGEX_SERVICE_KEY="device-modbus-2", SERVICE_PORT=port)
+    gateway.ports["device-modbus-2"] = port
+    wait_until("it answers", lambda: gateway.ask("device-modbus-2", "ping")[0] == 200)
+    modbus_device(gateway, "odd", over_tcp(1), register(7, table="SHELF"))
+    gateway.ask("core-metadata", "device", "PATCH", [{"device": {"name": "odd", "serviceName": "device-modbus-2", "autoEvents": [
+        {"interval": "100ms", "sourceName": "Value"}]}}])
+    ends(process, 2)
+
+
+# ---- rules
+
+def test_rules_see_what_app_rules_engine_publishes(gateway, tmp_path):
+    publisher = gateway.ready("app-service-configurable", EDGEX_PROFILE="rules-engine")
+    assert gateway.ask("app-service-configurable", "ping")[1]["serviceName"] == "app-rules-engine"
+    line = gateway.subscribe("edgex/rules-events", messages=1, seconds=10).communicate()[0]
+    assert "readings" in json.loads(line.split(" ", 1)[1])["payload"], "the event itself"
+
+    kuiper = gateway.start_kuiper(tmp_path)
+    assert json.loads(gateway.http("ekuiper", "GET", "/")[1])["version"].startswith("2.3")
+    stream = 'create stream demo() WITH (FORMAT="JSON", TYPE="edgex")'
+    assert gateway.make_at_kuiper("/rules", **rule("early", "SELECT * FROM demo"))[0] == 400
+    assert gateway.make_at_kuiper("/streams", sql=stream) == (201, "Stream demo is created.")
+    status, body = gateway.make_at_kuiper("/streams", sql=stream)
+    assert status == 400 and json.loads(body)["error"] == 1000 and "already exists" in body
+    assert gateway.make_at_kuiper("/streams", sql="create pond demo()")[0] == 400
+    listener = gateway.subscribe("seen/#", messages=1, seconds=20)
+    for_low = rule("low", "SELECT Int8 FROM demo WHERE Int8 < 0", {"edgex": {"connectionSelector": "edgex.mqttMsgBus", "topic": "seen/low"}})
+    assert gateway.make_at_kuiper("/rules", **for_low) == (201, "Rule low was created successfully.")
+    assert gateway.make_at_kuiper("/rules", **for_low)[0] == 400
+    for wrong in (rule("", "SELECT * FROM demo"), rule("x", "SELECT"), rule("x", "SELECT * FROM demo", {"mqtt": {}})):
+        assert gateway.make_at_kuiper("/rules", **wrong)[0] == 400
+    assert json.loads(gateway.http("ekuiper", "GET", "/rules")[1]) == [{"id": "low", "status": "running"}]
+    reading, = json.loads(listener.communicate()[0].split(" ", 1)[1])["payload"]["readings"]
+    assert reading["resourceName"] == "Int8" and float(reading["value"]) < 0
+
+    def counts():
+        status = json.loads(gateway.http("ekuiper", "GET", "/rules/low/status")[1])
+        assert status["status"] == "running"
+        return status["source_demo_0_records_in_total"], status["sink_edgex_0_0_records_out_total"]
+
+    wait_until("others are left out", lambda: counts()[0] > counts()[1] > 0)
+
+    kuiper.kill()
+    kuiper.wait()
+    kuiper = gateway.start_kuiper(tmp_path)
+    assert json.loads(gateway.http("ekuiper", "GET", "/rules/low")[1]) == for_low, "what it keeps outlives it"
+    assert gateway.http("ekuiper", "DELETE", "/streams/demo")[0] == 400
+    assert gateway.http("ekuiper", "DELETE", "/rules/low") == (200, "Rule low is dropped.")
+    assert gateway.http("ekuiper", "DELETE", "/rules/low")[0] == 404 and gateway.http("ekuiper", "GET", "/rules/low/status")[0] == 404
+    assert gateway.http("ekuiper", "DELETE", "/streams/demo") == (200, "Stream demo is dropped.")
+    for process in (kuiper, publisher):
+        process.terminate()
+        ends(process, 0)
+
+
+def test_kuiper_serves_without_a_broker_but_not_without_a_place_to_write(gateway, tmp_path):
+    alone = gateway.start_kuiper(tmp_path, EDGEX__DEFAULT__PORT=1)
+    alone.terminate()
+    ends(alone, 0)
+    ends(gateway.start_kuiper(tmp_path, EDGEX__DEFAULT__TYPE="redis"), 1)
+    (tmp_path / "data" / "kept.json.new").mkdir()
+    ends(gateway.start_kuiper(tmp_path), 1)
 
 
 # ---- export
@@ -343,7 +364,7 @@ def test_the_exporter_forwards_bare_events_and_stores_them_while_the_target_is_a
 
 
 def test_the_exporter_refuses_profiles_and_modes_it_does_not_know(gateway):
-    ends(gateway.start("app-service-configurable", EDGEX_PROFILE="rules-engine"), 1)
+    ends(gateway.start("app-service-configurable", EDGEX_PROFILE="http-export"), 1)
     ends(gateway.start("app-service-configurable", EDGEX_PROFILE="mqtt-export", **{EXPORT + "AUTHMODE": "magic"},
                        MESSAGEBUS_OPTIONAL_CLIENTID="magic"), 1)
 

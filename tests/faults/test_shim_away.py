@@ -1,9 +1,6 @@
 """The shim is away for longer than Kubernetes waits for a node: what runs on the host runs on, as the same pods."""
 
 import datetime
-import pathlib
-import shutil
-import tempfile
 import threading
 
 import pytest
@@ -12,6 +9,7 @@ from tests.harness.edge import Edge
 from tests.harness.kubernetes import condition
 from tests.harness.pods import deployment, pod
 from tests.harness.waiting import wait_until
+from tests.harness.worlds import brought_up
 
 HEALTHY = "elsewhere"
 
@@ -49,16 +47,11 @@ class HealthyNode:
 
 @pytest.fixture(scope="module")
 def world():
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="slt-", dir="/tmp"))
-    edge = Edge(directory, kcm_flags="--node-monitor-grace-period=8s --node-monitor-period=1s")
-    try:
-        edge.up()
+    flags = "--node-monitor-grace-period=8s --node-monitor-period=1s"
+    with brought_up(lambda directory: Edge(directory, kcm_flags=flags), "shim-away") as edge:
         edge.tune({"shim": {"nodeLease": "6s"}})
         edge.programs["shim"].restart()
         yield edge
-    finally:
-        edge.down()
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def test_pods_outlive_the_shim_and_come_back_as_themselves(world):

@@ -38,7 +38,7 @@ class Block:
 
 def documents():
     """What a user reads: paths relative to the repository."""
-    return sorted(str(path.relative_to(ROOT)) for pattern in ("README.md", "docs/*.md", "samples/*/README.md")
+    return sorted(str(path.relative_to(ROOT)) for pattern in ("README.md", "docs/*.md", "samples/*/README.md", "charts/*/README.md")
                   for path in ROOT.glob(pattern))
 
 

@@ -83,6 +83,11 @@ class Edge:
         return self
 
     def down(self):
+        self.end_programs()
+        self.plane.down()
+
+    def end_programs(self):
+        """And what they ran."""
         for program in self.programs.values():
             program.kill()
         if self.link:
@@ -94,7 +99,6 @@ class Edge:
             if path.startswith(f"{self.directory}/") and path.endswith(("/state/volatile", "/state/termination",
                                                                        "/stranger/volatile", "/stranger/termination")):
                 run(["umount", "-l", path], check=False)
-        self.plane.down()
 
     @property
     def containerd_directory(self):
@@ -117,7 +121,8 @@ class Edge:
 
     def binary(self, name):
         for path in (self.bin / name, *self.bin.glob(f"*/app/{name}"), self.bin / "cli" / name,
-                     self.bin / "common" / "mqtt" / name, self.bin / "tests" / "bench" / name):
+                     self.bin / "common" / "mqtt" / name, self.bin / "tests" / "bench" / name,
+                     self.bin / "tests" / "faults" / name):
             if path.is_file():
                 return path
         raise AssertionError(f"no {name} below {self.bin}: build the release preset first")
@@ -177,6 +182,19 @@ class Edge:
             "bootIdFile": str(directory / "boot_id"),
             "policy": {"hostPathPrefixes": [str(self.shared)], "hostNetwork": True}}, indent=2))
 
+    @contextlib.contextmanager
+    def agent_settings(self, **settings):
+        """The agent starts anew with these settings, and afterwards without them."""
+        file = self.agent_directory / "agent.json"
+        before = file.read_text()
+        file.write_text(json.dumps({**json.loads(before), **settings}))
+        self.programs["agent"].restart()
+        try:
+            yield
+        finally:
+            file.write_text(before)
+            self.programs["agent"].restart()
+
     # ---- faults
 
     def kill(self, part):
@@ -229,13 +247,6 @@ class Edge:
             rows = database.execute("SELECT uid, container, lines FROM log_tails").fetchall()
         return {(uid, container): lines.decode() for uid, container, lines in rows}
 
-    def truncate_agent_database(self):
-        database = self.agent_directory / "state" / "agent.db"
-        assert database.exists()
-        for path in database.parent.glob("agent.db-*"):
-            path.unlink()
-        os.truncate(database, database.stat().st_size // 3)
-
     def stranger_agent(self):
         """An agent of another hub that claims to be our host and dials our provider."""
         other = self.directory / "other-hub"
@@ -248,6 +259,9 @@ class Edge:
         (other / "agent.json").write_text(json.dumps(settings))
         return Program("stranger", [self.binary("slicelet-agent"), "--host", other / "hosts" / f"{self.host}.slicelet",
                                     "--config", other / "agent.json"], self.logs).start()
+
+    def maintain(self, host, on):
+        self.kubectl("slicelet")("patch", "edgehost", host, "--type=merge", "-p", json.dumps({"spec": {"maintenance": on}}))
 
     # ---- looking
 
@@ -273,20 +287,25 @@ class Edge:
                 return {**info, "generation": (info.get("epoch"), info.get("number"))}
         raise RuntimeError("the host is not listed")
 
-    def crictl(self, *arguments):
-        endpoint = f"unix://{self.containerd_directory}/containerd.sock"
+    def crictl(self, *arguments, containerd=None):
+        """What it prints; of the first host's containerd, or of the one in that directory."""
+        endpoint = f"unix://{containerd or self.containerd_directory}/containerd.sock"
         return run([self.plane.bin / "crictl", "--runtime-endpoint", endpoint, "--image-endpoint", endpoint, *arguments])[1]
 
-    def sandboxes(self, namespace, prefix):
+    def sandboxes(self, namespace, prefix, containerd=None):
         """Pod sandboxes of a namespace whose pod name begins with `prefix`."""
-        items = json.loads(self.crictl("pods", "-o", "json"))["items"]
+        items = json.loads(self.crictl("pods", "-o", "json", containerd=containerd))["items"]
         return [i for i in items if i["metadata"]["namespace"] == namespace and i["metadata"]["name"].startswith(prefix)]
 
-    def running_containers(self, namespace, prefix):
+    def running_containers(self, namespace, prefix, containerd=None):
         """Running containers of such pods."""
-        ids = {s["id"] for s in self.sandboxes(namespace, prefix)}
-        items = json.loads(self.crictl("ps", "-o", "json", "--state", "Running"))["containers"]
+        ids = {s["id"] for s in self.sandboxes(namespace, prefix, containerd)}
+        items = json.loads(self.crictl("ps", "-o", "json", "--state", "Running", containerd=containerd))["containers"]
         return [c for c in items if c["podSandboxId"] in ids]
+
+    def rotated_logs(self, namespace, pod):
+        """How many log files of the pod's containers were moved aside and are kept."""
+        return len(list((self.agent_directory / "pods").glob(f"{namespace}_{pod}_*/*/*.log.*")))
 
     def main_process(self, kubectl, pod, container):
         """The process id of a container's first process."""

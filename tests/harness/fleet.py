@@ -85,6 +85,11 @@ class FleetEdge(Edge):
         return sorted(host for host, entry in self.pod_hosts(namespace, pod).items()
                       if entry["state"] == "Targeted" and entry["phase"] == "Running")
 
+    def running_on(self, host, namespace, prefix):
+        """Ids of running containers of such pods on gw-1 or gw-2, as its runtime tells."""
+        containerd = self.other_containerd if host == self.other else self.containerd_directory
+        return {one["id"] for one in self.running_containers(namespace, prefix, containerd)}
+
     def explain(self, namespace, pod):
         """What `slicectl explain pod` says, by host."""
         out = self.slicectl("explain", "pod", pod, "-n", namespace, "-o", "json")

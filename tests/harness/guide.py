@@ -1,4 +1,4 @@
-"""Following a document: its commands in a shell where kubectl leads to a test's cluster."""
+"""Following a document: its commands in a shell."""
 
 import contextlib
 import os
@@ -7,21 +7,20 @@ import signal
 import subprocess
 
 from tests.harness.documents import blocks
+from tests.harness.kubernetes import ROOT
 
 STEP_TIMEOUT = 900
 
 
-class Guide:
+class Commands:
     """The named blocks of `document`, to be run in `directory` one by one."""
 
-    def __init__(self, edge, document, directory):
+    def __init__(self, document, directory, environment):
         self.document = document
         self.steps = {block.name: block for block in blocks(document) if block.name != "none"}
         self.followed = []
         self.directory = directory
-        kubeconfig = directory / "kubeconfig"
-        shutil.copy(edge.plane.kubeconfig, kubeconfig)
-        self.environment = {**os.environ, "KUBECONFIG": str(kubeconfig), "PATH": f"{edge.plane.bin}:{os.environ['PATH']}"}
+        self.environment = {**os.environ, **environment}
 
     def follow(self, name):
         self.run(self.steps[name])
@@ -51,3 +50,23 @@ class Guide:
                 os.killpg(shell.pid, signal.SIGKILL)
         assert code == 0, f"{commands}\nexit {code}:\n{output.read_text()}"
         return output.read_text()
+
+
+class Guide(Commands):
+    """The same where kubectl leads to a test's cluster."""
+
+    def __init__(self, edge, document, directory):
+        kubeconfig = directory / "kubeconfig"
+        shutil.copy(edge.plane.kubeconfig, kubeconfig)
+        super().__init__(document, directory, {"KUBECONFIG": str(kubeconfig), "PATH": f"{edge.plane.bin}:{os.environ['PATH']}"})
+
+    def within(self, namespace):
+        """What names no namespace means this one."""
+        self.shell(f"kubectl config set-context --current --namespace={namespace}")
+        return self
+
+
+def sample_guide(edge, sample, kubectl, directory):
+    """The README of a sample whose files are as they stand in the repository, in a test's namespace."""
+    (directory / "samples").symlink_to(ROOT / "samples")
+    return Guide(edge, f"samples/{sample}/README.md", directory).within(kubectl.namespace)

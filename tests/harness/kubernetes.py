@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import pty
+import re
 import select
 import subprocess
 import time
@@ -65,6 +66,13 @@ class ControlPlane:
         run([SCRIPT, command, *arguments], timeout=timeout, environment=self._environment)
 
 
+class Manifest(yaml.SafeDumper):
+    """Quotes what kubectl would take for true and false, and PyYAML would not."""
+
+
+Manifest.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("[yYnN]$"), list("yYnN"))
+
+
 class Kubectl:
     def __init__(self, control_plane, namespace):
         self._plane = control_plane
@@ -85,7 +93,7 @@ class Kubectl:
         return self._plane.reader.get(kind, namespace or self.namespace, name, selector)
 
     def apply(self, *objects):
-        self("apply", "-f", "-", stdin=yaml.safe_dump_all(objects))
+        self("apply", "-f", "-", stdin=yaml.dump_all(objects, Dumper=Manifest))
 
     def events(self, name):
         return [event for event in self.get("events") if event["involvedObject"]["name"] == name]
@@ -95,42 +103,49 @@ class Kubectl:
         pods = [pod for pod in self.get("pods", selector=f"app={app}") if "deletionTimestamp" not in pod["metadata"]]
         return pods if len(pods) == count and all(is_ready(pod) for pod in pods) else None
 
-    @contextlib.contextmanager
     def follow(self, *arguments):
-        """An iterator over the lines that a kubectl command prints while it runs."""
-        process = subprocess.Popen([str(part) for part in self.command(*arguments)], stdout=subprocess.PIPE, text=True)
-        try:
-            yield (line.rstrip("\n") for line in process.stdout)
-        finally:
-            process.kill()
-            process.wait()
+        return follow(self.command(*arguments))
 
     def terminal(self, arguments, typed, wait_for, timeout=30):
-        """Runs kubectl on a pseudo terminal, types, and returns what the screen showed once it holds `wait_for`."""
-        main, terminal = pty.openpty()
-        process = subprocess.Popen([str(part) for part in self.command(*arguments)], stdin=terminal, stdout=terminal,
-                                   stderr=terminal, start_new_session=True)
-        os.close(terminal)
-        screen = ""
-        sent = False
-        deadline = time.monotonic() + timeout
-        try:
-            while wait_for not in screen and time.monotonic() < deadline:
-                if not sent:
-                    os.write(main, typed.encode())
-                    sent = True
-                readable, _, _ = select.select([main], [], [], 0.5)
-                if readable:
-                    screen += os.read(main, 65536).decode(errors="replace")
-            os.write(main, b"\x04")
-        except OSError:
-            pass  # the command ended
-        finally:
-            process.kill()
-            process.wait()
-            os.close(main)
-        assert wait_for in screen, f"the terminal shows {screen!r}"
-        return screen
+        return terminal(self.command(*arguments), typed, wait_for, timeout)
+
+
+@contextlib.contextmanager
+def follow(command):
+    """An iterator over the lines that a command prints while it runs."""
+    process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True)
+    try:
+        yield (line.rstrip("\n") for line in process.stdout)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def terminal(command, typed, wait_for, timeout=30):
+    """Runs a command on a pseudo terminal, types, and returns what the screen showed once it holds `wait_for`."""
+    main, other = pty.openpty()
+    process = subprocess.Popen([str(part) for part in command], stdin=other, stdout=other, stderr=other, start_new_session=True)
+    os.close(other)
+    screen = ""
+    sent = False
+    deadline = time.monotonic() + timeout
+    try:
+        while wait_for not in screen and time.monotonic() < deadline:
+            if not sent:
+                os.write(main, typed.encode())
+                sent = True
+            readable, _, _ = select.select([main], [], [], 0.5)
+            if readable:
+                screen += os.read(main, 65536).decode(errors="replace")
+        os.write(main, b"\x04")
+    except OSError:
+        pass  # the command ended
+    finally:
+        process.kill()
+        process.wait()
+        os.close(main)
+    assert wait_for in screen, f"the terminal shows {screen!r}"
+    return screen
 
 
 def condition(obj, kind):

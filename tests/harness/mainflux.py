@@ -13,9 +13,8 @@ import signal
 import socket
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 
+from tests.harness.iot_server import ask
 from tests.harness.kubernetes import ROOT
 from tests.harness.ports import free_ports
 from tests.harness.postgres import USER, accepts_logins, make_database, server_command
@@ -119,16 +118,7 @@ class Mainflux:
 
     def request(self, service, method, path, body=None, token=None):
         """(status, JSON or None, headers); status 0 when nobody answers."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.ports[service]}{path}", method=method,
-                                         data=None if body is None else json.dumps(body).encode(),
-                                         headers={"Content-Type": "application/json", **({"Authorization": token} if token else {})})
-        try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
-                return answer.status, json.loads(answer.read() or b"null"), answer.headers
-        except urllib.error.HTTPError as refused:
-            return refused.code, None, refused.headers
-        except OSError:
-            return 0, None, {}
+        return ask(f"http://127.0.0.1:{self.ports[service]}{path}", method, body, token or "")
 
     def login(self):
         """A token, or "" while logging in is refused."""

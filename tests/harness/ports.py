@@ -2,7 +2,8 @@
 
 They lie below the range from which the kernel takes the ports of outgoing connections: one of those may hold a port for a minute
 after it has ended, also that of a server which is killed and started again. A lock on a file keeps others away between the choice and
-the bind, and while a server is down; tests/control-plane/control-plane.sh and common/base/testing/loopback_port.h do the same.
+the bind, and while a server is down; tests/control-plane/control-plane.sh and common/base/testing/loopback_port.h do the same. Pods' host
+ports, which would take them from whom they were given to, lie elsewhere.
 """
 
 import fcntl

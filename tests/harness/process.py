@@ -55,6 +55,13 @@ class Program:
         self.kill()
         return self.start()
 
+    def said_so_far(self):
+        """The length of the log; `said(since)` is what comes after it."""
+        return self.log.stat().st_size if self.log.exists() else 0
+
+    def said(self, since=0):
+        return self.log.read_bytes()[since:].decode(errors="replace")
+
     def tail(self, lines=30):
         try:
             return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])

@@ -42,6 +42,16 @@ def broker_image(edge):
     return name
 
 
+def helm_directory():
+    """Where helm is, built if need be."""
+    return pathlib.Path(run([ROOT / "tests" / "control-plane" / "build.sh", "helm"], timeout=900)[1].strip())
+
+
+def helm_homes(directory):
+    """Helm's environment: what it keeps is below `directory`."""
+    return {f"HELM_{kind}_HOME": str(directory / "helm") for kind in ("CONFIG", "CACHE", "DATA")}
+
+
 class ContainerProgram(Program):
     """A container of the test's containerd on the host's network, started and killed like a program."""
 
@@ -83,11 +93,9 @@ class Release:
         self.directory.mkdir(parents=True, exist_ok=True)
         values = self.directory / "values.json"
         values.write_text(json.dumps(self.values))
-        _, directory, _ = run([ROOT / "tests" / "control-plane" / "build.sh", "helm"], timeout=900)
-        home = {f"HELM_{kind}_HOME": str(self.directory / "helm") for kind in ("CONFIG", "CACHE", "DATA")}
-        return run([pathlib.Path(directory.strip()) / "helm", "--kubeconfig", self.edge.plane.kubeconfig,
+        return run([helm_directory() / "helm", "--kubeconfig", self.edge.plane.kubeconfig,
                     "--namespace", self.namespace, *[values if a == "VALUES" else a for a in arguments]],
-                   check=check, environment=home)
+                   check=check, environment=helm_homes(self.directory))
 
     def install(self):
         self.helm("install", self.name, CHART, "--create-namespace", "-f", "VALUES")
