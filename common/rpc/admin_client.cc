@@ -11,7 +11,7 @@
 namespace slicelet {
 namespace {
 
-constexpr auto kTimeout = std::chrono::seconds(10);
+constexpr auto kTimeout = std::chrono::seconds(30);
 
 }  // namespace
 

@@ -22,6 +22,8 @@ std::shared_ptr<grpc::Channel> RpcClient::Impl::Redial() {
   arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   // The default of two ends the pings on a stream that is idle, which is when they are needed.
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kRpcWindowBytes);
   // A proxy from the environment would see a host's traffic and break its identity.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   if (!options.server_name.empty()) arguments.SetSslTargetNameOverride(options.server_name);

@@ -50,4 +50,8 @@ struct RpcKeepalive {
   Duration timeout = std::chrono::seconds(20);
 };
 
+/// What a sender may have on its way unread. Set, because finding it out (BDP probes) costs a PING and its
+/// answer for nearly every message of an idle link; this much fills 10 Mbit/s over a satellite's 800 ms.
+inline constexpr int kRpcWindowBytes = 1 << 20;
+
 }  // namespace slicelet

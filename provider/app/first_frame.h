@@ -17,7 +17,7 @@ class FirstFrames {
   static constexpr std::size_t kMaxWaiting = 1'000;
   /// Of one peer, so that none uses up what is there for all.
   static constexpr std::size_t kMaxWaitingOfPeer = 32;
-  static constexpr auto kTimeout = std::chrono::seconds(10);
+  static constexpr auto kTimeout = std::chrono::seconds(30);
   using OnFrame = std::function<void(const v1::StreamFrame&, std::shared_ptr<FrameStream>)>;
 
   explicit FirstFrames(Loop& loop, std::size_t most_of_peer = kMaxWaitingOfPeer)
