@@ -18,7 +18,8 @@ Exporter::Exporter(Loop& loop, Random& random, Outbox& outbox, MqttDialer& serve
       options_(std::move(options)),
       backoff_(kBackoff, random),
       retry_(loop),
-      overdue_(loop) {}
+      overdue_(loop),
+      aside_over_(loop) {}
 
 void Exporter::Start() { Connect(); }
 
@@ -56,7 +57,12 @@ void Exporter::Connect() {
 
 void Exporter::Pump() {
   if (!connected_) return;
-  while (under_way_.size() < kWindow) {
+  if (aside_due_ && under_way_.empty()) {
+    aside_due_ = false;
+    aside_.clear();
+    sent_up_to_ = 0;
+  }
+  while (!TryTheSuspect() && under_way_.size() < kWindow) {
     const auto items = outbox_.After(sent_up_to_, one_by_one_ ? 1 : kWindow - under_way_.size());
     if (!items.ok()) return Disconnect(Message(items.status()));
     if (items->empty() || !PublishAll(*items)) break;
@@ -75,6 +81,10 @@ void Exporter::Pump() {
 
 bool Exporter::PublishAll(const std::vector<Outbox::Item>& items) {
   for (const auto& item : items) {
+    if (aside_.count(item.id) != 0) {
+      sent_up_to_ = item.id;
+      continue;
+    }
     const absl::Status sent = Publish(item.id, item.pack);
     // The answers to what is under way make room, and pump again.
     if (absl::IsResourceExhausted(sent) && !under_way_.empty()) {
@@ -90,6 +100,40 @@ bool Exporter::PublishAll(const std::vector<Outbox::Item>& items) {
   return true;
 }
 
+bool Exporter::TryTheSuspect() {
+  if (suspect_.connections < kSuspicious) return false;
+  // The test that follows shows whether the server takes anything at all.
+  if (!taken_any_ || !under_way_.empty()) return true;
+  const auto items = outbox_.After(suspect_.id - 1, 1);
+  if (items.ok() && !items->empty() && items->front().id == suspect_.id) {
+    PublishAll(*items);
+    return true;
+  }
+  // It was dropped meanwhile. (An outbox that can not be read says so to the caller.)
+  suspect_ = {};
+  return false;
+}
+
+void Exporter::Blame(const std::string& why) {
+  if (under_way_.empty() || *under_way_.begin() == kTestId) return;
+  const std::uint64_t id = *under_way_.begin();
+  if (suspect_.id != id) suspect_ = {.id = id};
+  const bool alone = suspect_.connections >= kSuspicious && taken_any_;
+  ++suspect_.connections;
+  if (alone && ++suspect_.alone == kTries) SetAside(id, why);
+}
+
+void Exporter::SetAside(std::uint64_t id, const std::string& why) {
+  suspect_ = {};
+  aside_.insert(id);
+  LogWarning("a pack that the server does not take is set aside", {{"pack", id}, {"why", why}});
+  if (aside_over_.armed()) return;
+  aside_over_.Set(kAsideTime, [this] {
+    aside_due_ = true;
+    Pump();
+  });
+}
+
 absl::Status Exporter::Publish(std::uint64_t id, const std::string& pack) {
   SLICELET_RETURN_IF_ERROR(connection_->Publish({.topic = options_.topic, .payload = pack, .id = id}));
   under_way_.insert(id);
@@ -103,6 +147,7 @@ void Exporter::OnTaken(std::uint64_t id) {
     if (!removed.ok())
       LogWarning("a pack stays in the outbox and is sent again", {{"why", Message(removed)}});
     ++counts_.published;
+    if (id == suspect_.id) suspect_ = {};
   }
   taken_any_ = true;
   refused_ = false;
@@ -113,6 +158,7 @@ void Exporter::OnTaken(std::uint64_t id) {
 }
 
 void Exporter::OnClosed(const std::string& why) {
+  Blame(why);
   const bool refused = connected_ && !under_way_.empty() && !taken_any_;
   Disconnect(refused ? "the server hung up on " + options_.topic + " and took nothing (" + why +
                            "): the thing is not connected to the channel, is gone, or has another key"

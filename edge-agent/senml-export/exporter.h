@@ -32,6 +32,11 @@ namespace slicelet::senml {
 /// A server that hangs up on what we publish and has taken nothing on that connection refuses us: that is
 /// what Mainflux does to a thing that is not connected to its channel, was deleted, or has another key. The
 /// time between attempts grows until the server has taken something.
+///
+/// A pack that ended `kSuspicious` connections is tried by itself, after a pack without records that the server
+/// took. If it hangs up on it `kTries` times all the same, the pack is what it does not take: it is set aside
+/// so that those behind it go on. It stays in the outbox and is tried again an hour later, and by the
+/// next process.
 class Exporter {
  public:
   static constexpr std::size_t kWindow = 64;
@@ -39,6 +44,9 @@ class Exporter {
   /// Published where there is nothing else to publish. (RFC 8428 knows no such pack, but an array of records
   /// is how all of them are read; Mainflux's decoder takes it, and its writers store nothing for it.)
   static constexpr char kTestPack[] = "[]";
+  static constexpr int kSuspicious = 2;
+  static constexpr int kTries = 3;
+  static constexpr Duration kAsideTime = std::chrono::hours(1);
   static constexpr Backoff::Options kBackoff{std::chrono::seconds(1), std::chrono::minutes(1)};
 
   struct Options {
@@ -73,6 +81,8 @@ class Exporter {
   /// connection.
   [[nodiscard]] std::string why() const;
   [[nodiscard]] const Counts& counts() const { return counts_; }
+  /// Packs that the server does not take.
+  [[nodiscard]] std::size_t set_aside() const { return aside_.size(); }
 
  private:
   void Connect();
@@ -85,6 +95,11 @@ class Exporter {
   /// False when not all of them were: the connection takes no more now, or has been given up.
   bool PublishAll(const std::vector<Outbox::Item>& items);
   absl::Status Publish(std::uint64_t id, const std::string& pack);
+  /// True when the suspect is all that this connection is for now.
+  bool TryTheSuspect();
+  /// The server hung up: whose fault may that be?
+  void Blame(const std::string& why);
+  void SetAside(std::uint64_t id, const std::string& why);
 
   Outbox& outbox_;
   MqttDialer& server_;
@@ -101,11 +116,23 @@ class Exporter {
   bool one_by_one_ = false;
   /// The server has acknowledged something on this connection.
   bool taken_any_ = false;
+  /// The oldest pack without an answer when the last connections ended; 0 for none.
+  struct Suspect {
+    std::uint64_t id = 0;
+    int connections = 0;
+    /// Of them: those on which it was alone, and the server had taken something.
+    int alone = 0;
+  };
+  Suspect suspect_;
+  std::set<std::uint64_t> aside_;
+  /// They are tried again when nothing is under way.
+  bool aside_due_ = false;
   /// How the last connection ended; "" when none did since the server took something.
   std::string why_;
   Counts counts_;
   Timer retry_;
   Timer overdue_;
+  Timer aside_over_;
 };
 
 }  // namespace slicelet::senml

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <set>
+
 #include "common/base/encoding.h"
 #include "common/loop/testing/sim_loop.h"
 #include "common/mqtt/testing/fake_broker.h"
@@ -13,6 +15,7 @@ namespace {
 
 using std::chrono::minutes;
 using std::chrono::seconds;
+using testing::Contains;
 using testing::Each;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -206,6 +209,45 @@ TEST_F(ExporterTest, AServerThatHangsUpOnWhatIsPublishedRefuses) {
   ASSERT_TRUE(loop_.RunUntil([&] { return outbox_.totals().packs == 0; }, Exporter::kBackoff.cap * 2));
   EXPECT_EQ(exporter_->state(), Exporter::State::kSending);
   EXPECT_EQ(exporter_->why(), "");
+}
+
+TEST_F(ExporterTest, APackThatTheServerHangsUpOnHoldsUpNoOthers) {
+  bool takes_all = false;
+  server_.RefuseThose([&](const MqttMessage& message) { return !takes_all && message.payload == PackOf(2); });
+  for (int i = 1; i <= 100; ++i) ASSERT_TRUE(outbox_.Add(PackOf(i), Sha256(PackOf(i))).ok());
+  Start();
+  ASSERT_TRUE(loop_.RunUntil([&] { return exporter_->set_aside() == 1; }, minutes(10)));
+  ASSERT_TRUE(loop_.RunUntil([&] { return exporter_->why().empty(); }, minutes(2)));
+  EXPECT_EQ(outbox_.totals().packs, 1U);
+  EXPECT_EQ(exporter_->state(), Exporter::State::kSending);
+  const std::vector<std::string> taken = Received();
+  EXPECT_EQ(std::set<std::string>(taken.begin(), taken.end()).size(), 99U);
+  EXPECT_THAT(taken, Not(Contains(PackOf(2))));
+  // It is no worse for what comes after it.
+  const auto broken = exporter_->counts().broken;
+  Add(101, 200);
+  EXPECT_EQ(outbox_.totals().packs, 1U);
+  EXPECT_EQ(exporter_->counts().broken, broken);
+
+  // Nothing is given up: an hour later the server may take it.
+  takes_all = true;
+  loop_.Advance(Exporter::kAsideTime);
+  EXPECT_EQ(outbox_.totals().packs, 0U);
+  EXPECT_THAT(Received(), Contains(PackOf(2)));
+  EXPECT_EQ(exporter_->set_aside(), 0U);
+}
+
+TEST_F(ExporterTest, AServerThatComesAndGoesSetsNothingAside) {
+  server_.HoldAnswers(true);
+  ASSERT_TRUE(outbox_.Add(PackOf(1), Sha256(PackOf(1))).ok());
+  Start();
+  for (int i = 0; i < 20; ++i) {
+    server_.Cut("gw-1");
+    loop_.Advance(minutes(2));
+  }
+  EXPECT_EQ(exporter_->set_aside(), 0U) << "it has taken nothing at all";
+  server_.HoldAnswers(false);
+  ASSERT_TRUE(loop_.RunUntil([&] { return outbox_.totals().packs == 0; }, minutes(5)));
 }
 
 TEST_F(ExporterTest, AServerThatIsNotThereRefusesNobody) {

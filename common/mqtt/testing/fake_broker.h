@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -53,7 +54,11 @@ class FakeBroker {
   void set_max_outstanding_bytes(std::size_t bytes) { max_outstanding_bytes_ = bytes; }
   void set_max_queued(std::size_t messages) { max_queued_ = messages; }
   /// Hangs up on whoever publishes, without taking the message: as servers do that refuse a topic.
-  void RefusePublications(bool refuse) { refuse_ = refuse; }
+  void RefusePublications(bool refuse) {
+    refuses_ = [refuse](const MqttMessage&) { return refuse; };
+  }
+  /// The same, of some messages.
+  void RefuseThose(std::function<bool(const MqttMessage&)> refuses) { refuses_ = std::move(refuses); }
   /// Takes messages and does not say so.
   void HoldAnswers(bool hold) { hold_answers_ = hold; }
   /// This many of the next messages are lost.
@@ -126,7 +131,7 @@ class FakeBroker {
       // On a later turn, as a network would.
       broker_.loop_.Post([this_broker = &broker_, message, link = link_] {
         if (!this_broker->alive_) return;
-        if (this_broker->refuse_) return this_broker->Break(*link, "the broker hung up");
+        if (this_broker->refuses_(message)) return this_broker->Break(*link, "the broker hung up");
         this_broker->Route(message);
         if (this_broker->hold_answers_) return;
         link->outstanding_bytes -= message.payload.size();
@@ -276,7 +281,7 @@ class FakeBroker {
   Loop& loop_;
   bool alive_ = true;
   bool hold_ = false;
-  bool refuse_ = false;
+  std::function<bool(const MqttMessage&)> refuses_ = [](const MqttMessage&) { return false; };
   bool hold_answers_ = false;
   std::size_t max_packet_ = std::size_t{256} * 1024;
   std::size_t announced_max_packet_ = 0;
