@@ -257,6 +257,19 @@ TEST_F(AttachmentsTest, AnApiServerThatForgotTheAttachmentLeaksNothing) {
   ExpectGone();
 }
 
+TEST_F(AttachmentsTest, ASecretThatSomebodyRemovedOrChangedIsWrittenAnew) {
+  MakeGateway({{"attachTo", "iot"}});
+  Advance();
+  const auto things = iot_.things().begin()->first;
+  Delete(kube::kSecrets, "north", "press-export");
+  Advance(minutes(15));
+  ExpectAttached();
+  Patch(kube::kSecrets, "north", "press-export", {{"data", {{"SENML_PASSWORD", Base64Encode("typo")}}}});
+  Advance(minutes(15));
+  ExpectAttached();
+  EXPECT_EQ(iot_.things().begin()->first, things);
+}
+
 TEST_F(AttachmentsTest, WhatCanNotBeAttachedSaysWhy) {
   MakeGateway(
       {{"attachTo", "iot"},

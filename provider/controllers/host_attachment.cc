@@ -47,7 +47,8 @@ HostAttachment::HostAttachment(Dependencies dependencies, KubeAttachStore::Place
       changed_(std::move(changed)),
       store_(to_.api, std::move(place), std::move(written)),
       backoff_(kBackoff, to_.random),
-      timer_(to_.loop) {}
+      timer_(to_.loop),
+      look_(to_.loop) {}
 
 void HostAttachment::Ask(Asked asked) {
   // Its credentials are looked for elsewhere.
@@ -101,6 +102,7 @@ void HostAttachment::Open() {
   reported_.reset();
   forgetting_ = false;
   timer_.Cancel();
+  look_.Cancel();
   // A write of the former opening may still be on its way. If it came after what this one reads and writes,
   // the exporter would be told what is old, and nobody would look again.
   store_.Stop(opening_->Guard([this] {
@@ -141,6 +143,7 @@ void HostAttachment::OnKey(const absl::StatusOr<std::string>& key) {
   Apply();
   changed_();
   if (rejected) ReadAgainLater();
+  LookAtSecretLater();
 }
 
 void HostAttachment::Fail(const std::string& reason, const std::string& message) {
@@ -192,6 +195,24 @@ void HostAttachment::ReadAgainLater() {
   timer_.Set(kReadAgain, [this] {
     if (!attacher_ || attacher_->record().reason == kRejected) Open();
   });
+}
+
+void HostAttachment::LookAtSecretLater() {
+  const auto spread = to_.random.Below(static_cast<std::uint64_t>(kLookAtSecret.count()));
+  look_.Set(kLookAtSecret + Duration(static_cast<Duration::rep>(spread)), [this] { LookAtSecret(); });
+}
+
+void HostAttachment::LookAtSecret() {
+  // While the attacher is at work the Secret is its own.
+  const auto is_there = [this] {
+    return attacher_->settled() && asked_.wish == Wish::kAttach && !attacher_->record().key.empty();
+  };
+  if (!is_there()) return LookAtSecretLater();
+  store_.ReadKey(attacher_->record(),
+                 opening_->Guard([this, is_there](const absl::StatusOr<std::string>& key) {
+                   if (is_there() && key.ok() && *key != attacher_->record().key) return Open();
+                   LookAtSecretLater();
+                 }));
 }
 
 }  // namespace slicelet::provider

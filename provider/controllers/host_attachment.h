@@ -23,6 +23,9 @@ class HostAttachment {
   static constexpr Backoff::Options kBackoff{std::chrono::seconds(1), std::chrono::minutes(1)};
   /// A password that was changed in its Secret is read anew so long after the server refused the former one.
   static constexpr Duration kReadAgain = std::chrono::seconds(30);
+  /// The gateway's Secret is looked at this often at most, and half as often at least: nobody tells when it
+  /// is removed, as by a user or with the API server's restoration.
+  static constexpr Duration kLookAtSecret = std::chrono::minutes(5);
 
   enum class Wish {
     /// As it is: it can not be told yet.
@@ -73,6 +76,8 @@ class HostAttachment {
   void OnChanged();
   /// The password may have been changed in its Secret.
   void ReadAgainLater();
+  void LookAtSecretLater();
+  void LookAtSecret();
 
   Dependencies to_;
   const std::string ns_, server_name_, name_;
@@ -90,6 +95,7 @@ class HostAttachment {
   bool forgetting_ = false;
   Backoff backoff_;
   Timer timer_;
+  Timer look_;
   /// Of one opening; another one begins with a new one.
   std::unique_ptr<Lifetime> opening_;
   Lifetime lifetime_;
