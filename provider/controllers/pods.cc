@@ -78,15 +78,27 @@ std::string ImageThatDoesNotRun(const Json& pod) {
   return "";
 }
 
-/// The one of other revisions that runs on while the wanted pod gets ready: the newest that is Ready.
+/// No container of it waits, as for an image or after it crashed again and again.
+bool Runs(const Json& pod) {
+  const Json* statuses = kube::Find(pod, {"status", "containerStatuses"});
+  return kube::TextAt(pod, {"status", "phase"}) == "Running" && statuses != nullptr &&
+         std::none_of(statuses->begin(), statuses->end(), [](const Json& status) {
+           return kube::Find(status, {"state", "waiting"}) != nullptr;
+         });
+}
+
+/// The one of other revisions that runs on while the wanted pod gets ready: the newest that is Ready. Probes
+/// fail for a moment on a busy host: where none is Ready, the oldest that runs is what has been.
 const Json* FormerPod(const std::vector<const Json*>& pods, const std::string& revision) {
-  const Json* kept = nullptr;
+  const Json* ready = nullptr;
+  const Json* runs = nullptr;
   const auto begun = [](const Json& pod) { return kube::TextAt(pod, {"metadata", "creationTimestamp"}); };
   for (const Json* pod : pods) {
     if (RevisionAnnotationOf(*pod) == revision || kube::BeingDeleted(*pod) || HasFailed(*pod)) continue;
-    if (IsReady(*pod) && (kept == nullptr || begun(*kept) < begun(*pod))) kept = pod;
+    if (IsReady(*pod) && (ready == nullptr || begun(*ready) < begun(*pod))) ready = pod;
+    if (Runs(*pod) && (runs == nullptr || begun(*pod) < begun(*runs))) runs = pod;
   }
-  return kept;
+  return ready != nullptr ? ready : runs;
 }
 
 /// Every container but the exporter is ready: whether a server takes the readings is said elsewhere.

@@ -13,6 +13,7 @@ using testing::IsEmpty;
 using testing::SizeIs;
 
 constexpr char kRest[] = "edgexfoundry/device-rest:4.0.1";
+constexpr char kVirtual[] = "edgexfoundry/device-virtual:4.0.1";
 constexpr char kModbus[] = "edgexfoundry/device-modbus:4.0.1";
 
 class RevisionsTest : public ControllersTest {
@@ -75,6 +76,22 @@ TEST_F(RevisionsTest, AHandOverThatIsOvertakenKeepsWhatIsReady) {
   ASSERT_THAT(Pods("north"), SizeIs(1));
   EXPECT_EQ(kube::UidOf(Pods("north").front()), before);
   EXPECT_EQ(Gateway()["status"]["phase"], "Ready");
+}
+
+TEST_F(RevisionsTest, AHandOverOutlivesAFormerPodsMomentOfWeakness) {
+  Begin({{"strategy", "hand-over"}});
+  const std::string before = kube::UidOf(Pods("north").front());
+  broken_images_ = {kRest};
+  Change({{"deviceService", "rest"}});
+  Advance();
+  EXPECT_THAT(Pods("north"), SizeIs(2));
+  broken_images_ = {kRest, kVirtual};
+  Advance();
+  EXPECT_THAT(Runs(), testing::AnyOf("device-virtual device-rest", "device-rest device-virtual"));
+  broken_images_ = {kRest};
+  Advance();
+  EXPECT_THAT(Runs(), testing::AnyOf("device-virtual! device-rest", "device-rest device-virtual!"));
+  EXPECT_THAT(Pods("north"), testing::Contains(testing::ResultOf(kube::UidOf, before)));
 }
 
 TEST_F(RevisionsTest, AHandOverWaitsForAHostThatIsAway) {
