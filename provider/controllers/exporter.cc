@@ -86,7 +86,8 @@ Json ProfileExporter() {
 
 Json ProbeOf(const char* path, int period) {
   return {{"httpGet", {{"path", path}, {"port", kProbePort}, {"scheme", "HTTPS"}}},
-          {"periodSeconds", period}};
+          {"periodSeconds", period},
+          {"timeoutSeconds", kProbeSeconds}};
 }
 
 }  // namespace

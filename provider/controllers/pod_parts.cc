@@ -26,9 +26,11 @@ Json User(int id) { return {{"runAsUser", id}, {"runAsGroup", id}, {"allowPrivil
 
 Json Shell(const std::string& script) { return Json::array({"sh", "-c", script}); }
 
-Json TcpProbe(int port) { return {{"tcpSocket", {{"port", port}}}}; }
+Json TcpProbe(int port) { return {{"tcpSocket", {{"port", port}}}, {"timeoutSeconds", kProbeSeconds}}; }
 
-Json HttpProbe(int port, const std::string& path) { return {{"httpGet", {{"path", path}, {"port", port}}}}; }
+Json HttpProbe(int port, const std::string& path) {
+  return {{"httpGet", {{"path", path}, {"port", port}}}, {"timeoutSeconds", kProbeSeconds}};
+}
 
 void Probe(Json& container, Json probe) {
   container["livenessProbe"] = probe;

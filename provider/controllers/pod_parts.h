@@ -16,6 +16,8 @@ Json Resources(const char* cpu, const char* memory, const char* limit);
 Json User(int id);
 /// A container's command.
 Json Shell(const std::string& script);
+/// A probe's patience: with the default, a second, a busy host restarts what is well.
+inline constexpr int kProbeSeconds = 5;
 Json TcpProbe(int port);
 Json HttpProbe(int port, const std::string& path);
 

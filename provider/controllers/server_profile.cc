@@ -127,6 +127,10 @@ void Add(Json& env, const std::vector<std::pair<std::string, std::string>>& more
   for (const auto& [name, value] : more) env.push_back(Env(name, value));
 }
 
+/// Of services with one another. Their default is a second, after which good credentials are refused on a
+/// busy host.
+constexpr char kPatience[] = "10s";
+
 Json Auth(const Json& server) {
   Json env = DatabaseEnv(server, "AUTH");
   Add(env, {{"MF_AUTH_HTTP_PORT", std::to_string(kAuth.number)}, {"MF_AUTH_GRPC_PORT", kAuthGrpcPort}});
@@ -138,6 +142,7 @@ Json Users(const Json& server) {
   Json env = DatabaseEnv(server, "USERS");
   Add(env, {{"MF_USERS_HTTP_PORT", std::to_string(kUsers.number)},
             {"MF_AUTH_GRPC_URL", std::string("127.0.0.1:") + kAuthGrpcPort},
+            {"MF_AUTH_GRPC_TIMEOUT", kPatience},
             {"MF_USERS_ADMIN_EMAIL", "admin@" + kube::NameOf(server) + ".invalid"}});
   env.push_back(EnvOfSecret("MF_USERS_ADMIN_PASSWORD", ServerKeysOf(server), "admin"));
   return Service(server, "users", {kUsers}, std::move(env), HttpProbe(kUsers.number, "/version"));
@@ -151,7 +156,8 @@ Json Things(const Json& server) {
             {"MF_THINGS_AUTH_GRPC_PORT", kThingsGrpcPort},
             {"MF_THINGS_CACHE_URL", redis},
             {"MF_THINGS_ES_URL", redis},
-            {"MF_AUTH_GRPC_URL", std::string("127.0.0.1:") + kAuthGrpcPort}});
+            {"MF_AUTH_GRPC_URL", std::string("127.0.0.1:") + kAuthGrpcPort},
+            {"MF_AUTH_GRPC_TIMEOUT", kPatience}});
   return Service(server, "things", {kThings, kAccess}, std::move(env), HttpProbe(kThings.number, "/version"));
 }
 
@@ -165,6 +171,7 @@ Json Adapter(const Json& server) {
             {"MF_MQTT_ADAPTER_ES_URL", redis},
             {"MF_AUTH_CACHE_URL", redis},
             {"MF_THINGS_AUTH_GRPC_URL", std::string("127.0.0.1:") + kThingsGrpcPort},
+            {"MF_THINGS_AUTH_GRPC_TIMEOUT", kPatience},
             {"MF_NATS_URL", "nats://mainflux:$(MESSAGES_PASSWORD)@127.0.0.1:" + std::to_string(kNatsPort)}});
   return Service(server, "mqtt", {kMqtt}, std::move(env), TcpProbe(kMqtt.number));
 }
