@@ -21,7 +21,8 @@ void Heartbeat::Schedule(Duration shortest_autonomy) {
     interval = std::min(interval, std::max(shortest_autonomy / 4, kShortestHeartbeat));
   }
   timer_.Set(interval, [this, interval] {
-    if (loop_.Now() - heard_ > kMissedHeartbeats * interval) return events_.silent();
+    // Half an interval for timers that are late: one answer alone may get lost.
+    if (loop_.Now() - heard_ > kMissedHeartbeats * interval + interval / 2) return events_.silent();
     // An idle link is answered every other time; where autonomy is counted, every time.
     const Duration silence = interval < interval_ ? interval / 2 : interval * 3 / 2;
     const bool time_old = loop_.Now() - time_heard_ >= kTimeGrowsOld * interval_;
