@@ -68,8 +68,7 @@ absl::Status RunHubRevoke(const std::string& directory, const std::string& host)
     std::printf("  add to the broker's configuration, and restart the broker: %s\n",
                 revoked.missing_line.c_str());
   }
-  std::printf(
-      "  give the broker the new list and SIGHUP; a restart also ends the host's present connection\n");
+  std::printf("  give the broker the new list and restart it, which also ends the host's connection\n");
   std::printf("  slicectl host revoke %s     so that the provider refuses it too\n", host.c_str());
   return absl::OkStatus();
 }
@@ -94,7 +93,7 @@ absl::Status RunHubRenew(const std::string& directory) {
   std::printf("next:\n");
   std::printf("  programs that read these files take the new ones within a minute: restart nothing\n");
   if (broker)
-    std::printf("  give the broker mosquitto/mqtt-broker.crt where it reads another copy, and SIGHUP\n");
+    std::printf("  give the broker mosquitto/mqtt-broker.crt where it reads another copy, and restart it\n");
   std::printf("  in the cluster: 'slicectl hub secret --dir %s ... | kubectl apply -f -'%s\n", dir.c_str(),
               broker ? ", then restart the broker's Deployment" : "");
   if (renewed.hosts.empty()) return absl::OkStatus();

@@ -23,8 +23,8 @@ std::string MosquittoConfiguration(const MosquittoOptions& options) {
   text += "certfile " + options.directory + "/mqtt-broker.crt\n";
   text += "keyfile " + options.directory + "/mqtt-broker.key\n";
   text +=
-      "# What 'slicectl hub revoke' lists is refused. Read again at SIGHUP, and then without the file "
-      "nothing is.\n";
+      "# What 'slicectl hub revoke' lists is refused once mosquitto has been restarted. (2.0.11 may crash at "
+      "SIGHUP.)\n";
   text += "crlfile " + options.directory + "/" + kRevocationListFile + "\n";
   text +=
       "tls_version tlsv1.2\n"

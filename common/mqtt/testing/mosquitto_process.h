@@ -52,14 +52,19 @@ class MosquittoProcess {
     const char* path = access("/usr/sbin/mosquitto", X_OK) == 0 ? "/usr/sbin/mosquitto" : "mosquitto";
     if (posix_spawnp(&pid_, path, &actions, nullptr, const_cast<char**>(arguments), environ) != 0) pid_ = -1;
     posix_spawn_file_actions_destroy(&actions);
-    for (int i = 0; i < 500 && !LoopbackPortAccepts(port_); ++i)
+    // Only one that does not start is waited for that long.
+    const auto limit = std::chrono::steady_clock::now() + std::chrono::minutes(2);
+    while (!LoopbackPortAccepts(port_) && std::chrono::steady_clock::now() < limit)
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   void Kill() { End(SIGKILL); }
   /// It takes what the kernel's buffers hold, and neither reads nor answers.
   void Freeze() { kill(pid_, SIGSTOP); }
-  /// It reads its access list and its TLS files again, in its own time.
-  void Reload() { kill(pid_, SIGHUP); }
+  /// It reads its access list and its TLS files again. (At SIGHUP 2.0.11 may crash.)
+  void Restart() {
+    Kill();
+    Start();
+  }
   /// In good order: what its configuration says it keeps is kept.
   void Stop() { End(SIGTERM); }
 
