@@ -1,5 +1,7 @@
 #include "cli/admin_commands.h"
 
+#include <absl/strings/str_join.h>
+
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -155,8 +157,12 @@ absl::Status RunOrphansDecide(const OperatorConfig& config, bool keep, const std
   request.set_node(node);
   const absl::StatusOr<v1::DecideOrphansReply> reply = client->DecideOrphans(request);
   if (!reply.ok()) return Explained(reply.status(), config);
-  std::printf("%s %d\n", keep ? "kept" : "removed", reply->decided());
-  return absl::OkStatus();
+  if (reply->decided() > 0 || reply->unknown().empty()) {
+    std::printf("%s %d\n", keep ? "kept" : "removed", reply->decided());
+  }
+  if (reply->unknown().empty()) return absl::OkStatus();
+  return absl::NotFoundError("neither orphaned nor held: " + absl::StrJoin(reply->unknown(), ", ") +
+                             "; 'slicectl orphans list' shows which are");
 }
 
 absl::Status RunNodeDecommission(const OperatorConfig& config, const std::string& node, bool force) {

@@ -12,11 +12,19 @@
 namespace slicelet::cli {
 namespace {
 
-bool IsTrue(const Json& object, const std::string& type) {
+/// The status of a condition; "" where there is none.
+std::string ConditionOf(const Json& object, const std::string& type) {
   for (const Json& condition : GetArray(object, "/status/conditions")) {
-    if (GetString(condition, "/type") == type) return GetString(condition, "/status") == "True";
+    if (GetString(condition, "/type") == type) return GetString(condition, "/status");
   }
-  return false;
+  return "";
+}
+
+/// Whether the host of a node is connected to its hub.
+std::string Link(const Json& node) {
+  const std::string ready = ConditionOf(node, "slicelet.io/LinkReady");
+  if (ready == "True") return "up";
+  return ready == "False" ? "away" : "unknown";
 }
 
 /// node-role.kubernetes.io/ROLE and kubernetes.io/role=ROLE, as kubectl shows them.
@@ -141,12 +149,12 @@ std::vector<Row> NodeRows(const std::vector<Json>& nodes, bool wide, WallTime no
   if (wide) heading.insert(heading.end(), {"OS-IMAGE", "KERNEL-VERSION", "CONTAINER-RUNTIME"});
   std::vector<Row> rows{heading};
   for (const Json& node : nodes) {
-    std::string status = IsTrue(node, "Ready") ? "Ready" : "NotReady";
+    std::string status = ConditionOf(node, "Ready") == "True" ? "Ready" : "NotReady";
     if (GetBool(node, "/spec/unschedulable")) status += ",SchedulingDisabled";
     Row row{GetString(node, "/metadata/name"),
             std::move(status),
             Roles(node),
-            IsTrue(node, "slicelet.io/LinkReady") ? "up" : "away",
+            Link(node),
             FormatAge(GetString(node, "/metadata/creationTimestamp"), now),
             GetString(node, "/status/nodeInfo/kubeletVersion")};
     if (wide) {

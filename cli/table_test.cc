@@ -47,6 +47,19 @@ TEST(Table, ShowsNodesWithTheirRoles) {
   EXPECT_EQ(NodeRows({nlohmann::json::object()}, false, kNow)[1][2], "<none>");
 }
 
+TEST(Table, DoesNotCallALinkAwayOfWhichNobodyKnows) {
+  const auto link = [](const nlohmann::json& conditions) {
+    return NodeRows({{{"status", {{"conditions", conditions}}}}}, false, kNow)[1][3];
+  };
+  const auto ready = [](const char* status) {
+    return nlohmann::json::array({{{"type", "slicelet.io/LinkReady"}, {"status", status}}});
+  };
+  EXPECT_EQ(link(ready("True")), "up");
+  EXPECT_EQ(link(ready("False")), "away");
+  EXPECT_EQ(link(ready("Unknown")), "unknown");
+  EXPECT_EQ(link(nlohmann::json::array()), "unknown");
+}
+
 TEST(Table, ObeysNobody) {
   EXPECT_EQ(Printable("a\nb\tc\rd"), "a\\nb\\tc\\rd");
   EXPECT_EQ(Printable("\x1b[31mred\x7f"), "\\x1b[31mred\\x7f");

@@ -189,7 +189,6 @@ void PodWorker::BeginStop(Duration grace) {
     return;
   }
   model_.stop = PodModel::Stop{deadline, forced};
-  model_.record.set_stopping(true);
   if (std::exchange(sandbox_waits_, false)) model_.sandbox.busy = false;
 }
 

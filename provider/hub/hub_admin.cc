@@ -93,6 +93,7 @@ absl::StatusOr<v1::DecideOrphansReply> Hub::Impl::DecideOrphans(const v1::Decide
   }
   const std::set<std::string> uids(request.uids().begin(), request.uids().end());
   const bool keep = request.decision() == v1::DecideOrphansRequest::KEEP;
+  std::set<std::string> unknown = uids;
   v1::DecideOrphansReply reply;
   for (const auto& [name, node] : nodes) {
     if (!request.node().empty() && name.value() != request.node()) continue;
@@ -102,11 +103,10 @@ absl::StatusOr<v1::DecideOrphansReply> Hub::Impl::DecideOrphans(const v1::Decide
               {{"node", name}, {"uid", record.uid()}, {"decision", keep ? "keep" : "remove"}});
       Run(*node, node->judge->Decide(PodUid(record.uid()), keep));
       reply.set_decided(reply.decided() + 1);
+      unknown.erase(record.uid());
     }
   }
-  if (!uids.empty() && reply.decided() == 0) {
-    return absl::NotFoundError("pod " + *uids.begin() + " is neither orphaned nor held");
-  }
+  reply.mutable_unknown()->Assign(unknown.begin(), unknown.end());
   return reply;
 }
 

@@ -392,7 +392,15 @@ TEST_F(HubTest, ARestoredClusterRemovesNothingUntilAnOperatorDecides) {
   request.set_node("gw-1");
   EXPECT_EQ(hub_->DecideOrphans(request).status().code(), absl::StatusCode::kInvalidArgument);
   request.set_decision(v1::DecideOrphansRequest::REMOVE);
-  ASSERT_TRUE(hub_->DecideOrphans(request).ok());
+  request.clear_node();
+  request.add_uids("u2");
+  request.add_uids("u1");
+  request.add_uids("typo");
+  const auto reply = hub_->DecideOrphans(request);
+  ASSERT_TRUE(reply.ok());
+  EXPECT_EQ(reply->decided(), 1);
+  EXPECT_EQ(std::vector<std::string>(reply->unknown().begin(), reply->unknown().end()),
+            (std::vector<std::string>{"typo", "u1"}));
   Settle();
   EXPECT_TRUE(host_.Find("u2")->has_stop());
   EXPECT_FALSE(NodeReport()->held().status());
