@@ -25,11 +25,26 @@ shift 2
 socket=$dir/containerd.sock
 # Socket paths of shims are short by design, but ours must fit into sockaddr_un.
 [ ${#socket} -le 100 ] || fail "the path $dir is too long for a socket"
-# Two instances never share a bridge: name and subnet come from the directory.
-number=$((16#$(echo -n "$dir" | sha256sum | cut -c1-4) % 16384))
-bridge=slt$number
-subnet=10.$((88 + number / 4096)).$((number / 16 % 256)).$((number % 16 * 16))/28
-[ ! -f "$dir/subnet" ] || subnet=$(cat "$dir/subnet")
+# use_network N: the N-th bridge and its subnet.
+use_network() {
+  bridge=slt$1
+  subnet=10.$((88 + $1 / 4096)).$(($1 / 16 % 256)).$(($1 % 16 * 16))/28
+}
+[ ! -f "$dir/network" ] || use_network "$(cat "$dir/network")"
+# Two instances never share a bridge: who makes it has it.
+claim_network() {
+  local number=$((16#$(echo -n "$dir" | sha256sum | cut -c1-4) % 16384))
+  for _ in $(seq 100); do
+    use_network $number
+    if ip link add "$bridge" type bridge 2>/dev/null; then
+      echo $number >"$dir/network"
+      echo "$subnet" >"$dir/subnet"
+      return
+    fi
+    number=$(((number + 1) % 16384))
+  done
+  fail "cannot make a bridge: $(ip link add "$bridge" type bridge 2>&1)"
+}
 
 ctr_here() { command ctr -a "$socket" -n k8s.io "$@"; }
 
@@ -40,7 +55,9 @@ start() {
   setsid containerd --config "$dir/config.toml" >>"$dir/containerd.log" 2>&1 </dev/null &
   echo $! >"$dir/pid"
   disown
-  for _ in $(seq 200); do
+  # Only one that does not start is waited for that long.
+  local limit=$((SECONDS + 120))
+  while [ $SECONDS -lt $limit ]; do
     if [ -S "$socket" ] && command ctr -a "$socket" --connect-timeout 1s plugins ls 2>/dev/null | grep -q 'cri .* ok'; then
       return
     fi
@@ -56,7 +73,7 @@ up() {
   for program in containerd runc ctr; do command -v $program >/dev/null || fail "$program is not installed: apt-get install containerd runc"; done
   [ -x /usr/lib/cni/bridge ] || fail "no CNI plugins: apt-get install containernetworking-plugins"
   mkdir -p "$dir/root" "$dir/state" "$dir/cni" "$dir/cni-state"
-  echo "$subnet" >"$dir/subnet"
+  [ -f "$dir/network" ] || claim_network
   cat >"$dir/cni/10-bridge.conflist" <<JSON
 {"cniVersion": "0.4.0", "name": "$bridge", "plugins": [
   {"type": "bridge", "bridge": "$bridge", "isGateway": true, "ipMasq": false, "hairpinMode": true,
@@ -112,10 +129,9 @@ kill_now() {
 forget_ports() {
   local chain
   for chain in $({ iptables-save -t nat 2>/dev/null || true; } | grep -F -- " -s $subnet " | grep -oE '^-A CNI-DN-[0-9a-f]+' | cut -d' ' -f2 | sort -u); do
-    iptables -t nat -nL CNI-HOSTPORT-DNAT --line-numbers | awk -v chain="$chain" '$2 == chain {print $1}' | sort -rn |
-      xargs -r -n1 iptables -t nat -D CNI-HOSTPORT-DNAT
-    iptables -t nat -F "$chain"
-    iptables -t nat -X "$chain"
+    # By their text: the numbers of rules change while others come and go.
+    { echo '*nat'; iptables-save -t nat | grep -E -- "^-A CNI-HOSTPORT-DNAT .*-j $chain( |\$)" | sed 's/^-A/-D/'; printf -- '-F %s\n-X %s\nCOMMIT\n' "$chain" "$chain"; } |
+      iptables-restore --wait --noflush
   done
 }
 
@@ -139,8 +155,10 @@ down() {
     umount -l "$netns" 2>/dev/null || true
     rm -f "$netns"
   done
-  ip link delete "$bridge" 2>/dev/null || true
-  forget_ports
+  if [ -f "$dir/network" ]; then
+    ip link delete "$bridge" 2>/dev/null || true
+    forget_ports
+  fi
   rm -rf "$dir"
 }
 
