@@ -65,12 +65,16 @@ cleanup() {
   [ -z "$joined" ] || leave_cluster >"$work/leave.log" 2>&1 || true
   local pid
   for pid in "${pids[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
-  for pid in "${pids[@]}"; do timeout 10 tail --pid="$pid" -f /dev/null || kill -KILL "$pid" 2>/dev/null || true; done
+  for pid in "${pids[@]}"; do
+    timeout 30 tail -s 0.1 --pid="$pid" -f /dev/null && continue
+    kill -KILL "$pid" 2>/dev/null || continue
+    timeout 10 tail -s 0.1 --pid="$pid" -f /dev/null || true
+  done
   [ -z "$joined" ] || sweep_cluster "$work/leave.log" || true
   tests/integration/containerd.sh down "$containerd" >/dev/null 2>&1 || true
   [ -z "$kube" ] || tests/control-plane/control-plane.sh down "$work/plane" >/dev/null 2>&1 || true
   # The agent leaves its tmpfs and those of pods to the next agent.
-  awk -v below="$work/" 'index($2, below) == 1 {print $2}' /proc/mounts | sort -r | xargs -r umount -l
+  awk -v below="$work/" 'index($2, below) == 1 {print $2}' /proc/mounts | sort -r | xargs -r umount -l || true
   rm -rf "$work"
 }
 trap cleanup EXIT
@@ -152,6 +156,7 @@ start_hub() {
     ${kubeconfig:+--kubeconfig "$kubeconfig"}
   if [ -n "$kubeconfig" ]; then
     if [ -n "$kube" ]; then in_cluster apply "${hub_files[@]}" || return 1; else join_cluster || return 1; fi
+    hosts_served || return 1
     "$slicectl" host add gw-1 --dir "$work/hub" | sed -n '/^apiVersion:/,$p' | in_cluster apply -f -
   else
     "$slicectl" host add gw-1 --dir "$work/hub"
@@ -202,14 +207,14 @@ main_process() {
 apply_sample() {
   mkdir -p "$work/sample"
   write_sample "$work/sample"
-  until_true 60 "the node is Ready" node_ready
+  until_true 180 "the node is Ready" node_ready
   if [ -n "$kubeconfig" ]; then
-    until_true 30 "the default service account exists" "${kubectl[@]}" get serviceaccount default
+    until_true 180 "the default service account exists" "${kubectl[@]}" get serviceaccount default
     "${kubectl[@]}" apply -f "$work/sample"
   else
     cp "$work"/sample/*.yaml "$work/hub/manifests/"
   fi
-  [ "$sample" != minimal ] || until_true 60 "the pod is Ready" pods_ready
+  [ "$sample" != minimal ] || until_true 180 "the pod is Ready" pods_ready
 }
 show_sample
 if [ -n "$once" ]; then exit 0; fi

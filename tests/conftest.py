@@ -4,7 +4,6 @@ import itertools
 import os
 import pathlib
 import re
-import shutil
 import signal
 import sys
 import tempfile
@@ -15,6 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from tests.harness.edge import Edge  # noqa: E402  (the path above comes first)
 from tests.harness.mainflux import Mainflux  # noqa: E402
+from tests.harness.postgres import remove  # noqa: E402
 from tests.harness.waiting import wait_until  # noqa: E402
 from tests.harness.worlds import brought_up  # noqa: E402
 
@@ -54,7 +54,7 @@ def kubectl(edge, request):
     admin("delete", "namespace", namespace, "--wait=false", "--ignore-not-found")
     scoped("delete", "deployments,jobs", "--all", "--wait=false", check=False)
     scoped("delete", "pods", "--all", "--wait=false", "--grace-period=1", check=False)
-    wait_until(f"nothing of {namespace} runs", lambda: edge.sandboxes(namespace, "") == [], timeout=90)
+    wait_until(f"nothing of {namespace} runs", lambda: edge.sandboxes(namespace, "") == [], timeout=240)
 
 
 @pytest.fixture
@@ -64,8 +64,8 @@ def hub(edge):
     yield scoped
     for one in ("iotdevices", "iotgateways", "iotservers"):
         scoped("delete", one, "--all", "-n", "e2e-north", "--ignore-not-found", "--wait=false")
-    scoped("delete", "iotslices", "--all", "--timeout=120s")
-    wait_until("nothing of the slice runs", lambda: edge.sandboxes("e2e-north", "") == [], timeout=90)
+    scoped("delete", "iotslices", "--all", "--timeout=280s")
+    wait_until("nothing of the slice runs", lambda: edge.sandboxes("e2e-north", "") == [], timeout=240)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def mainflux():
         with Mainflux(directory) as server:
             yield server
     finally:
-        shutil.rmtree(directory)
+        remove(directory)
 
 
 @pytest.hookimpl(hookwrapper=True)

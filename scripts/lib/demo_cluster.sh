@@ -9,7 +9,7 @@ in_cluster() { kubectl --kubeconfig "$kubeconfig" "$@"; }
 # check_cluster OBJECT...: ends the demo where these or another hub are.
 check_cluster() {
   local object kind found
-  in_cluster --request-timeout 20s get namespace default >/dev/null || die "demo.sh: the cluster of $kubeconfig does not answer"
+  in_cluster --request-timeout 60s get namespace default >/dev/null || die "demo.sh: the cluster of $kubeconfig does not answer"
   for object in "$@"; do
     ! in_cluster -n default get "$object" >/dev/null 2>&1 || die "demo.sh: your cluster already has $object, which the demo would make"
   done
@@ -35,17 +35,26 @@ join_cluster() {
       >"$work/missing.json" && mv "$work/missing.json" "$work/made.json" || return 1
   joined=1
   if jq -e '.items != []' "$work/made.json" >/dev/null; then in_cluster create -f "$work/made.json" || return 1; fi
-  in_cluster wait --for=condition=Established --timeout=30s crd/edgehosts.slicelet.io
+  in_cluster wait --for=condition=Established --timeout=180s crd/edgehosts.slicelet.io
+}
+
+# The API server serves a kind a moment after it was made.
+hosts_served() {
+  local end=$((SECONDS + 180))
+  until in_cluster -n slicelet get edgehosts.slicelet.io >/dev/null 2>&1; do
+    [ $SECONDS -lt $end ] || return 1
+    sleep 0.1
+  done
 }
 
 # The host goes while the hub still runs, which tells the agent and removes the node.
 leave_cluster() {
-  in_cluster delete --ignore-not-found --timeout=30s -f "$work/sample"
+  in_cluster delete --ignore-not-found --timeout=120s -f "$work/sample"
   # Its count of workloads may be behind.
   in_cluster -n slicelet annotate --overwrite edgehost gw-1 slicelet.io/give-up=true
-  in_cluster -n slicelet delete --ignore-not-found --timeout=30s edgehost gw-1
+  in_cluster -n slicelet delete --ignore-not-found --timeout=120s edgehost gw-1
   "$slicectl" node decommission gw-1
-  in_cluster wait --for=delete --timeout=30s node gw-1
+  in_cluster wait --for=delete --timeout=120s node gw-1
 }
 
 # What was made goes, but for what others have begun to use: with a kind go all objects of it, with a namespace all in it.
@@ -58,15 +67,15 @@ unmake() {
     [ -z "$anywhere" ] || gone='del(.items[] | select(.kind == "CustomResourceDefinition"))'
   fi
   jq "$gone" "$work/made.json" >"$work/gone.json"
-  ! jq -e '.items != []' "$work/gone.json" || in_cluster delete --ignore-not-found --timeout=60s -f "$work/gone.json"
+  ! jq -e '.items != []' "$work/gone.json" || in_cluster delete --ignore-not-found --timeout=240s -f "$work/gone.json"
 }
 
 # sweep_cluster LOG: once none of the demo's programs writes any more. Says what stays, if anything does.
 sweep_cluster() {
   local stays
   {
-    in_cluster delete --ignore-not-found --force --grace-period=0 --timeout=30s -f "$work/sample"
-    in_cluster delete --ignore-not-found --timeout=30s node gw-1
+    in_cluster delete --ignore-not-found --force --grace-period=0 --timeout=120s -f "$work/sample"
+    in_cluster delete --ignore-not-found --timeout=120s node gw-1
     in_cluster get certificatesigningrequests -o name | grep -E '/slicelet-gw-1-(client|serving)-' |
       xargs -r kubectl --kubeconfig "$kubeconfig" delete --ignore-not-found
     in_cluster -n slicelet delete --ignore-not-found lease slicelet-demo

@@ -35,19 +35,22 @@ watch_services() {
       told[$name]=1
       printf '  %s%3d s%s  %-18s %sReady%s\n' "$dim" $((SECONDS - began)) "$plain" "$name" "$green" "$plain"
     done < <(services 2>/dev/null)
-    if [ $((SECONDS - began)) -ge 180 ]; then
+    if [ $((SECONDS - began)) -ge 600 ]; then
       services >&2
       tail -n 15 "$work"/*.log >&2
-      die "after 180 s the gateway is not ready"
+      die "after 600 s the gateway is not ready"
     fi
     sleep 0.2
   done
 }
 
-readings() { "${kubectl[@]}" logs iot-server -c listener 2>/dev/null | grep '^channels/'; }
-arrived() { [ "$(readings | wc -l)" -ge "$1" ]; }
+# arrived COUNT: whether so many readings have; what there is lies in $work/readings then.
+arrived() {
+  "${kubectl[@]}" logs iot-server -c listener >"$work/listener" && grep '^channels/' "$work/listener" >"$work/readings" &&
+    [ "$(wc -l <"$work/readings")" -ge "$1" ]
+}
 show_readings() {
-  readings | tail -n 5 | cut -d' ' -f2- | jq -r '.readings[0] | "  \(.deviceName)  \(.resourceName) = \(.value)"'
+  tail -n 5 "$work/readings" | cut -d' ' -f2- | jq -r '.readings[0] | "  \(.deviceName)  \(.resourceName) = \(.value)"'
 }
 metadata_restarted() {
   "${kubectl[@]}" get pods -o json |
@@ -62,17 +65,18 @@ show_sample() {
   show "$shown get pods -o wide" "${kubectl[@]}" get pods -o wide
   say ""
   say "${bold}Device service -> message bus -> export -> the server's broker. The listener there has received:${plain}"
-  until_true 60 "readings arrive at the server" arrived 5
+  until_true 180 "readings arrive at the server" arrived 5
   show_readings
 
   say ""
   say "${bold}Now kill core-metadata, as a crash would. Nobody else is restarted.${plain}"
   kill -KILL "$(main_process edgex-gateway core-metadata)" || die "core-metadata's process is gone"
-  until_true 60 "core-metadata was restarted" metadata_restarted
-  until_true 60 "the gateway is Ready again" pods_ready
+  until_true 180 "core-metadata was restarted" metadata_restarted
+  until_true 180 "the gateway is Ready again" pods_ready
   local before
-  before=$(readings | wc -l)
-  until_true 60 "readings arrive again" arrived $((before + 4))
+  until_true 180 "the readings can be read" arrived 1
+  before=$(wc -l <"$work/readings")
+  until_true 180 "readings arrive again" arrived $((before + 4))
   show_readings
   say ""
   say "${green}It works.${plain} The services are stand-ins for EdgeX 4.0's, built here (tests/stand-ins): no registry is needed."

@@ -17,9 +17,10 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 usage() { sed -n '2,14s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 2; }
 fail() { echo "control-plane.sh: $*" >&2; exit 1; }
 
-# A port that no other test is given while a program started after this one's `hold` lives: see tests/harness/ports.py.
+# A port that no other test is given while this control plane is there, its programs dead or alive: see tests/harness/ports.py.
 locks=/tmp/slicelet-ports
-# hold PORT: the programs that are started from here on inherit the lock. Fails when somebody else has it.
+# hold PORT: the programs that are started from here on inherit the lock, the first of which does nothing else. Fails when
+# somebody else has it.
 hold() {
   local lock
   mkdir -p "$locks"
@@ -75,6 +76,7 @@ start_program() {
         --initial-advertise-peer-urls "http://127.0.0.1:$etcd_peer_port" \
         --initial-cluster "default=http://127.0.0.1:$etcd_peer_port" ;;
     kube-apiserver)
+      wait_etcd
       # shellcheck disable=SC2086
       background kube-apiserver "$bin/kube-apiserver" --etcd-servers "http://127.0.0.1:$etcd_port" \
         --secure-port "$api_port" --bind-address 0.0.0.0 --advertise-address "$address" \
@@ -114,23 +116,37 @@ stop_program() {
   pid=$(cat "$dir/run/$1.pid")
   rm -f "$dir/run/$1.pid"
   kill "-$signal" "$pid" 2>/dev/null || return 0
-  timeout 15 tail --pid="$pid" -f /dev/null || kill -KILL "$pid" 2>/dev/null || true
+  timeout 15 tail -s 0.1 --pid="$pid" -f /dev/null && return
+  kill -KILL "$pid" 2>/dev/null || return 0
+  timeout 60 tail -s 0.1 --pid="$pid" -f /dev/null || true
 }
 
-wait_ready() {
-  local deadline=$((SECONDS + 60))
-  until [ "$(curl -s --max-time 2 --cacert "$dir/pki/ca.crt" --cert "$dir/pki/admin.crt" --key "$dir/pki/admin.key" \
-    "https://$address:$api_port/readyz" 2>/dev/null)" = ok ]; do
-    running kube-apiserver || fail "kube-apiserver ended: $(tail -n 3 "$dir/log/kube-apiserver.log")"
-    [ $SECONDS -lt $deadline ] || fail "kube-apiserver was not ready within 60 s: see $dir/log"
+# An API server that finds no etcd for 20 s ends.
+wait_etcd() {
+  local deadline=$((SECONDS + 120))
+  until curl -s --max-time 10 "http://127.0.0.1:$etcd_port/health" 2>/dev/null | grep -F true >/dev/null; do
+    [ $SECONDS -lt $deadline ] || return 0
     sleep 0.1
   done
 }
 
+wait_ready() {
+  local deadline=$((SECONDS + 300))
+  until [ "$(curl -s --max-time 10 --cacert "$dir/pki/ca.crt" --cert "$dir/pki/admin.crt" --key "$dir/pki/admin.key" \
+    "https://$address:$api_port/readyz" 2>/dev/null)" = ok ]; do
+    running kube-apiserver || fail "kube-apiserver ended: $(tail -n 3 "$dir/log/kube-apiserver.log")"
+    [ $SECONDS -lt $deadline ] || fail "kube-apiserver was not ready within 300 s: see $dir/log"
+    sleep 0.1
+  done
+}
+
+# By then both of the others work. They end when an API server is slow to answer them at first, and are started again as in any cluster.
 wait_default_account() {
-  local deadline=$((SECONDS + 60))
-  until "$bin/kubectl" --kubeconfig "$dir/admin.conf" get serviceaccount default -o name >/dev/null 2>&1; do
-    [ $SECONDS -lt $deadline ] || fail "the default service account was not made within 60 s: see $dir/log"
+  local deadline=$((SECONDS + 300)) program
+  until curl -sk --max-time 10 "https://127.0.0.1:$scheduler_port/healthz" 2>/dev/null | grep -xF ok >/dev/null &&
+    "$bin/kubectl" --kubeconfig "$dir/admin.conf" get serviceaccount default -o name >/dev/null 2>&1; do
+    [ $SECONDS -lt $deadline ] || fail "scheduler and default service account were not there within 300 s: see $dir/log"
+    for program in kube-controller-manager kube-scheduler; do running $program || start_program $program; done
     sleep 0.1
   done
 }
@@ -158,6 +174,7 @@ case $command in
     free_port && scheduler_port=$port
     printf '%s=%q\n' bin "$bin" address "$address" api_port "$api_port" etcd_port "$etcd_port" \
       etcd_peer_port "$etcd_peer_port" kcm_port "$kcm_port" scheduler_port "$scheduler_port" >"$dir/settings"
+    background ports sleep infinity
     start_program etcd
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$dir/pki/ca.key" -subj /CN=test-cluster-ca -days 3650 \
       -out "$dir/pki/ca.crt" 2>/dev/null
@@ -184,12 +201,11 @@ case $command in
     [ "$1" != kube-apiserver ] || wait_ready ;;
   stop) stop_program "${1:-}" ;;
   kill) stop_program "${1:-}" KILL ;;
-  snapshot) "$bin/etcdctl" --endpoints "http://127.0.0.1:$etcd_port" snapshot save "${1:?FILE}" >/dev/null ;;
+  snapshot) "$bin/etcdctl" --dial-timeout 60s --endpoints "http://127.0.0.1:$etcd_port" snapshot save "${1:?FILE}" >/dev/null ;;
   restore)
     [ -f "${1:-}" ] || fail "no snapshot '${1:-}'"
     # All of them: the others would go on with what they remember of the newer state, as Kubernetes' own instructions warn.
     for program in kube-scheduler kube-controller-manager kube-apiserver etcd; do stop_program $program; done
-    for port in "$api_port" "$etcd_port" "$etcd_peer_port" "$kcm_port" "$scheduler_port"; do hold "$port" || true; done
     rm -rf "$dir/etcd"
     "$bin/etcdutl" snapshot restore "$1" --data-dir "$dir/etcd" --name default \
       --initial-cluster "default=http://127.0.0.1:$etcd_peer_port" \
@@ -200,7 +216,7 @@ case $command in
     start_program kube-controller-manager
     start_program kube-scheduler ;;
   down)
-    for program in kube-scheduler kube-controller-manager kube-apiserver etcd; do stop_program $program; done
+    for program in kube-scheduler kube-controller-manager kube-apiserver etcd ports; do stop_program $program; done
     rm -f "$dir/settings" ;;
   *) usage ;;
 esac

@@ -34,6 +34,10 @@ class Admin:
         self.users.write_text(users(edge))
         self.former = (edge.hub_directory / "provider.yaml").read_text()
         edge.kubectl("")("apply", "-f", ROOT / "samples" / "admin-rest" / "rbac.yaml")
+        # The API server heeds roles a moment after they are made: one of a namespace, and one of the cluster.
+        for kind, namespace in (("iotslices", "slicelet"), ("iotgateways", "default")):
+            wait_until(f"the provider may create {kind}", lambda: edge.kubectl(namespace)(
+                "auth", "can-i", "create", f"{kind}.slicelet.io", "--as=system:serviceaccount:slicelet:slicelet-provider"))
         edge.tune({"provider": {"adminRest": {
             "listen": f"127.0.0.1:{self.port}", "certificate": str(edge.hub_directory / "provider.crt"),
             "key": str(edge.hub_directory / "provider.key"), "users": str(self.users), "requestsPerSecond": 200}}})
@@ -69,7 +73,7 @@ def test_a_slice_with_a_gateway_comes_about_and_goes(edge, admin, otto):
 
     def phase(path):
         return (otto.get(path) or {}).get("status", {}).get("phase")
-    wait_until("the slice is Ready", lambda: phase("/v1/slices/rest-north") == "Ready", timeout=60)
+    wait_until("the slice is Ready", lambda: phase("/v1/slices/rest-north") == "Ready", timeout=120)
     gateways = "/v1/slices/rest-north/gateways"
     status, made = otto.ask("POST", gateways, {"name": "press", "spec": {
         "target": {"host": edge.host}, "images": {service: stand_in(service) for service in SERVICES}}})
@@ -140,10 +144,10 @@ def test_a_cluster_is_registered_with_its_kubeconfig_and_goes_with_it(edge, otto
     status, error = otto.ask("DELETE", f"{path}/far")
     assert status == 409 and error["reason"] == "InUse" and "rest-far" in error["error"], error
     assert otto.ask("DELETE", f"{path}/far", headers={"force": "true"})[0] == 200
-    wait_until("the cluster is gone", lambda: hub.get("iotcluster", "far") is None, timeout=60)
+    wait_until("the cluster is gone", lambda: hub.get("iotcluster", "far") is None, timeout=120)
     assert otto.ask("DELETE", "/v1/slices/rest-far?giveUp=true")[0] == 202
-    wait_until("the slice is gone", lambda: hub.get("iotslice", "rest-far") is None, timeout=60)
-    wait_until("the Secret is gone too", lambda: hub.get("secret", "far-kubeconfig") is None, timeout=90)
+    wait_until("the slice is gone", lambda: hub.get("iotslice", "rest-far") is None, timeout=120)
+    wait_until("the Secret is gone too", lambda: hub.get("secret", "far-kubeconfig") is None, timeout=180)
     assert "far-away-token" not in edge.programs["provider"].log.read_text()
 
 
@@ -156,9 +160,11 @@ def test_a_viewer_may_look_and_who_has_no_token_sees_nothing(edge, admin):
     assert vera.ask("DELETE", "/v1/hosts/gw-1")[0] == 403
     assert edge.kubectl("slicelet").get("edgehost", "gw-1")
     # A user that is gone from the file is out.
-    admin.users.write_text("".join(line for line in admin.users.read_text().splitlines(True) if not line.startswith("vera:")))
-    wait_until("vera is out", lambda: vera.ask("GET", "/v1/hosts")[0] == 401, timeout=30)
-    admin.users.write_text(users(edge))
+    former = admin.users.read_text()
+    admin.users.write_text("".join(line for line in former.splitlines(True) if not line.startswith("vera:")))
+    wait_until("vera is out", lambda: vera.ask("GET", "/v1/hosts")[0] == 401, timeout=90)
+    # With the hashes of before: while a password is checked against one, the file may be read again, and another would refuse it.
+    admin.users.write_text(former)
     # Tokens end with the process; logins go on.
     otto = admin.client("otto")
     edge.programs["provider"].restart()
@@ -241,15 +247,19 @@ def fuzz_hub(edge, tmp_path):
     finally:
         provider.kill()
         for kind in ("iotdevices", "iotgateways", "iotservers"):
-            kubectl("delete", kind, "--all", "-n", "fuzz-north", "--timeout=60s")
+            kubectl("delete", kind, "--all", "-n", "fuzz-north", "--timeout=280s", timeout=300)
         kubectl("delete", "namespace", "fuzz", "fuzz-north", "--wait=false")
 
 
 def test_it_does_what_its_document_says(fuzz_hub, tmp_path):
     client, authority, provider = fuzz_hub
-    code, printed = conforms(client, authority, tmp_path, seconds=600 if os.environ.get("SLICELET_LONG") else 45)
-    assert code == 0, printed
-    selected, tested = (re.search(rf"{word}: +(\d+)", printed)[1] for word in ("Selected", "Tested"))
+    # It takes all of the time that it is given. On a busy machine that may be too short for all operations: then it is given more.
+    for seconds in [600] if os.environ.get("SLICELET_LONG") else [45, 180, 600]:
+        code, printed = conforms(client, authority, tmp_path, seconds=seconds)
+        assert code == 0, printed
+        selected, tested = (re.search(rf"{word}: +(\d+)", printed)[1] for word in ("Selected", "Tested"))
+        if tested == selected:
+            break
     assert tested == selected, f"the time was too short for all operations: {printed}"
     assert provider.running()
     assert PASSWORDS["otto"] not in provider.log.read_text()

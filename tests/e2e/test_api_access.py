@@ -18,7 +18,7 @@ def who_am_i(edge, token):
         data=json.dumps({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}).encode(),
         headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"})
     authority = ssl.create_default_context(cafile=edge.plane.directory / "pki" / "ca.crt")
-    with urllib.request.urlopen(request, context=authority, timeout=10) as response:
+    with urllib.request.urlopen(request, context=authority, timeout=60) as response:
         return json.load(response)["status"]["userInfo"]
 
 
@@ -49,6 +49,6 @@ def test_a_pod_that_does_not_ask_gets_none_and_is_told_once(edge, kubectl):
     assert 'slicelet.io/api-access: "true"' in told[0]["message"]
     # The pod has started: to whoever serves it from now on this is no news.
     edge.programs["shim"].restart()
-    wait_until("the new shim serves the pod", lambda: in_container(kubectl, "quiet", "namespace"))
+    wait_until("the new shim serves the pod", lambda: in_container(kubectl, "quiet", "namespace"), timeout=120)
     told = [e for e in kubectl.events("quiet") if e["reason"] == "ApiAccessWithheld"]
     assert len(told) == 1 and told[0].get("count", 1) == 1

@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from tests.harness.kubernetes import ROOT
+from tests.harness.waiting import wait_until
 
 KINDS = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((ROOT / "charts" / "slicelet-hub" / "crds").glob("*.yaml"))}
 OF_ANOTHER_TYPE = {"string": 7, "integer": "seven", "number": "seven", "boolean": "maybe", "array": "one", "object": "one"}
@@ -66,7 +67,7 @@ def test_a_bad_value_is_refused_by_its_name(edge, plural, path, value):
     names = KINDS[plural]["spec"]
     bad = {"apiVersion": f"{names['group']}/v1alpha1", "kind": names["names"]["kind"], "metadata": {"name": "bad"},
            **holding(path, value)}
-    status, message = edge.plane.reader.refusal(plural, "default", bad)
+    status, message = wait_until("the API server answers", lambda: edge.plane.reader.refusal(plural, "default", bad))
     assert status in (400, 422), (status, message)
     named = (*path, "shiny") if value == {"shiny": True} else path
     assert shown(named) in message, message

@@ -44,8 +44,9 @@ def oven(protocol, resource=None, **properties):
                                       **({"protocolProperties": properties} if properties else {})})
 
 
-def why(north):
-    return ready(north, "iotgateway", "press") or ""
+def told(north, word):
+    """Why the gateway is not Ready, once that names it."""
+    return wait_until(f"{word} is said", lambda: word in (why := ready(north, "iotgateway", "press") or "") and why, timeout=120)
 
 
 def comes_up(north):
@@ -77,6 +78,11 @@ def values(edge):
     return [reading["value"] for reading in json.loads(body)["readings"]]
 
 
+def several(edge):
+    """The same, once there are more than one."""
+    return wait_until("readings arrive", lambda: len(read := values(edge)) > 1 and read)
+
+
 class Subscriber:
     """What a broker publishes from now on, as (topic, payload)."""
 
@@ -97,14 +103,14 @@ class Subscriber:
 
 
 def publish(host, port, topic, payload):
-    run(["mosquitto_pub", "-h", host, "-p", port, "-q", "1", "-t", topic, "-m", payload], timeout=20)
+    run(["mosquitto_pub", "-h", host, "-p", port, "-q", "1", "-t", topic, "-m", payload])
 
 
 def begin_anew(north):
     """A failed pod is replaced after minutes, or at once when the spec changes."""
     for suspended in (True, False):
         north("patch", "iotgateway", "press", "--type=merge", "-p", json.dumps({"spec": {"suspended": suspended}}))
-        wait_until("there is a pod as asked for", lambda suspended=suspended: bool(north.get("pods")) is not suspended, timeout=60)
+        wait_until("there is a pod as asked for", lambda suspended=suspended: bool(north.get("pods")) is not suspended, timeout=120)
 
 
 def policy(edge, *paths, **more):
@@ -128,14 +134,15 @@ def test_the_full_profile_comes_up_in_order_and_its_rules_see_readings(edge, nor
 
     address = inside(edge)
     kuiper = f"http://{address}:59720"
-    listener = Subscriber(address, "e2e/high", "-W", "60")
+    listener = Subscriber(address, "e2e/high", "-W", str(PATIENCE))
     assert http(f"{kuiper}/streams", "POST", json.dumps({"sql": 'create stream demo() WITH (FORMAT="JSON", TYPE="edgex")'}))[0] == 201
     high = rule("high", "SELECT Int32 FROM demo WHERE Int32 > 0", {"edgex": {"connectionSelector": "edgex.mqttMsgBus", "topic": "e2e/high"}})
     assert http(f"{kuiper}/rules", "POST", json.dumps(high)) == (201, "Rule high was created successfully.")
     reading, = json.loads(listener.next()[1])["payload"]["readings"]
     assert reading["resourceName"] == "Int32" and float(reading["value"]) > 0
     listener.end()
-    assert json.loads(http(f"{kuiper}/rules/high/status", "GET")[1])["source_demo_0_records_in_total"] > 0
+    _, body = wait_until("the rule's state is told", lambda: (one := http(f"{kuiper}/rules/high/status", "GET"))[0] == 200 and one)
+    assert json.loads(body)["source_demo_0_records_in_total"] > 0
 
 
 def test_mqtt_devices_publish_at_the_hosts_port(edge, north):
@@ -145,7 +152,7 @@ def test_mqtt_devices_publish_at_the_hosts_port(edge, north):
     pod = comes_up(north)
     registered(north)
     host = pod["status"]["hostIP"]
-    bus = Subscriber(inside(edge), "edgex/events/device/device-mqtt/#", "-W", "60")
+    bus = Subscriber(inside(edge), "edgex/events/device/device-mqtt/#", "-W", str(PATIENCE))
     outside = Subscriber(host, "#", "-p", str(port))
     publish(host, port, "incoming/data/stranger/temperature", "1.0")
     for value in ("180.5", "181.5", "182.5"):
@@ -184,8 +191,7 @@ def test_modbus_devices_are_read_over_tcp(edge, north):
         north.apply(oven("modbus", register(), Address=host, Port=str(meter.port), UnitID="1"))
         comes_up(north)
         registered(north)
-        wait_until("readings arrive", lambda: len(values(edge)) > 1)
-        assert set(values(edge)) == {"40000"}
+        assert set(several(edge)) == {"40000"}
         wait_until("the device's status counts them", lambda: count(north) > 0, timeout=PATIENCE)
 
 
@@ -193,31 +199,29 @@ def test_modbus_devices_are_read_over_a_serial_line_that_the_host_gives(edge, no
     with SerialDevice(REGISTERS) as meter, link("/dev/slicelet-e2e", meter.path) as line:
         north.apply(gateway(deviceService="modbus", serialDevice=line))
         north.apply(oven("modbus", register(), Address=line, UnitID="1", BaudRate="19200", DataBits="8", StopBits="1", Parity="N"))
-        wait_until("it is said", lambda: '"privileged"' in why(north), timeout=120)
-        assert "HostPolicyDenied: " in why(north)
+        assert "HostPolicyDenied: " in told(north, '"privileged"')
         with policy(edge, privileged=True):
             begin_anew(north)
-            wait_until("it is said", lambda: '"hostPathPrefixes"' in why(north), timeout=120)
-            assert "HostPolicyDenied: " in why(north) and line in why(north)
+            why = told(north, '"hostPathPrefixes"')
+            assert "HostPolicyDenied: " in why and line in why
         with policy(edge, line, privileged=True):
             begin_anew(north)
             comes_up(north)
             registered(north)
-            wait_until("readings arrive", lambda: len(values(edge)) > 1)
-            assert set(values(edge)) == {"40000"}
+            assert set(several(edge)) == {"40000"}
 
 
 def test_a_data_path_that_the_host_denies_is_said_until_spec_or_policy_is_another(edge, north, tmp_path):
     north.apply(gateway(dataPath=str(tmp_path)))
-    wait_until("it is said", lambda: '"hostPathPrefixes"' in why(north), timeout=120)
-    assert "HostPolicyDenied: " in why(north) and str(tmp_path) in why(north)
+    why = told(north, '"hostPathPrefixes"')
+    assert "HostPolicyDenied: " in why and str(tmp_path) in why
     assert north.get("iotgateway", "press")["status"]["phase"] == "Error"
 
     # Another spec: without it.
     north("patch", "iotgateway", "press", "--type=merge", "-p", '{"spec": {"dataPath": null}}')
     comes_up(north)
     north("patch", "iotgateway", "press", "--type=merge", "-p", json.dumps({"spec": {"dataPath": str(tmp_path)}}))
-    wait_until("it is said again", lambda: '"hostPathPrefixes"' in why(north), timeout=120)
+    told(north, '"hostPathPrefixes"')
 
     # Another policy.
     with policy(edge, tmp_path):
@@ -225,7 +229,7 @@ def test_a_data_path_that_the_host_denies_is_said_until_spec_or_policy_is_anothe
         comes_up(north)
     data = pathlib.Path(north.get("iotgateway", "press")["status"]["data"])
     assert tmp_path in data.parents and (data / "database").is_dir()
-    north("delete", "iotgateway", "press", "--timeout=120s")
+    north("delete", "iotgateway", "press", "--timeout=170s", timeout=180)
 
 
 def register():

@@ -47,6 +47,8 @@ OPERATIONS = {
     "slicectl host delete NAME --give-up": r"deleted",
     "slicectl node decommission NAME": r"gw-1 is decommissioned",
 }
+# They show what the hub hears of a moment later.
+AWAITED = ("slicectl host list", "kubectl get", "slicectl pod", "slicectl explain", "kubectl describe", "slicectl node decommission")
 # Named there without being a whole command; the README's steps, test_pods, test_mqtt, test_chart and test_link run them.
 MENTIONED = {"slicectl hub init", "slicectl hub renew", "slicectl hub revoke", "slicectl hub secret", "slicectl host add", "kubectl logs", "kubectl logs -p",
              "kubectl port-forward"}
@@ -147,7 +149,7 @@ def test_shim_and_provider_go_on_with_accounts_of_their_own(place):
     accounts, = [block for block in blocks("docs/operations.md") if block.name == "accounts"]
     place.failed = accounts.name
     instance = container_of_hello(place)
-    code, printed = place.hub.shell(accounts.commands)
+    code, printed = place.hub.shell(accounts.commands, timeout=300)
     assert code == 0, f"exit {code}:\n{printed}\n{place.logs()}"
     for program in ("shim", "provider"):
         file = f"/etc/slicelet/hub/{program}.kubeconfig"
@@ -157,8 +159,8 @@ def test_shim_and_provider_go_on_with_accounts_of_their_own(place):
             f"system:serviceaccount:slicelet:slicelet-{program}")
     # From the API server to the host and back, with what the accounts may do.
     place.hub.must("sh", "-c", "sed 's/: hello/: later/' samples/minimal/pod.yaml | kubectl apply -f -")
-    place.hub.must("kubectl", "wait", "--for=condition=Ready", "pod/later", "--timeout=60s")
-    place.hub.must("kubectl", "delete", "pod", "later", "--timeout=60s")
+    place.hub.must("kubectl", "wait", "--for=condition=Ready", "pod/later", "--timeout=110s")
+    place.hub.must("kubectl", "delete", "pod", "later", "--timeout=110s")
     assert container_of_hello(place) == instance
     place.failed = None
 
@@ -175,11 +177,11 @@ def test_renewed_certificates_restart_nothing_but_the_agent(place):
     instance, running, former = container_of_hello(place), programs(), shown()
     assert "Fingerprint" in former
     renew, = [block for block in blocks("docs/operations.md") if block.name == "renew"]
-    code, printed = place.hub.shell(renew.commands)
+    code, printed = place.hub.shell(renew.commands, timeout=300)
     assert code == 0 and renew.missing(printed) is None, f"exit {code}:\n{printed}\n{place.logs()}"
     assert "mosquitto" not in printed, "this hub has no broker"
     wait_until("the provider shows its new certificate", lambda: shown() == place.hub.must(
-        "openssl", "x509", "-noout", "-fingerprint", "-in", "/etc/slicelet/hub/provider.crt"), timeout=90)
+        "openssl", "x509", "-noout", "-fingerprint", "-in", "/etc/slicelet/hub/provider.crt"), timeout=180)
     assert shown() != former
     # Both ends have theirs now.
     place.host.must("systemctl", "restart", "slicelet-agent")
@@ -198,8 +200,15 @@ def test_every_command_of_operations_works(place):
         name = "hello" if "pod" in command else "gw-1"
         line = re.sub(r"\bNAME\b", name, command).replace("POD", "hello").replace("NAMESPACE", "default")
         machine = place.host if command.startswith(("systemctl", "slicelet-agent")) else place.hub
-        code, printed = machine.shell(line)
-        assert code == 0 and re.search(shown, printed), f"{line}: exit {code}:\n{printed}\n{place.logs()}"
+
+        def works():
+            code, printed = machine.shell(line, timeout=300)
+            assert code == 0 and re.search(shown, printed), f"{line}: exit {code}:\n{printed}\n{place.logs()}"
+            return True
+        if command.startswith(AWAITED):
+            wait_until(line, works)
+        else:
+            works()
         if command.startswith("systemctl restart"):
             wait_until("the host is connected again", lambda: re.search(
                 HOST_CONNECTED, place.hub.must("slicectl", "host", "list")))

@@ -128,9 +128,10 @@ def crash(edge, kubectl, pod, container, measurements):
     os.kill(edge.main_process(kubectl, pod, container), signal.SIGKILL)
 
     def is_back():
-        measurements.try_to_send()
         status = container_status(kubectl, pod, container)
-        return status["restartCount"] == 1 and status["ready"] and all_ready(kubectl)
+        ready = status["restartCount"] == 1 and status["ready"] and all_ready(kubectl)
+        # It is probed at one of its ports, and takes what is sent at another.
+        return measurements.try_to_send() and ready
 
     wait_until(f"{container} is back", is_back, timeout=PATIENCE)
 

@@ -64,12 +64,14 @@ class Stack:
         for name in names:
             self.processes[name] = self.launch(name, **settings)
             wait_until(f"{name} answers", lambda: self.ask(name, "GET", HEALTH[name])[0] == 200)
+            if name == "iotagent-ul":
+                wait_until("devices may measure", lambda: self.ask("south", "GET", "/")[0] != 0)
         return self
 
     def stop(self, name, how=signal.SIGKILL):
         process = self.processes.pop(name)
         process.send_signal(how)
-        return process.wait(timeout=30)
+        return process.wait(timeout=90)
 
     def restart(self, name, **settings):
         self.stop(name)
@@ -139,7 +141,7 @@ def test_every_service_ends_with_0_on_sigterm(stack):
     # Options of older versions.
     ("orion", ["-dbhost", "localhost"], 1), ("mongo", ["--smallfiles"], 2)])
 def test_a_service_ends_at_once_without_its_database_or_with_an_option_of_another_version(empty, name, arguments, code):
-    assert empty.launch(name, arguments).wait(timeout=30) == code
+    assert empty.launch(name, arguments).wait(timeout=60) == code
 
 
 def test_the_script_reads_three_versions_and_names_who_does_not_answer(stack):

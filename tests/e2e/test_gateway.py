@@ -44,7 +44,14 @@ class SampleGuide(Guide):
 
 
 def gateway_condition(kubectl):
-    return condition(kubectl.get("pod", "edgex-gateway"), "slicelet.io/Gateway")
+    return condition(kubectl.get("pod", "edgex-gateway"), "slicelet.io/Gateway") or {}
+
+
+def is_back(kubectl, name):
+    """Whether that service runs again and the gateway is Ready with it: by one look, so that neither is of before."""
+    pod = kubectl.get("pod", "edgex-gateway")
+    service, = [one for one in pod["status"]["containerStatuses"] if one["name"] == name]
+    return service["restartCount"] == 1 and service["ready"] and condition(pod, "slicelet.io/Gateway")["status"] == "True"
 
 
 def received(kubectl):
@@ -54,17 +61,16 @@ def received(kubectl):
 
 def more_arrive(kubectl, count=1):
     before = received(kubectl)
-    wait_until("more readings arrive", lambda: received(kubectl) >= before + count, timeout=90)
+    wait_until("more readings arrive", lambda: received(kubectl) >= before + count, timeout=180)
 
 
 def test_the_gateway_starts_in_order_exports_and_survives_every_crash(edge, kubectl, tmp_path):
-    run([CONTAINERD, "gateway", edge.containerd_directory], timeout=600)
+    run([CONTAINERD, "gateway", edge.containerd_directory], timeout=1800)
     guide = SampleGuide(edge, kubectl, tmp_path)
     guide.follow("apply")
-    waiting = wait_until("a service waits for another", lambda: (
-        gateway_condition(kubectl) or {}).get("status") == "False" and gateway_condition(kubectl))
+    waiting = wait_until("a service waits for another", lambda: (is_so := gateway_condition(kubectl)).get("status") == "False" and is_so)
     assert waiting["reason"] == "ServiceNotReady" and waiting["message"]
-    wait_until("the gateway is Ready", lambda: gateway_condition(kubectl)["status"] == "True", timeout=180)
+    wait_until("the gateway is Ready", lambda: gateway_condition(kubectl)["status"] == "True", timeout=300)
     wait_until("the server is Ready", lambda: condition(kubectl.get("pod", "iot-server"), "slicelet.io/Server")["status"] == "True")
 
     statuses = {s["name"]: s for s in kubectl.get("pod", "edgex-gateway")["status"]["containerStatuses"]}
@@ -89,7 +95,7 @@ def test_the_gateway_starts_in_order_exports_and_survives_every_crash(edge, kube
     for name in SERVICES:
         os.kill(edge.main_process(kubectl, "edgex-gateway", name), signal.SIGKILL)
         wait_until(f"{name} was restarted", lambda: container_status(kubectl, "edgex-gateway", name)["restartCount"] == 1)
-        wait_until(f"Ready again after {name}'s crash", lambda: gateway_condition(kubectl)["status"] == "True", timeout=120)
+        wait_until(f"Ready again after {name}'s crash", lambda: is_back(kubectl, name), timeout=180)
         more_arrive(kubectl)
     counts = {s["name"]: s["restartCount"] for s in kubectl.get("pod", "edgex-gateway")["status"]["containerStatuses"]}
     assert counts == dict.fromkeys(SERVICES, 1), "a crash restarts nobody else"

@@ -5,7 +5,7 @@ import pathlib
 
 import yaml
 
-from tests.harness.edge import CONTAINERD
+from tests.harness.edge import CONTAINERD, RECONNECTED
 from tests.harness.kubernetes import condition, is_ready, run
 from tests.harness.pods import deployment, pod
 from tests.harness.waiting import stays_true, wait_until
@@ -41,18 +41,18 @@ def made_at(kubectl):
 
 
 def test_a_slice_with_a_gateway_and_a_device_comes_about_and_goes(edge, hub):
-    run([CONTAINERD, "gateway", edge.containerd_directory], timeout=600)
+    run([CONTAINERD, "gateway", edge.containerd_directory], timeout=1800)
     hub.apply(kind("e2e-north", "IotSlice", {"edge": {"nodes": ["gw-1"]}, "quota": {"pods": 5}}))
-    wait_until("the slice is Ready", lambda: ready(hub, "iotslice", "e2e-north") == "", timeout=60)
+    wait_until("the slice is Ready", lambda: ready(hub, "iotslice", "e2e-north") == "")
     assert edge.kubectl("").get("node", "gw-1")["metadata"]["labels"]["slicelet.io/slice"] == "e2e-north"
     north = edge.kubectl("e2e-north")
     north.apply(gateway())
     north.apply(kind("oven", "IotDevice", {"gateway": "press", "protocol": "virtual", "resources": [
         {"name": "temperature", "valueType": "Float32", "units": "Cel", "interval": "1s"}]}))
     wait_until("the gateway is Ready", lambda: ready(north, "iotgateway", "press") == "", timeout=240)
-    wait_until("the device is registered", lambda: ready(north, "iotdevice", "oven") == "", timeout=120)
-    wait_until("a reading is known of", lambda: (north.get("iotdevice", "oven")["status"].get("readingCount") or 0) > 0, timeout=120)
-    status = north.get("iotdevice", "oven")["status"]
+    wait_until("the device is registered", lambda: ready(north, "iotdevice", "oven") == "")
+    status = wait_until("a reading is known of", lambda: ((s := north.get("iotdevice", "oven")["status"]).get("readingCount") or 0) > 0 and
+                        s["lastReadingTime"] and s)
     assert made_at(north) < status["lastReadingTime"] and status["readingCountTime"]
     for names in ("iotgateways,iotdevices", "igw,idv", "slicelet"):
         listed = north("get", names)
@@ -62,25 +62,26 @@ def test_a_slice_with_a_gateway_and_a_device_comes_about_and_goes(edge, hub):
 
     # The provider dies and begins anew: nothing is made twice.
     edge.programs["provider"].restart()
-    wait_until("the device is still registered", lambda: ready(north, "iotdevice", "oven") == "", timeout=60)
+    wait_until("the host is back", lambda: edge.host_info()["connected"], timeout=RECONNECTED)
+    wait_until("the device is still registered", lambda: ready(north, "iotdevice", "oven") == "")
     assert [p["metadata"]["uid"] for p in north.get("pods")] == [made["metadata"]["uid"]]
 
     # A slice in use stays.
     hub("delete", "iotslice", "e2e-north", "--wait=false")
     wait_until("the slice says why it stays", lambda: (ready(hub, "iotslice", "e2e-north") or "").startswith("InUse: "))
-    north("delete", "iotdevice", "oven", "--timeout=60s")
-    north("delete", "iotgateway", "press", "--timeout=120s")
+    north("delete", "iotdevice", "oven", "--timeout=240s")
+    north("delete", "iotgateway", "press", "--timeout=240s")
     wait_until("slice and namespace are gone", lambda: hub.get("iotslice", "e2e-north") is None and
-               edge.kubectl("").get("namespace", "e2e-north") is None, timeout=120)
-    wait_until("nothing runs", lambda: edge.sandboxes("e2e-north", "") == [], timeout=60)
+               edge.kubectl("").get("namespace", "e2e-north") is None)
+    wait_until("nothing runs", lambda: edge.sandboxes("e2e-north", "") == [])
     wait_until("the node belongs to no slice", lambda: edge.kubectl("").get("node", "gw-1")["metadata"]["labels"][
-        "slicelet.io/slice"] == "default", timeout=60)
+        "slicelet.io/slice"] == "default")
 
 
 def test_a_gateway_is_handed_over_to_its_next_revision(edge, hub):
-    run([CONTAINERD, "gateway", edge.containerd_directory], timeout=600)
+    run([CONTAINERD, "gateway", edge.containerd_directory], timeout=1800)
     hub.apply(kind("e2e-north", "IotSlice", {"edge": {"nodes": ["gw-1"]}}))
-    wait_until("the slice is Ready", lambda: ready(hub, "iotslice", "e2e-north") == "", timeout=60)
+    wait_until("the slice is Ready", lambda: ready(hub, "iotslice", "e2e-north") == "")
     north = edge.kubectl("e2e-north")
     update = {"strategy": "hand-over", "rollbackAfter": "10m"}
     north.apply(gateway(update=update))
@@ -100,13 +101,13 @@ def test_a_gateway_is_handed_over_to_its_next_revision(edge, hub):
     assert all(seen), "the former pod goes last"
     status = north.get("iotgateway", "press")["status"]
     assert status["update"]["state"] == "Ready" and {"HandOver": "Done"}.items() <= {s["name"]: s["state"] for s in status["steps"]}.items()
-    north("delete", "iotgateway", "press", "--timeout=120s")
+    north("delete", "iotgateway", "press", "--timeout=240s")
 
 
 def test_a_suspended_gateway_keeps_its_database_where_it_has_a_place_for_it(edge, hub):
-    run([CONTAINERD, "gateway", edge.containerd_directory], timeout=600)
+    run([CONTAINERD, "gateway", edge.containerd_directory], timeout=1800)
     hub.apply(kind("e2e-north", "IotSlice", {"edge": {"nodes": ["gw-1"]}}))
-    wait_until("the slice is Ready", lambda: ready(hub, "iotslice", "e2e-north") == "", timeout=60)
+    wait_until("the slice is Ready", lambda: ready(hub, "iotslice", "e2e-north") == "")
     north = edge.kubectl("e2e-north")
     north.apply(gateway(dataPath=str(edge.shared / "gateways")))
     north.apply(kind("oven", "IotDevice", {"gateway": "press", "protocol": "virtual", "resources": [
@@ -119,25 +120,26 @@ def test_a_suspended_gateway_keeps_its_database_where_it_has_a_place_for_it(edge
     wait_until("readings are counted", lambda: (status().get("readingCount") or 0) > 5, timeout=240)
     assert (edge.shared / "gateways") in pathlib.Path(north.get("iotgateway", "press")["status"]["data"]).parents
     north("patch", "iotgateway", "press", "--type=merge", "-p", '{"spec": {"suspended": true}}')
-    wait_until("there is no pod", lambda: north.get("pods") == [], timeout=60)
-    wait_until("the device is not registered any more", lambda: status()["registered"] is False, timeout=60)
+    wait_until("there is no pod", lambda: north.get("pods") == [])
+    wait_until("the device is not registered any more", lambda: status()["registered"] is False)
     before = status()
     assert before["readingCount"] > 5 and before["lastReadingTime"], "what was told stays"
     north("patch", "iotgateway", "press", "--type=merge", "-p", '{"spec": {"suspended": false}}')
-    wait_until("something new is told", lambda: status()["readingCountTime"] != before["readingCountTime"], timeout=240)
-    assert status()["readingCount"] > before["readingCount"] and status()["lastReadingTime"] > before["lastReadingTime"]
+    # What is told first may be of before: the database was kept, and the next reading is still to be taken.
+    wait_until("something new is told", lambda: (now := status())["readingCountTime"] != before["readingCountTime"] and
+               now["readingCount"] > before["readingCount"] and now["lastReadingTime"] > before["lastReadingTime"], timeout=240)
 
 
 def test_what_cannot_be_is_said(edge, hub, kubectl):
     hub.apply(kind("e2e-north", "IotSlice", {"namespace": kubectl.namespace}))
-    wait_until("a namespace is not taken over", lambda: "already exists" in (ready(hub, "iotslice", "e2e-north") or ""), timeout=60)
+    wait_until("a namespace is not taken over", lambda: "already exists" in (ready(hub, "iotslice", "e2e-north") or ""))
     kubectl.apply(kind("press", "IotGateway", {"slice": "e2e-north", "target": {"host": "gw-1"}}))
     wait_until("a namespace of no slice", lambda: (ready(kubectl, "iotgateway", "press") or "").startswith("NotInASlice: "))
     kubectl.apply(kind("oven", "IotDevice", {"gateway": "none", "protocol": "virtual", "resources": [{"name": "a"}]}))
     wait_until("a gateway that is not there", lambda: (ready(kubectl, "iotdevice", "oven") or "").startswith("GatewayNotFound: "))
     stays_true("nothing is made", lambda: kubectl.get("pods") == [] and kubectl.get("resourcequotas") == [])
-    kubectl("delete", "iotdevice", "oven", "--timeout=60s")
-    kubectl("delete", "iotgateway", "press", "--timeout=60s")
+    kubectl("delete", "iotdevice", "oven", "--timeout=240s")
+    kubectl("delete", "iotgateway", "press", "--timeout=240s")
 
 
 def state(kubectl, name):
@@ -174,7 +176,10 @@ def test_clusters_are_registered_by_their_rules(edge, hub):
         wait_until("the hub's own cluster", lambda: state(hub, "core") == "Enabled Enabled")
         status = hub.get("iotcluster", "core")["status"]
         assert status["uid"] == admin.get("namespace", "kube-system")["metadata"]["uid"]
-        assert status["nodes"] == len(admin.get("nodes")) and status["version"].startswith("v1.")
+        assert status["version"].startswith("v1.")
+        # Counted once a minute.
+        wait_until("its nodes are counted", lambda: hub.get("iotcluster", "core")["status"]["nodes"] == len(admin.get("nodes")),
+                   timeout=180)
         # All nodes of this cluster are a hub's.
         assert features(hub, "core") == {"DefaultStorageClass": "False NoDefaultStorageClass", "NetworkPlugin": "Unknown NoNodes"}
         wait_until("once only", lambda: state(hub, "twin") == "Error AlreadyRegistered")
@@ -184,21 +189,23 @@ def test_clusters_are_registered_by_their_rules(edge, hub):
             hub.apply(kind(name, "IotCluster", {"role": "edge", "kubeconfigSecret": name}))
             wait_until(says, lambda: state(hub, name) == says)
         access("nowhere", own)
-        wait_until("the changed Secret is read", lambda: state(hub, "nowhere") == "Error AlreadyRegistered", timeout=120)
+        # Who can not be reached is asked less and less often, at last once a minute.
+        wait_until("the changed Secret is read", lambda: state(hub, "nowhere") == "Error AlreadyRegistered", timeout=180)
 
         hub.apply(kind("e2e-north", "IotSlice", {"edge": {"nodes": ["gw-1"], "cluster": "core"}}))
-        wait_until("the slice is Ready", lambda: ready(hub, "iotslice", "e2e-north") == "", timeout=60)
+        wait_until("the slice is Ready", lambda: ready(hub, "iotslice", "e2e-north") == "")
         hub.apply(kind("e2e-south", "IotSlice", {"edge": {"cluster": "twin"}}))
         wait_until("it is not registered", lambda: (ready(hub, "iotslice", "e2e-south") or "").startswith("ClusterNotReady: "))
-        hub("delete", "iotslice", "e2e-south", "--timeout=60s")
+        hub("delete", "iotslice", "e2e-south", "--timeout=240s")
         hub("delete", "iotcluster", "core", "--wait=false")
         wait_until("a slice holds it", lambda: state(hub, "core") == "Terminating InUse")
         edge.programs["provider"].restart()
-        hub("delete", "iotslice", "e2e-north", "--timeout=60s")
+        hub("delete", "iotslice", "e2e-north", "--timeout=240s")
         stays_true("edge clusters hold it", lambda: state(hub, "core") == "Terminating InUse")
     finally:
-        hub("delete", "iotclusters", "--all", "--timeout=60s")
+        hub("delete", "iotclusters", "--all", "--timeout=240s")
         hub("delete", "secret", "same", "nowhere", "program", "stranger")
+    wait_until("the host is back", lambda: edge.host_info()["connected"], timeout=RECONNECTED)
 
 
 def test_a_host_in_maintenance_keeps_what_it_runs_and_stays_while_it_does(edge, hub, kubectl):
@@ -224,7 +231,7 @@ def test_a_host_in_maintenance_keeps_what_it_runs_and_stays_while_it_does(edge, 
         hub("annotate", "edgehost", "gw-1", "slicelet.io/give-up-")
         edge.maintain("gw-1", False)
     wait_until("it takes pods again", lambda: not tainted() and ready(hub, "edgehost", "gw-1") == "")
-    kubectl("delete", "pod", "keeps", "--timeout=60s")
+    kubectl("delete", "pod", "keeps", "--timeout=240s")
 
 
 def test_a_drained_host_keeps_what_its_fleet_node_gave_it_until_its_tags_change(edge, hub, kubectl):
@@ -245,7 +252,7 @@ def test_a_drained_host_keeps_what_its_fleet_node_gave_it_until_its_tags_change(
 
     try:
         wait_until("the fleet node takes pods", lambda: (node := admin.get("node", "plant")) and (is_so := condition(node, "Ready")) and
-                   is_so["status"] == "True" and int(node["status"]["allocatable"]["pods"]) > 0)
+                   is_so["status"] == "True" and int(node["status"]["allocatable"]["pods"]) > 0, timeout=RECONNECTED)
         line = one_of("line", "plant")
         line["spec"]["template"]["metadata"]["annotations"] = {"slicelet.io/target-condition": "tags.line = 'press'"}
         kubectl.apply(one_of("own", "gw-1"), line)
@@ -254,7 +261,7 @@ def test_a_drained_host_keeps_what_its_fleet_node_gave_it_until_its_tags_change(
         edge.maintain("gw-1", True)
         wait_until("the scheduler looks elsewhere", lambda: "slicelet.io/maintenance" in str(admin.get("node", "gw-1")["spec"]["taints"]))
         assert [runs(name) for name in ("own", "line")] == before
-        kubectl("drain", "gw-1", "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=60s")
+        kubectl("drain", "gw-1", "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=240s")
         wait_until("its own pod has left it", lambda: runs("own") == [])
         assert runs("line") == before[1], "the node that was drained is not that pod's"
         another, = wait_until("its Deployment made another one", lambda: kubectl.get("pods", selector="app=own"))
@@ -276,11 +283,12 @@ def test_a_drained_host_keeps_what_its_fleet_node_gave_it_until_its_tags_change(
         edge.maintain("gw-1", False)
         kubectl("uncordon", "gw-1")
         hub("patch", "edgehost", "gw-1", "--type=merge", "-p", '{"spec": {"tags": null}}')
-        kubectl("delete", "deployments,pods", "--all", "--timeout=60s")
+        kubectl("delete", "deployments,pods", "--all", "--timeout=240s")
         settings.write_text(alone)
         edge.programs["provider"].restart()
         wait_until("the fleet node is given up", lambda: edge.slicectl("node", "decommission", "plant", "--force"))
     wait_until("its Node object is gone", lambda: admin.get("node", "plant") is None)
+    wait_until("the host is back", lambda: edge.host_info()["connected"], timeout=RECONNECTED)
 
 
 def test_the_provider_writes_to_namespaces_of_slices_only(edge, kubectl):

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from tests.faults.chance import drawn_for, repeatable
+from tests.harness.edge import RECONNECTED
 from tests.harness.kubernetes import is_ready
 from tests.harness.pods import deployment, pod
 from tests.harness.waiting import wait_until
@@ -35,13 +36,13 @@ def identities(edge, namespace):
 
 def everything_converges(edge, kubectl, before):
     """After the kill: change something through the API and see it happen, and see that nothing else changed."""
-    wait_until("steady pods are Ready", lambda: kubectl.ready_pods("steady", 3), timeout=120)
-    wait_until("finished job is Succeeded", lambda: kubectl.get("pod", "finished")["status"]["phase"] == "Succeeded")
+    wait_until("steady pods are Ready", lambda: kubectl.ready_pods("steady", 3), timeout=RECONNECTED)
+    wait_until("finished job is Succeeded", lambda: kubectl.get("pod", "finished")["status"]["phase"] == "Succeeded", timeout=RECONNECTED)
     kubectl.apply(pod("after", args=["wait"]))
     kubectl("delete", "pod", "during", "--wait=false")
-    wait_until("a new pod runs", lambda: is_ready(kubectl.get("pod", "after")), timeout=120)
-    wait_until("what was begun is gone", lambda: kubectl.get("pod", "during") is None, timeout=120)
-    wait_until("and its container", lambda: edge.sandboxes(kubectl.namespace, "during") == [], timeout=120)
+    wait_until("a new pod runs", lambda: is_ready(kubectl.get("pod", "after")), timeout=RECONNECTED)
+    wait_until("what was begun is gone", lambda: kubectl.get("pod", "during") is None, timeout=RECONNECTED)
+    wait_until("and its container", lambda: edge.sandboxes(kubectl.namespace, "during") == [], timeout=RECONNECTED)
     now = identities(edge, kubectl.namespace)
     for container, created in before.items():
         assert now.get(container) == created, "a running container was restarted by the kill"
@@ -53,9 +54,9 @@ def everything_converges(edge, kubectl, before):
 def prepare(edge, kubectl):
     kubectl.apply(deployment("steady", replicas=3, args=["lines", "0", "1000"]),
                   pod("finished", args=["print", "done"], restart="Never"), pod("leaving", args=["wait"]))
-    wait_until("steady pods Ready", lambda: kubectl.ready_pods("steady", 3), timeout=90)
-    wait_until("finished", lambda: kubectl.get("pod", "finished")["status"].get("phase") == "Succeeded")
-    wait_until("Ready", lambda: is_ready(kubectl.get("pod", "leaving")))
+    wait_until("steady pods Ready", lambda: kubectl.ready_pods("steady", 3), timeout=RECONNECTED)
+    wait_until("finished", lambda: kubectl.get("pod", "finished")["status"].get("phase") == "Succeeded", timeout=RECONNECTED)
+    wait_until("Ready", lambda: is_ready(kubectl.get("pod", "leaving")), timeout=RECONNECTED)
     return {c["id"]: c["createdAt"] for c in edge.running_containers(kubectl.namespace, "steady-")}
 
 
@@ -79,15 +80,15 @@ def work_under_way(edge, kubectl, moment):
     worker = threading.Thread(target=begin, args=(kubectl,), name="work")
     worker.start()
     try:
-        wait_until(f"the work is at {moment}", reached[moment], timeout=120, interval=0.01)
+        wait_until(f"the work is at {moment}", reached[moment], timeout=RECONNECTED, interval=0.01)
         yield
     finally:
         worker.join()
     # Again what a dying API server did not take.
-    wait_until("the work is taken", lambda: begin(kubectl) or kubectl.get("pod", "during"), timeout=120)
-    wait_until("the pod applied during the kill runs", lambda: is_ready(kubectl.get("pod", "during")), timeout=120)
-    wait_until("the pod deleted during the kill is gone", lambda: kubectl.get("pod", "leaving") is None, timeout=120)
-    wait_until("its container too", lambda: edge.sandboxes(namespace, "leaving") == [], timeout=120)
+    wait_until("the work is taken", lambda: begin(kubectl) or kubectl.get("pod", "during"), timeout=RECONNECTED)
+    wait_until("the pod applied during the kill runs", lambda: is_ready(kubectl.get("pod", "during")), timeout=RECONNECTED)
+    wait_until("the pod deleted during the kill is gone", lambda: kubectl.get("pod", "leaving") is None, timeout=RECONNECTED)
+    wait_until("its container too", lambda: edge.sandboxes(namespace, "leaving") == [], timeout=RECONNECTED)
 
 
 def kill_at_random(edge, kubectl, parts):

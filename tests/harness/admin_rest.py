@@ -37,7 +37,7 @@ class Client:
         self.url = f"https://127.0.0.1:{port}"
         self._context = ssl.create_default_context(cafile=authority)
         self.token = ""
-        wait_until("the admin API answers", lambda: self.get("/healthz", missing=None), timeout=60)
+        wait_until("the admin API answers", lambda: self.get("/healthz", missing=None))
         if user:
             status, answer = self.ask("POST", "/v1/login", {"username": user, "password": PASSWORDS[user]})
             assert status == 200, answer
@@ -50,7 +50,7 @@ class Client:
             **({"Content-Type": "application/json"} if body is not None else {}), **(headers or {})},
             data=None if body is None else json.dumps(body).encode())
         try:
-            with urllib.request.urlopen(request, context=self._context, timeout=60) as answer:
+            with urllib.request.urlopen(request, context=self._context, timeout=120) as answer:
                 status, text = answer.status, answer.read()
         except urllib.error.HTTPError as error:
             status, text = error.code, error.read()
@@ -76,8 +76,8 @@ def schemathesis():
     program = place / "bin" / "schemathesis"
     installed = place / "installed"
     if not installed.exists():
-        run([sys.executable, "-m", "venv", "--clear", place], timeout=300)
-        run([place / "bin" / "pip", "-q", "install", f"schemathesis=={SCHEMATHESIS}", f"hypothesis=={HYPOTHESIS}"], timeout=600)
+        run([sys.executable, "-m", "venv", "--clear", place], timeout=900)
+        run([place / "bin" / "pip", "-q", "install", f"schemathesis=={SCHEMATHESIS}", f"hypothesis=={HYPOTHESIS}"], timeout=1800)
         installed.touch()
     return program
 
@@ -87,6 +87,6 @@ def conforms(client, authority, directory, seconds):
     code, out, error = run([
         schemathesis(), "--config-file", SETTINGS, "run", f"{client.url}/openapi.json", "--header",
         f"Authorization: Bearer {client.token}", "--tls-verify", authority, "--no-color", "--max-time", seconds],
-        check=False, timeout=seconds + 300, environment={"HYPOTHESIS_STORAGE_DIRECTORY": str(directory / "hypothesis")},
+        check=False, timeout=seconds + 900, environment={"HYPOTHESIS_STORAGE_DIRECTORY": str(directory / "hypothesis")},
         directory=directory)  # where it keeps what it has found
     return code, out + error

@@ -11,7 +11,7 @@ import urllib.parse
 
 # All kinds of all groups in one answer each, which a server that is older refuses.
 _DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-_TIMEOUT = 30
+_TIMEOUT = 60
 
 
 class ApiReader:
@@ -49,6 +49,16 @@ class ApiReader:
         status, answer = self._request(f"{prefix}/namespaces/{namespace}/{plural}?dryRun=All&fieldValidation=Strict", made=made)
         return status, answer.get("message", "")
 
+    def patch(self, kind, namespace, name, change, part=""):
+        """Merges `change` into an object, or into that `part` of it."""
+        path, namespaced, _ = self._kind(kind)
+        prefix, _, plural = path.rpartition("/")
+        path = f"{prefix}/namespaces/{namespace}/{plural}/{name}" if namespaced else f"{path}/{name}"
+        path = f"{path}/{part}" if part else path
+        status, answer = self._request(path, made=change, method="PATCH", kind="application/merge-patch+json")
+        if status != 200:
+            raise RuntimeError(f"PATCH {path}: {status}: {answer.get('message', '')}")
+
     def _kind(self, name):
         """(path of all objects, namespaced, kind) of a resource by any of its names."""
         if name not in self._kinds:
@@ -74,9 +84,9 @@ class ApiReader:
                         self._kinds.setdefault(one, found)
                         self._kinds.setdefault(f"{one}.{group_name}", found)
 
-    def _request(self, path, accept="application/json", made=None):
-        """(status, JSON) of a GET, or of the POST of what is `made`. A connection that the server closed meanwhile is made anew."""
-        method = "GET" if made is None else "POST"
+    def _request(self, path, accept="application/json", made=None, method="POST", kind="application/json"):
+        """(status, JSON) of a GET, or of sending what is `made`. A connection that the server closed meanwhile is made anew."""
+        method = "GET" if made is None else method
         body = None if made is None else json.dumps(made)
         for kept in (True, False):
             connection = getattr(self._local, "connection", None) if kept else None
@@ -86,7 +96,7 @@ class ApiReader:
                 if connection is None:
                     connection = http.client.HTTPSConnection(self._server, timeout=_TIMEOUT, context=self._context)
                     self._local.connection = connection
-                connection.request(method, path, body, {"Accept": accept, "Content-Type": "application/json"})
+                connection.request(method, path, body, {"Accept": accept, "Content-Type": kind})
                 answer = connection.getresponse()
                 return answer.status, json.loads(answer.read())
             except (OSError, http.client.HTTPException, ValueError) as error:

@@ -44,7 +44,8 @@ class Intruder:
     def heard(self, everything=False):
         """(topic, payload) of each message so far, in order."""
         messages = []
-        for line in self._listener.log.read_text().splitlines():
+        # The last line may be half written.
+        for line in self._listener.log.read_text().rpartition("\n")[0].splitlines():
             topic, _, payload = line.partition(" ")
             if topic.startswith(self._root) and (everything or "/nobody/" not in topic):
                 messages.append((topic, bytes.fromhex(payload)))
@@ -58,7 +59,7 @@ class Intruder:
         """An empty payload that is retained clears what the broker keeps."""
         what = ["-s"] if payload else ["-n"]
         subprocess.run([*self._command("mosquitto_pub", "mouth"), "-t", topic, *what, *(["-r"] if retain else [])],
-                       input=payload, check=True, capture_output=True, timeout=30)
+                       input=payload, check=True, capture_output=True, timeout=120)
 
 
 def metric(edge, name, **labels):

@@ -3,15 +3,16 @@
 import json
 import os
 import pathlib
-import shutil
+import socket
 import subprocess
 import tempfile
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 
 from tests.harness.kubernetes import ROOT
 from tests.harness.ports import free_ports
-from tests.harness.postgres import USER, make_database, server_command
+from tests.harness.postgres import USER, accepts_logins, make_database, remove, server_command
 from tests.harness.waiting import wait_until
 
 SERVICES = ("core-keeper", "core-metadata", "core-data", "core-command", "device-virtual", "device-mqtt", "device-rest", "device-modbus",
@@ -22,11 +23,11 @@ def http(url, method, text=""):
     """(status, text) of what it answers; status 0 when nobody does."""
     request = urllib.request.Request(url, data=text.encode() or None, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as refused:
         return refused.code, refused.read().decode()
-    except OSError:
+    except (OSError, HTTPException):
         return 0, ""
 
 
@@ -47,6 +48,7 @@ class Gateway:
         """A database, a broker and these, in this order."""
         self.start_database()
         self.start_broker(self.broker_port)
+        wait_until("the database accepts logins", lambda: accepts_logins(self.database_port))
         for name in names:
             self.ready(name)
 
@@ -56,9 +58,16 @@ class Gateway:
         return self.keep(server_command(data, self.database_port), cwd="/", **USER)
 
     def start_broker(self, port):
+        """Returns when it listens."""
         configuration = self.directory / f"mosquitto-{port}.conf"
         configuration.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n")
-        return self.keep(["mosquitto", "-c", configuration])
+        process = self.keep(["mosquitto", "-c", configuration])
+
+        def listens():
+            with socket.socket() as one:
+                return one.connect_ex(("127.0.0.1", port)) == 0
+        wait_until("the broker listens", listens)
+        return process
 
     def keep(self, command, **options):
         with open(self.directory / "log", "ab") as log:
@@ -68,7 +77,7 @@ class Gateway:
 
     def start(self, name, *flags, **settings):
         environment = {
-            "PATH": "/bin", "EDGEX_SECURITY_SECRET_STORE": "false", "EDGEX_STARTUP_DURATION": "20",
+            "PATH": "/bin", "EDGEX_SECURITY_SECRET_STORE": "false", "EDGEX_STARTUP_DURATION": "120",
             "SERVICE_PORT": str(self.ports.get(name, 0)), "DATABASE_PORT": str(self.database_port),
             "MESSAGEBUS_PORT": str(self.broker_port), "CLIENTS_CORE_METADATA_PORT": str(self.ports["core-metadata"]),
             "STANDIN_INTERVAL_MS": "500", **{key: str(value) for key, value in settings.items()}}
@@ -96,11 +105,11 @@ class Gateway:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"http://127.0.0.1:{self.ports[name]}/api/v3/{path}", data=data, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 return answer.status, json.loads(answer.read() or b"null")
         except urllib.error.HTTPError as refused:
             return refused.code, json.loads(refused.read() or b"null")
-        except OSError:
+        except (OSError, HTTPException):
             return 0, None
 
     def http(self, name, method, path, text=""):
@@ -108,14 +117,15 @@ class Gateway:
         return http(f"http://127.0.0.1:{self.ports[name]}{path}", method, text)
 
     def subscribe(self, topic, port=None, messages=None, seconds=None):
-        """Prints what is published from now on, as "TOPIC PAYLOAD"; ends after so many messages or seconds."""
+        """Prints what is published from now on, as "TOPIC PAYLOAD"; ends after so many messages or seconds. Of messages that are to come,
+        seconds are at least 120."""
         port = str(port or self.broker_port)
         # A retained message that comes at once says that the broker knows of the subscription.
         marked = subprocess.run(["mosquitto_pub", "-p", port, "-t", "subscribed", "-r", "-m", "yes"], check=False)
         assert marked.returncode == 0, f"no broker on port {port}"
         command = ["mosquitto_sub", "-p", port, "-t", "subscribed", "-t", topic, "-F", "%t %p"]
         command += ["-C", str(messages + 1)] if messages else []
-        command += ["-W", str(seconds)] if seconds else []
+        command += ["-W", str(max(seconds, 120) if messages else seconds)] if seconds else []
         listener = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert listener.stdout.readline() == "subscribed yes\n"
         return listener
@@ -131,10 +141,10 @@ class Gateway:
             if process.poll() is None:
                 process.kill()
             process.wait()
-        shutil.rmtree(self.directory)
+        remove(self.directory)
 
 
-def ends(process, code, within=15):
+def ends(process, code, within=120):
     assert process.wait(timeout=within) == code
 
 
@@ -164,7 +174,7 @@ def modbus_device(gateway, name, protocols, resource, interval=None):
 
 
 def over_tcp(port, **more):
-    return {"modbus-tcp": {"Address": "127.0.0.1", "Port": str(port), "UnitID": "1", "Timeout": "1", "IdleTimeout": "1", **more}}
+    return {"modbus-tcp": {"Address": "127.0.0.1", "Port": str(port), "UnitID": "1", "Timeout": "5", "IdleTimeout": "1", **more}}
 
 
 def register(address, value_type="Uint16", table="HOLDING_REGISTERS"):

@@ -21,7 +21,7 @@ class FaultProxy:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="fault-proxy", daemon=True)
         self._thread.start()
-        self._ready.wait(10)
+        assert self._ready.wait(120), "the proxy does not listen"
         self.port = self._server.sockets[0].getsockname()[1]
 
     def heal(self):
@@ -43,7 +43,7 @@ class FaultProxy:
     def close(self):
         self._call(self._set, "cut", 0.0)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(120)
 
     def _call(self, function, *arguments):
         done = threading.Event()
@@ -53,7 +53,7 @@ class FaultProxy:
             done.set()
 
         self._loop.call_soon_threadsafe(run)
-        done.wait(10)
+        assert done.wait(120), "the proxy does not answer"
 
     def _set(self, mode, delay):
         self._mode = mode
@@ -93,6 +93,10 @@ class FaultProxy:
             upstream_reader, upstream_writer = await asyncio.open_connection(*self._target)
         except OSError:
             writer.transport.abort()
+            self._connections.discard(writer)
+            return
+        if writer.is_closing():  # cut meanwhile
+            upstream_writer.transport.abort()
             self._connections.discard(writer)
             return
         self._connections.add(upstream_writer)

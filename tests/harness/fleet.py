@@ -25,8 +25,9 @@ class FleetEdge(Edge):
         self.other_directory.mkdir(parents=True, exist_ok=True)
 
     def shim_address(self):
-        # The API server's proxy of nodes goes to no loopback address.
-        return run(["hostname", "-I"])[1].split()[0]
+        # The API server's proxy of nodes goes to no loopback address; and those of containerds' bridges go with their tests.
+        bridges = tuple(f"10.{number}." for number in range(88, 92))
+        return next(one for one in run(["hostname", "-I"])[1].split() if not one.startswith(bridges))
 
     def tune(self, settings_of):
         provider = {**settings_of.get("provider", {}), "hostNodes": False, "fleetNodes": self.conditions}
@@ -34,7 +35,7 @@ class FleetEdge(Edge):
 
     def up(self):
         super().up()
-        run([CONTAINERD, "up", self.other_containerd], timeout=300)
+        run([CONTAINERD, "up", self.other_containerd], timeout=1800)
         self.add_hosts([self.other, *self.hollow])
         self._agent_configuration(self.other, self.other_directory, self.other_containerd, cgroup="-2")
         self.programs["agent-2"] = Program("agent-2", [
@@ -42,12 +43,12 @@ class FleetEdge(Edge):
             "--config", self.other_directory / "agent.json"], self.logs).start()
         if self.hollow:
             self.start_hollow("hollow", self.hollow)
-        wait_until("all hosts are connected", lambda: self.connected() == 2 + len(self.hollow), timeout=120)
+        wait_until("all hosts are connected", lambda: self.connected() == 2 + len(self.hollow), timeout=240)
         return self
 
     def down(self):
         super().down()
-        run([CONTAINERD, "down", self.other_containerd], check=False, timeout=120)
+        run([CONTAINERD, "down", self.other_containerd], check=False, timeout=600)
         for mount in ("volatile", "termination"):
             run(["umount", "-l", self.other_directory / "state" / mount], check=False)
 

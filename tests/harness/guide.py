@@ -9,7 +9,7 @@ import subprocess
 from tests.harness.documents import blocks
 from tests.harness.kubernetes import ROOT
 
-STEP_TIMEOUT = 900
+STEP_TIMEOUT = 1800
 
 
 class Commands:

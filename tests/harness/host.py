@@ -4,10 +4,9 @@ import json
 import os
 import pathlib
 
-from tests.harness.kubernetes import ROOT, run
+from tests.harness.edge import CONTAINERD, CRICTL_PATIENCE
+from tests.harness.kubernetes import run
 from tests.harness.process import Program
-
-CONTAINERD = ROOT / "tests" / "integration" / "containerd.sh"
 
 
 class Host:
@@ -28,7 +27,7 @@ class Host:
         return self.directory / "c"
 
     def up(self):
-        run([CONTAINERD, "up", self.containerd_directory], timeout=300)
+        run([CONTAINERD, "up", self.containerd_directory], timeout=1800)
         (self.directory / "boot_id").write_text("boot-1\n")
         (self.directory / "agent.json").write_text(json.dumps({
             "runtimeSocket": str(self.containerd_directory / "containerd.sock"),
@@ -45,13 +44,13 @@ class Host:
     def down(self):
         if self.agent:
             self.agent.kill()
-        run([CONTAINERD, "down", self.containerd_directory], check=False, timeout=120)
+        run([CONTAINERD, "down", self.containerd_directory], check=False, timeout=600)
         for mount in ("volatile", "termination"):  # the agent leaves its tmpfs to the next agent
             run(["umount", "-l", self.directory / "state" / mount], check=False)
 
     def running_containers(self):
         """Running containers, as the runtime tells."""
         endpoint = f"unix://{self.containerd_directory}/containerd.sock"
-        _, out, _ = run([self.edge.plane.bin / "crictl", "--runtime-endpoint", endpoint, "--image-endpoint", endpoint,
-                         "ps", "-o", "json", "--state", "Running"])
+        _, out, _ = run([self.edge.plane.bin / "crictl", "--timeout", CRICTL_PATIENCE, "--runtime-endpoint", endpoint, "--image-endpoint",
+                         endpoint, "ps", "-o", "json", "--state", "Running"])
         return json.loads(out)["containers"]

@@ -4,6 +4,7 @@ import base64
 import json
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 
 
 def ask(url, method, body=None, token=""):
@@ -11,11 +12,11 @@ def ask(url, method, body=None, token=""):
     request = urllib.request.Request(url, method=method, data=None if body is None else json.dumps(body).encode(),
                                      headers={"Content-Type": "application/json", **({"Authorization": token} if token else {})})
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, json.loads(answer.read() or b"null"), answer.headers
     except urllib.error.HTTPError as refused:
         return refused.code, None, refused.headers
-    except OSError:
+    except (OSError, HTTPException):
         return 0, None, {}
 
 

@@ -17,7 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "tests" / "control-plane" / "control-plane.sh"
 
 
-def run(command, check=True, timeout=120, stdin=None, environment=None, directory=None):
+def run(command, check=True, timeout=300, stdin=None, environment=None, directory=None):
     """Runs a command and returns (exit code, stdout, stderr); with `check`, failure raises RuntimeError."""
     result = subprocess.run(
         [str(part) for part in command], input=stdin, capture_output=True, text=True, timeout=timeout, cwd=directory,
@@ -30,10 +30,11 @@ def run(command, check=True, timeout=120, stdin=None, environment=None, director
 class ControlPlane:
     def __init__(self, directory, kcm_flags=""):
         self.directory = pathlib.Path(directory)
-        self._environment = {"SLICELET_KCM_FLAGS": kcm_flags}
+        # Of kube-controller-manager, from its next start on.
+        self.kcm_flags = kcm_flags
 
     def up(self):
-        self._script("up", self.directory, timeout=900)
+        self._script("up", self.directory, timeout=1800)
         settings = dict(
             line.split("=", 1) for line in (self.directory / "settings").read_text().splitlines() if "=" in line)
         self.bin = pathlib.Path(settings["bin"])
@@ -62,8 +63,8 @@ class ControlPlane:
     def restore(self, file):
         self._script("restore", self.directory, file)
 
-    def _script(self, command, *arguments, timeout=180):
-        run([SCRIPT, command, *arguments], timeout=timeout, environment=self._environment)
+    def _script(self, command, *arguments, timeout=900):
+        run([SCRIPT, command, *arguments], timeout=timeout, environment={"SLICELET_KCM_FLAGS": self.kcm_flags})
 
 
 class Manifest(yaml.SafeDumper):
@@ -83,7 +84,7 @@ class Kubectl:
         scope = ["-n", self.namespace] if self.namespace else []
         return [self._plane.bin / "kubectl", "--kubeconfig", self._plane.kubeconfig, *scope, *arguments]
 
-    def __call__(self, *arguments, check=True, stdin=None, timeout=120):
+    def __call__(self, *arguments, check=True, stdin=None, timeout=300):
         """kubectl's standard output."""
         code, out, err = run(self.command(*arguments), check=check, stdin=stdin, timeout=timeout)
         return out if check else (code, out, err)
@@ -106,7 +107,7 @@ class Kubectl:
     def follow(self, *arguments):
         return follow(self.command(*arguments))
 
-    def terminal(self, arguments, typed, wait_for, timeout=30):
+    def terminal(self, arguments, typed, wait_for, timeout=120):
         return terminal(self.command(*arguments), typed, wait_for, timeout)
 
 
@@ -121,7 +122,7 @@ def follow(command):
         process.wait()
 
 
-def terminal(command, typed, wait_for, timeout=30):
+def terminal(command, typed, wait_for, timeout=120):
     """Runs a command on a pseudo terminal, types, and returns what the screen showed once it holds `wait_for`."""
     main, other = pty.openpty()
     process = subprocess.Popen([str(part) for part in command], stdin=other, stdout=other, stderr=other, start_new_session=True)

@@ -59,7 +59,7 @@ class Machine:
     def pid(self):
         return self._holder.pid
 
-    def run(self, *command, timeout=120):
+    def run(self, *command, timeout=600):
         """(exit code, what it printed): both streams as a terminal shows them."""
         result = subprocess.run(
             ["nsenter", "--target", str(self.pid), "--mount", "--net", f"--wdns={ROOT}", *map(str, command)],
@@ -67,12 +67,12 @@ class Machine:
             env=self.environment)
         return result.returncode, result.stdout
 
-    def must(self, *command, timeout=120):
+    def must(self, *command, timeout=600):
         code, printed = self.run(*command, timeout=timeout)
         assert code == 0, f"{' '.join(map(str, command))}: exit {code}: {printed}"
         return printed
 
-    def shell(self, text, timeout=120):
+    def shell(self, text, timeout=600):
         """Runs lines of a document."""
         return self.run("bash", "-euo", "pipefail", "-c", text, timeout=timeout)
 

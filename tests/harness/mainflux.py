@@ -24,7 +24,7 @@ from tests.harness.waiting import wait_until
 PASSWORD = "mainflux"
 ADMIN = ("admin@example.com", "12345678")
 # Four services make their tables at once; on a busy machine that takes a while.
-PATIENCE = 180
+PATIENCE = 400
 PORTS = ("postgres", "redis", "nats", "broker", "auth", "auth_grpc", "users", "things", "identify", "things_grpc", "mqtt", "mqtt_ws")
 
 
@@ -84,7 +84,8 @@ class Mainflux:
         ports = {name: str(port) for name, port in self.ports.items()}
         environment = {
             "MF_AUTH_HTTP_PORT": ports["auth"], "MF_AUTH_GRPC_PORT": ports["auth_grpc"], "MF_AUTH_SECRET": "secret",
-            "MF_AUTH_GRPC_URL": f"localhost:{ports['auth_grpc']}", "MF_USERS_HTTP_PORT": ports["users"],
+            "MF_AUTH_GRPC_URL": f"localhost:{ports['auth_grpc']}", "MF_AUTH_GRPC_TIMEOUT": "60s",
+            "MF_THINGS_AUTH_GRPC_TIMEOUT": "60s", "MF_USERS_HTTP_PORT": ports["users"],
             "MF_USERS_ADMIN_EMAIL": ADMIN[0], "MF_USERS_ADMIN_PASSWORD": ADMIN[1],
             "MF_THINGS_HTTP_PORT": ports["things"], "MF_THINGS_AUTH_HTTP_PORT": ports["identify"],
             "MF_THINGS_AUTH_GRPC_PORT": ports["things_grpc"], "MF_THINGS_AUTH_GRPC_URL": f"localhost:{ports['things_grpc']}",

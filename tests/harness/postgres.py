@@ -2,7 +2,10 @@
 
 import os
 import pathlib
+import shutil
 import subprocess
+
+from tests.harness.waiting import wait_until
 
 PROGRAMS = pathlib.Path("/usr/lib/postgresql/15/bin")
 NOBODY = 65534
@@ -34,3 +37,11 @@ def server_command(directory, port):
 def accepts_logins(port):
     """It listens a while before it does."""
     return subprocess.run([PROGRAMS / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)], check=False).returncode == 0
+
+
+def remove(directory):
+    """A directory with a database whose server was killed: its other processes go on for a moment, and may write."""
+    def gone():
+        shutil.rmtree(directory, ignore_errors=True)
+        return not directory.exists()
+    wait_until(f"{directory} is removed", gone)

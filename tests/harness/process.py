@@ -37,9 +37,9 @@ class Program:
         """SIGKILL, as by the kernel or a power cut."""
         if self.running():
             self.process.kill()
-            self.process.wait(timeout=30)
+            self.process.wait(timeout=120)
 
-    def stop(self, timeout=20):
+    def stop(self, timeout=120):
         """SIGTERM; returns the exit code."""
         if not self.running():
             return self.process.returncode if self.process else 0
@@ -56,11 +56,11 @@ class Program:
         return self.start()
 
     def said_so_far(self):
-        """The length of the log; `said(since)` is what comes after it."""
+        """The length of the log; `said(since)` is what comes after it, `said(0, since)` what came before."""
         return self.log.stat().st_size if self.log.exists() else 0
 
-    def said(self, since=0):
-        return self.log.read_bytes()[since:].decode(errors="replace")
+    def said(self, since=0, until=None):
+        return self.log.read_bytes()[since:until].decode(errors="replace")
 
     def tail(self, lines=30):
         try:

@@ -22,7 +22,7 @@ CONFIG = "application/vnd.oci.image.config.v1+json"
 def images_directory():
     """Where the archives of tests/stand-ins are; made when they are not."""
     directory = pathlib.Path(os.environ.get("SLICELET_IMAGE_CACHE", pathlib.Path.home() / ".cache" / "slicelet" / "images"))
-    run([ROOT / "tests" / "stand-ins" / "build-image.sh", directory], timeout=300)
+    run([ROOT / "tests" / "stand-ins" / "build-image.sh", directory], timeout=1800)
     return directory
 
 

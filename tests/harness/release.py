@@ -11,6 +11,7 @@ import yaml
 
 from tests.harness.kubernetes import ROOT, run
 from tests.harness.process import Program
+from tests.harness.waiting import wait_until
 
 CHART = ROOT / "charts" / "slicelet-hub"
 ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -23,28 +24,28 @@ def build_image(edge):
     """The chart's image from the programs under test, in the test's containerd. Returns its name."""
     output = edge.directory / "images"
     if not (output / "hub.tar").exists():
-        run([ROOT / "scripts" / "images.sh", "--build", edge.bin, "--output", output, "hub"], timeout=300)
+        run([ROOT / "scripts" / "images.sh", "--build", edge.bin, "--output", output, "hub"], timeout=1800)
         run(["ctr", "-a", edge.containerd_directory / "containerd.sock", "-n", NAMESPACE, "images", "import",
-             output / "hub.tar"], timeout=120)
+             output / "hub.tar"], timeout=600)
     version = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
     return f"docker.io/slicelet/hub:{version}"
 
 
 def broker_image(edge):
     """A stand-in for mosquitto's published image, in the test's containerd. Returns its name."""
-    run([ROOT / "tests" / "integration" / "containerd.sh", "gateway", edge.containerd_directory], timeout=600)
+    run([ROOT / "tests" / "integration" / "containerd.sh", "gateway", edge.containerd_directory], timeout=1800)
     name = "docker.io/slicelet/stand-in-eclipse-mosquitto:1"
     archive = edge.directory / "broker.tar"
     if not archive.exists():
         ctr = ["ctr", "-a", edge.containerd_directory / "containerd.sock"]
-        run([*ctr, "-n", "k8s.io", "images", "export", archive, name], timeout=120)
-        run([*ctr, "-n", NAMESPACE, "images", "import", archive], timeout=120)
+        run([*ctr, "-n", "k8s.io", "images", "export", archive, name], timeout=600)
+        run([*ctr, "-n", NAMESPACE, "images", "import", archive], timeout=600)
     return name
 
 
 def helm_directory():
     """Where helm is, built if need be."""
-    return pathlib.Path(run([ROOT / "tests" / "control-plane" / "build.sh", "helm"], timeout=900)[1].strip())
+    return pathlib.Path(run([ROOT / "tests" / "control-plane" / "build.sh", "helm"], timeout=1800)[1].strip())
 
 
 def helm_homes(directory):
@@ -62,17 +63,19 @@ class ContainerProgram(Program):
                                 *arguments], log_directory)
 
     def kill(self):
-        self._signal("SIGKILL")
-        if self.process is not None:
-            self.process.wait(timeout=30)
+        def gone():
+            self._signal("SIGKILL")
+            return not self.running()
+        wait_until(f"{self.name} is gone", gone)
 
-    def stop(self, timeout=20):
-        self._signal("SIGTERM")
+    def stop(self, timeout=120):
+        wait_until(f"{self.name} can be told", lambda: not self.running() or self._signal("SIGTERM"))
         return self.process.wait(timeout=timeout)
 
     def _signal(self, signal):
-        if self.running():
-            subprocess.run([*self._ctr, "task", "kill", "-s", signal, self.name], check=False, capture_output=True)
+        """Whether there is something to take it: a container that is only being made takes none."""
+        return self.running() and subprocess.run([*self._ctr, "task", "kill", "-s", signal, self.name], check=False,
+                                                 capture_output=True).returncode == 0
 
 
 class Release:
@@ -95,7 +98,7 @@ class Release:
         values.write_text(json.dumps(self.values))
         return run([helm_directory() / "helm", "--kubeconfig", self.edge.plane.kubeconfig,
                     "--namespace", self.namespace, *[values if a == "VALUES" else a for a in arguments]],
-                   check=check, environment=helm_homes(self.directory))
+                   check=check, timeout=600, environment=helm_homes(self.directory))
 
     def install(self):
         self.helm("install", self.name, CHART, "--create-namespace", "-f", "VALUES")

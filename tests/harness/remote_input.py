@@ -16,7 +16,7 @@ def execute(command, data, file=False):
         held.write(data)
         held.seek(0)
         how = {"stdin": held}
-    ended = subprocess.run([str(part) for part in command], **how, stdout=subprocess.PIPE, timeout=120)
+    ended = subprocess.run([str(part) for part in command], **how, stdout=subprocess.PIPE, timeout=400)
     return ended.returncode, ended.stdout
 
 

@@ -16,7 +16,7 @@ class Standalone(Edge):
 
     def up(self):
         self.link_kind = "grpc"
-        run([CONTAINERD, "up", self.containerd_directory], timeout=300)
+        run([CONTAINERD, "up", self.containerd_directory], timeout=1800)
         endpoint = f"127.0.0.1:{free_ports(1)[0]}"
         self.slicectl("hub", "init", "--dir", self.hub_directory, "--name", self.hub, "--agent-endpoint", endpoint,
                       "--agent-listen", endpoint, "--shim-address", "127.0.0.1", "--shim-port", consecutive_ports(4), "--shim-ports", 4,
@@ -25,7 +25,7 @@ class Standalone(Edge):
         self._agent_configuration(cgroup="-alone")
         for name, command in self.commands().items():
             self.programs[name] = Program(f"alone-{name}", command, self.logs).start()
-        wait_until("the node is Ready", self.ready_node, timeout=60)
+        wait_until("the node is Ready", self.ready_node, timeout=240)
         return self
 
     def down(self):

@@ -2,23 +2,30 @@
 
 import time
 
+from tests.harness.process import Ended
 
-def wait_until(what, probe, timeout=60.0, interval=0.1):
+
+def wait_until(what, probe, timeout=120.0, interval=0.1):
     """Calls `probe` until it returns something true and returns that; fails with `what` and the last answer.
 
-    A probe that raises AssertionError or RuntimeError counts as not yet true; the last error is part of the failure.
+    A probe that raises counts as not yet true: what it looks at may be missing, half written or away for a moment. The last error is part
+    of the failure. Only `Ended` goes through.
     """
     deadline = time.monotonic() + timeout
-    last = None
     while True:
+        # Looked at once more when the time is over: it may have passed while this process stood still.
+        late = time.monotonic() > deadline
+        error = None
         try:
             last = probe()
             if last:
                 return last
-        except (AssertionError, RuntimeError, KeyError, IndexError) as error:
-            last = error
-        if time.monotonic() > deadline:
-            raise AssertionError(f"after {timeout:.0f} s still not true: {what}; last answer: {last!r}")
+        except Ended:
+            raise
+        except Exception as raised:
+            last = error = raised
+        if late:
+            raise AssertionError(f"after {timeout:.0f} s still not true: {what}; last answer: {last!r}") from error
         time.sleep(interval)
 
 

@@ -18,8 +18,12 @@ def brought_up(make, logs):
         world.up()
         yield world
     finally:
-        world.down()
-        keep = ROOT / "build" / "logs" / logs
-        shutil.rmtree(keep, ignore_errors=True)
-        shutil.copytree(world.logs, keep)
-        shutil.rmtree(directory, ignore_errors=True)
+        try:
+            world.down()
+        finally:
+            keep = ROOT / "build" / "logs" / logs
+            shutil.rmtree(keep, ignore_errors=True)
+            # Another suite may keep some under the same name at the same time.
+            with contextlib.suppress(OSError):
+                shutil.copytree(world.logs, keep, dirs_exist_ok=True)
+            shutil.rmtree(directory, ignore_errors=True)

@@ -9,6 +9,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 fingerprint=$(sha256sum go.mod go.sum | sha256sum | cut -c1-16)
 directory=${SLICELET_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/slicelet}/mainflux/$fingerprint
 mkdir -p "$directory"
+# Suites beside one another build once.
+exec 9>"$directory/.lock"
+flock 9
 for service in auth users things mqtt; do
   [ -x "$directory/$service" ] && continue
   echo "  building Mainflux's $service (once) ..." >&2
