@@ -38,8 +38,12 @@ constexpr std::uint32_t kPrivateDirectory = 0700;
 constexpr Duration kStarted = std::chrono::seconds(10);
 /// From then on this often: what a pod's start needs is not needed until the next one's.
 constexpr Duration kGiveBack = std::chrono::minutes(1);
-/// Sandboxes wait for disk and kernel about as long as they compute.
-constexpr int kStartsPerCore = 2;
+/// Half as many again as there are cores: sandboxes wait for the disk and for each other's locks in the
+/// kernel. (docs/benchmarks.md, "Where the time of a start goes")
+int StartsAtOnce() {
+  const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  return cores + (cores + 1) / 2;
+}
 /// A stop that takes longer is cut short.
 constexpr Duration kStopLimit = std::chrono::seconds(3);
 
@@ -74,8 +78,7 @@ HostAgent::Options MakeOptions(const HostCredentials& host, const AgentConfig& c
   options.pods.host_ip = options.facts.address();
   options.pods.allocatable_cpu_milli = options.facts.allocatable_cpu_milli();
   options.pods.allocatable_memory_bytes = options.facts.allocatable_memory_bytes();
-  options.pods.starts_at_once =
-      kStartsPerCore * static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  options.pods.starts_at_once = StartsAtOnce();
   options.pods.log_max_bytes = config.log_max_bytes;
   options.pods.log_max_files = config.log_max_files;
   options.pods.readings_period = config.link.readings;
