@@ -8,6 +8,7 @@
 #include "cli/https_client.h"
 #include "common/base/testing/temporary_directory.h"
 #include "common/http/http_server.h"
+#include "common/loop/testing/run_until.h"
 #include "common/rpc/testing/test_authority.h"
 
 namespace slicelet::cli {
@@ -16,6 +17,10 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 using tcp = boost::asio::ip::tcp;
+
+/// Where an answer comes, however busy the machine is.
+constexpr HttpsClient::Options kPatient{.connect = std::chrono::minutes(2),
+                                        .answer = std::chrono::minutes(2)};
 
 class HttpsClientTest : public testing::Test {
  protected:
@@ -48,7 +53,7 @@ class HttpsClientTest : public testing::Test {
   }
   /// While the server's loop runs.
   absl::StatusOr<std::string> GetServed(int port, const std::string& target,
-                                        HttpsClient::Options options = {}) {
+                                        HttpsClient::Options options = kPatient) {
     auto result = std::async(std::launch::async, [&] {
       auto answer = Get(port, target, options);
       loop_.Stop();
@@ -64,7 +69,7 @@ class HttpsClientTest : public testing::Test {
   AsioLoop loop_;
   std::vector<std::shared_ptr<HttpExchange>> held_;
   HttpServer server_{
-      loop_, {}, [this](const std::shared_ptr<HttpExchange>& exchange) {
+      loop_, {.handshake_timeout = kPatience}, [this](const std::shared_ptr<HttpExchange>& exchange) {
         const auto& path = exchange->request().target.segments;
         if (path[0] == "hello")
           return exchange->Respond({.body = "hello " + exchange->request().peer.common_name, .headers = {}});
@@ -95,7 +100,7 @@ TEST_F(HttpsClientTest, SaysWhereNobodyListens) {
   boost::asio::io_context io;
   // Bound and not listening: nobody else gets the port, and nobody is there.
   tcp::socket taken(io, tcp::endpoint(boost::asio::ip::address_v4::loopback(), 0));
-  const auto answer = Get(taken.local_endpoint().port(), "/hello", {});
+  const auto answer = Get(taken.local_endpoint().port(), "/hello", kPatient);
   EXPECT_EQ(answer.status().code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(Message(answer.status()), AllOf(HasSubstr("cannot reach the shim at 127.0.0.1:"),
                                               HasSubstr("refused"), HasSubstr("Is slicelet-shim running?")));
@@ -105,15 +110,15 @@ TEST_F(HttpsClientTest, APeerThatTakesTheConnectionAndSaysNothingIsGivenUp) {
   boost::asio::io_context io;
   tcp::acceptor silent(io, tcp::endpoint(boost::asio::ip::address_v4::loopback(), 0));
   const auto answer = Get(silent.local_endpoint().port(), "/hello",
-                          {.connect = std::chrono::seconds(1), .answer = std::chrono::seconds(1)});
+                          {.connect = std::chrono::seconds(5), .answer = std::chrono::seconds(5)});
   EXPECT_EQ(answer.status().code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(Message(answer.status()),
-              AllOf(HasSubstr("does not answer"), HasSubstr("no answer within 1 s")));
+              AllOf(HasSubstr("does not answer"), HasSubstr("no answer within 5 s")));
 }
 
 TEST_F(HttpsClientTest, AnAnswerThatNeverComesIsGivenUp) {
   const auto answer = GetServed(Listen(authority_.Issue("shim")), "/silent",
-                                {.connect = std::chrono::seconds(20), .answer = std::chrono::seconds(2)});
+                                {.connect = kPatient.connect, .answer = std::chrono::seconds(2)});
   held_.clear();
   EXPECT_EQ(answer.status().code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(Message(answer.status()), HasSubstr("the shim did not answer: no answer within 2 s"));

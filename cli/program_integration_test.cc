@@ -131,7 +131,8 @@ TEST(Slicectl, RenewsCertificatesAndSaysWhatComesNext) {
     const Ended hub = Slicectl("hub renew" + dir);
     EXPECT_EQ(hub.code, 0);
     EXPECT_THAT(hub.text, AllOf(HasSubstr("  mqtt.crt\n  mosquitto/mqtt-broker.crt\nnext:\n"),
-                                HasSubstr("mqtt-broker.crt where it reads another copy, and restart it"), HasSubstr("restart nothing")));
+                                HasSubstr("mqtt-broker.crt where it reads another copy, and restart it"),
+                                HasSubstr("restart nothing")));
   }
   std::filesystem::rename(directory + "/mosquitto", directory + "-mosquitto");
   EXPECT_THAT(Slicectl("hub renew" + dir).text, HasSubstr("not renewed (copy them here, renew, and copy them "

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "common/loop/asio_loop.h"
+#include "common/loop/testing/late_loop.h"
 #include "common/loop/testing/run_until.h"
 #include "common/metrics/metrics_server.h"
 #include "common/rest/rest_http_client.h"
@@ -96,7 +97,8 @@ TEST_F(RestHttpClientTest, AnAnswerWithoutEndIsReadNoFurtherThanItsBound) {
 
 TEST_F(RestHttpClientTest, AnAnswerThatDripsEndsAtTheDeadline) {
   EndlessServer server(1, 10);
-  const auto client = MakeRestHttpClient(loop_, "", {.whole = std::chrono::milliseconds(300)});
+  LateLoop late(loop_, [&server] { return server.sent() > 0; });
+  const auto client = MakeRestHttpClient(late, "", {.whole = std::chrono::milliseconds(300)});
   const auto answer = GetFrom(loop_, *client, server.url());
   EXPECT_TRUE(absl::IsUnavailable(answer.status())) << answer.status();
   EXPECT_THAT(Message(answer.status()), testing::HasSubstr("the whole answer did not come in time"));

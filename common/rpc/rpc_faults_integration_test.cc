@@ -213,7 +213,7 @@ TEST_F(RpcFaultsTest, BothEndsNoticeALinkThatFellSilent) {
 
 TEST_F(RpcFaultsTest, AnIdleLinkThatAnswersStays) {
   const TestAuthority authority;
-  const RpcKeepalive keepalive{.interval = std::chrono::seconds(1), .timeout = std::chrono::seconds(20)};
+  const RpcKeepalive keepalive{.interval = std::chrono::seconds(1), .timeout = kPatience};
   const int port = Listen(authority.IssueTls("slicelet-provider"), keepalive);
   const auto client = Dial(port, authority.IssueTls("gw-1"), keepalive);
   const auto pipe = Connect(*client);

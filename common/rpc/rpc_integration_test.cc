@@ -1,13 +1,13 @@
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <functional>
 
+#include "common/base/testing/loopback_port.h"
 #include "common/base/testing/temporary_directory.h"
 #include "common/loop/asio_loop.h"
 #include "common/loop/testing/run_until.h"
+#include "common/loop/testing/scaled_loop.h"
 #include "common/rpc/edge_link.h"
 #include "common/rpc/provider_link.h"
 #include "common/rpc/testing/test_authority.h"
@@ -72,7 +72,7 @@ class RpcTest : public testing::Test {
     RpcClient::Options options;
     options.address = "localhost:" + std::to_string(port);
     options.tls = std::move(tls);
-    auto client = RpcClient::Make(loop_, std::move(options));
+    auto client = RpcClient::Make(patient_, std::move(options));
     EXPECT_TRUE(client.ok()) << client.status();
     return std::move(*client);
   }
@@ -94,8 +94,10 @@ class RpcTest : public testing::Test {
   }
 
   AsioLoop loop_;
+  /// No call is cancelled because a busy machine takes long to end it in order.
+  ScaledLoop patient_{loop_, 20};
   TestAuthority authority_;
-  EdgeLinkService edge_link_{loop_};
+  EdgeLinkService edge_link_{patient_};
   RpcServer server_;
   int port_ = 0;
   RpcPeer seen_;
@@ -184,15 +186,11 @@ TEST_F(RpcTest, AServerThatShutsDownEndsItsSessions) {
 }
 
 TEST_F(RpcTest, RedialsAtOnceAfterARefusal) {
-  // Bound and not listening: it refuses, and nobody else gets the port meanwhile.
-  using tcp = boost::asio::ip::tcp;
-  tcp::acceptor reserved(*static_cast<boost::asio::io_context*>(loop_.io_context()), tcp::v4());
-  reserved.bind({boost::asio::ip::address_v4::loopback(), 0});
-  const int reserved_port = reserved.local_endpoint().port();
+  // Nobody listens there yet, and nobody else is given it.
+  const int reserved_port = FreeLoopbackPort();
   const auto client = Dial(reserved_port);
   const auto lost = Connect(*client);
   RunUntil([&] { return closed_.size() == 1; });
-  reserved.close();
   RpcServer late;
   const auto port = late.Listen({.address = "127.0.0.1:" + std::to_string(reserved_port),
                                  .tls = authority_.IssueTls("slicelet-provider"),

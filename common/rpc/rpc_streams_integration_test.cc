@@ -9,6 +9,7 @@
 
 #include "common/loop/asio_loop.h"
 #include "common/loop/testing/run_until.h"
+#include "common/loop/testing/scaled_loop.h"
 #include "common/rpc/edge_link.h"
 #include "common/rpc/testing/test_authority.h"
 
@@ -22,23 +23,6 @@ v1::StreamFrame Data(std::string text) {
   frame.set_data(std::move(text));
   return frame;
 }
-
-/// Real, but what should wait for seconds waits for a fiftieth of them.
-class HastyLoop : public Loop {
- public:
-  explicit HastyLoop(AsioLoop& loop) : loop_(loop) {}
-  void Post(Task task) override { loop_.Post(std::move(task)); }
-  TimerId RunAfter(Duration delay, Task task) override {
-    return loop_.RunAfter(delay / kHaste, std::move(task));
-  }
-  void Cancel(TimerId timer) override { loop_.Cancel(timer); }
-  [[nodiscard]] MonotonicTime Now() const override { return loop_.Now(); }
-
-  static constexpr int kHaste = 50;
-
- private:
-  AsioLoop& loop_;
-};
 
 /// Reads everything from one end and notes how it ended.
 struct Reader {
@@ -137,7 +121,8 @@ class RpcStreamsTest : public testing::Test {
   }
 
   AsioLoop loop_;
-  HastyLoop hasty_{loop_};
+  /// What should wait for seconds waits for a fiftieth of them.
+  ScaledLoop hasty_{loop_, 1.0 / 50};
   TestAuthority authority_;
   EdgeLinkService edge_link_{hasty_};
   RpcServer server_;

@@ -117,8 +117,8 @@ TEST(RpcWireTest, AMessageIsNotFollowedByAPing) {
   ASSERT_TRUE(client.ok()) << client.status();
   const auto connector = MakeHubConnector(**client);
   int answers = 0;
-  const auto pipe = connector->Connect({.on_message = [&](const v1::HubMessage&) { ++answers; },
-                                        .on_closed = [](const absl::Status&) {}});
+  const auto pipe = connector->Connect(
+      {.on_message = [&](const v1::HubMessage&) { ++answers; }, .on_closed = [](const absl::Status&) {}});
   constexpr int kMessages = 5;
   for (int i = 1; i <= kMessages; ++i) {
     v1::HostMessage message;

@@ -4,6 +4,7 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -12,6 +13,7 @@
 #include <string>
 
 #include "common/loop/asio_loop.h"
+#include "common/loop/testing/run_until.h"
 #include "edge-agent/probes/testing/fake_prober.h"
 
 namespace slicelet::agent {
@@ -42,7 +44,7 @@ class GrpcProberTest : public ::testing::Test {
     server_->GetHealthCheckService()->SetServingStatus(service, serving);
   }
 
-  absl::Status Check(const std::string& service, Duration timeout = seconds(20)) {
+  absl::Status Check(const std::string& service, Duration timeout = kPatience) {
     v1::Handler handler;
     handler.mutable_grpc()->set_port(port_);
     handler.mutable_grpc()->set_service(service);
@@ -86,6 +88,12 @@ TEST_F(GrpcProberTest, SaysThatTheServerHasNoHealthService) {
 TEST_F(GrpcProberTest, AServerThatComesBackIsSeenAtOnce) {
   Serve();
   EXPECT_TRUE(Check("").ok());
+  // Bound beside the server, and not listening: nobody else gets the port when the server is gone.
+  boost::asio::io_context io;
+  boost::asio::ip::tcp::acceptor reserved(io, boost::asio::ip::tcp::v4());
+  const int beside = 1;
+  ASSERT_EQ(setsockopt(reserved.native_handle(), SOL_SOCKET, SO_REUSEPORT, &beside, sizeof(beside)), 0);
+  reserved.bind({boost::asio::ip::address_v4::loopback(), static_cast<std::uint16_t>(port_)});
   server_->Shutdown();
   server_.reset();
   const absl::Status gone = Check("");

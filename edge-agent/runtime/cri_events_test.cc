@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 
 #include <condition_variable>
-#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -10,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/testing/temporary_directory.h"
 #include "common/loop/asio_loop.h"
 #include "common/loop/testing/run_until.h"
 #include "cri/v1/runtime.grpc.pb.h"
@@ -132,8 +132,7 @@ class CriEventsTest : public testing::Test {
  protected:
   void Serve(bool has_events) {
     cri_ = std::make_unique<ScriptedCri>(has_events);
-    const std::string path = testing::TempDir() + "/cri-events.sock";
-    std::filesystem::remove(path);
+    const std::string path = directory_.File("cri.sock");
     grpc::ServerBuilder builder;
     builder.AddListeningPort("unix:" + path, grpc::InsecureServerCredentials());
     builder.RegisterService(cri_.get());
@@ -165,6 +164,7 @@ class CriEventsTest : public testing::Test {
     return id;
   }
 
+  const TemporaryDirectory directory_;
   AsioLoop loop_;
   std::unique_ptr<ScriptedCri> cri_;
   std::unique_ptr<grpc::Server> server_;

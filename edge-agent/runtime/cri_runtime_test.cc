@@ -7,13 +7,14 @@
 #include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
-#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <memory>
+#include <set>
 #include <sstream>
 #include <thread>
 
+#include "common/base/testing/temporary_directory.h"
 #include "common/loop/asio_loop.h"
 #include "common/loop/testing/run_until.h"
 #include "edge-agent/runtime/testing/private_containerd.h"
@@ -45,12 +46,15 @@ class CriRuntimeTest : public testing::Test {
   void SetUp() override {
     if (!containerd) GTEST_SKIP() << "needs root";
     runtime_ = MakeCriRuntime(containerd->socket(), loop_);
-    runtime_->OnWakeUp(
-        [this](const ContainerRuntime::WakeUp& wake_up) { wake_ups_.push_back(wake_up.container_id); });
+    runtime_->OnWakeUp([this](const ContainerRuntime::WakeUp& wake_up) {
+      // The end of what an earlier test made may be announced late.
+      if (!former_.contains(wake_up.container_id)) wake_ups_.push_back(wake_up.container_id);
+    });
     // The subscription stands when the first wake-up came.
     ASSERT_TRUE(Until([this] { return !wake_ups_.empty(); }));
     wake_ups_.clear();
   }
+  void TearDown() override { former_.merge(made_); }
 
   bool Until(const std::function<bool()>& holds) { return RunLoopUntil(loop_, holds); }
 
@@ -94,9 +98,11 @@ class CriRuntimeTest : public testing::Test {
   absl::StatusOr<std::string> Start(const SandboxConfig& pod, const ContainerConfig& container) {
     SLICELET_ASSIGN_OR_RETURN(sandbox_,
                               Await<std::string>([&](auto done) { runtime_->RunSandbox(pod, done); }));
+    made_.insert(sandbox_);
     SLICELET_ASSIGN_OR_RETURN(std::string id, Await<std::string>([&](auto done) {
                                 runtime_->CreateContainer(sandbox_, container, pod, done);
                               }));
+    made_.insert(id);
     SLICELET_RETURN_IF_ERROR(AwaitStatus([&](auto done) { runtime_->StartContainer(id, done); }));
     return id;
   }
@@ -117,6 +123,9 @@ class CriRuntimeTest : public testing::Test {
   std::unique_ptr<ContainerRuntime> runtime_;
   std::vector<std::string> wake_ups_;
   std::string sandbox_;
+  /// Sandboxes and containers: this test's, and those of the tests before it.
+  std::set<std::string> made_;
+  static inline std::set<std::string> former_;
 };
 
 TEST_F(CriRuntimeTest, TellsWhatTheRuntimeIs) {
@@ -220,14 +229,14 @@ TEST_F(CriRuntimeTest, ExecsOfProbesWakeNobody) {
   const auto id = Start(Pod("probe"), Workload({"wait"}));
   ASSERT_TRUE(id.ok()) << id.status();
   const auto result = Await<ExecResult>([&](auto done) {
-    runtime_->ExecSync(*id, {"/bin/workload", "print", "out", "error", "err", "exit", "5"}, seconds(5), done);
+    runtime_->ExecSync(*id, {"/bin/workload", "print", "out", "error", "err", "exit", "5"}, kPatience, done);
   });
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->exit_code, 5);
   EXPECT_EQ(result->out, "out\n");
   EXPECT_EQ(result->err, "err\n");
   const auto slow = Await<ExecResult>(
-      [&](auto done) { runtime_->ExecSync(*id, {"/bin/workload", "sleep", "20000"}, seconds(1), done); });
+      [&](auto done) { runtime_->ExecSync(*id, {"/bin/workload", "sleep", "600000"}, seconds(1), done); });
   EXPECT_TRUE(absl::IsDeadlineExceeded(slow.status())) << slow.status();
   ASSERT_TRUE(Await<RuntimeInfo>([&](auto done) { runtime_->GetInfo(done); }).ok());
   EXPECT_TRUE(wake_ups_.empty());
@@ -240,11 +249,11 @@ TEST_F(CriRuntimeTest, StopsWithGraceAndIsIdempotent) {
   ASSERT_TRUE(id.ok()) << id.status();
   ASSERT_TRUE(Until([&] { return Log(pod).find("up") != std::string::npos; }));
   for (int i = 0; i < 2; ++i) {
-    EXPECT_TRUE(AwaitStatus([&](auto done) { runtime_->StopContainer(*id, seconds(10), done); }).ok());
+    EXPECT_TRUE(AwaitStatus([&](auto done) { runtime_->StopContainer(*id, kPatience, done); }).ok());
   }
   EXPECT_EQ(Get(*id)->exit_code, 0);
   EXPECT_EQ(Get(*id)->reason, "Completed");
-  EXPECT_THAT(Log(pod), HasSubstr("terminated"));
+  EXPECT_TRUE(Until([&] { return Log(pod).find("terminated") != std::string::npos; })) << Log(pod);
   for (int i = 0; i < 2; ++i) {
     EXPECT_TRUE(AwaitStatus([&](auto done) { runtime_->RemoveContainer(*id, done); }).ok());
   }
@@ -254,8 +263,10 @@ TEST_F(CriRuntimeTest, StopsWithGraceAndIsIdempotent) {
 }
 
 TEST_F(CriRuntimeTest, KillsAfterTheGrace) {
-  const auto id = Start(Pod("grace"), Workload({"linger", "-1", "wait"}));
+  auto pod = Pod("grace");
+  const auto id = Start(pod, Workload({"linger", "-1", "print", "up", "wait"}));
   ASSERT_TRUE(id.ok()) << id.status();
+  ASSERT_TRUE(Until([&] { return Log(pod).find("up") != std::string::npos; }));
   EXPECT_TRUE(AwaitStatus([&](auto done) { runtime_->StopContainer(*id, seconds(1), done); }).ok());
   EXPECT_EQ(Get(*id)->exit_code, 137);
   Remove();
@@ -327,7 +338,7 @@ TEST_F(CriRuntimeTest, ComesBackAfterTheRuntimeDied) {
   EXPECT_EQ(wake_ups_[0], "");
   ASSERT_TRUE(Until([&] { return Get(*id).ok(); }));
   EXPECT_EQ(Get(*id)->phase, ContainerPhase::kRunning);
-  EXPECT_TRUE(AwaitStatus([&](auto done) { runtime_->StopContainer(*id, seconds(5), done); }).ok());
+  EXPECT_TRUE(AwaitStatus([&](auto done) { runtime_->StopContainer(*id, kPatience, done); }).ok());
   EXPECT_EQ(Get(*id)->exit_code, 0);
   Remove();
 }
@@ -368,8 +379,8 @@ TEST(CriRuntimeWithoutRuntime, LeavesNoContextToTheThreadsOfGrpc) {
   }();
   // Takes connections and never says anything.
   boost::asio::io_context io;
-  const std::string path = testing::TempDir() + "/silent-runtime.sock";
-  std::filesystem::remove(path);
+  const TemporaryDirectory directory;
+  const std::string path = directory.File("silent.sock");
   const boost::asio::local::stream_protocol::acceptor silent(io, {path});
 
   AsioLoop loop;
@@ -379,7 +390,6 @@ TEST(CriRuntimeWithoutRuntime, LeavesNoContextToTheThreadsOfGrpc) {
   EXPECT_EQ(contexts.alive, 2);
   runtime.reset();
   EXPECT_EQ(contexts.alive, 0);
-  std::filesystem::remove(path);
 }
 
 }  // namespace

@@ -33,10 +33,10 @@ namespace slicelet::senml {
 /// what Mainflux does to a thing that is not connected to its channel, was deleted, or has another key. The
 /// time between attempts grows until the server has taken something.
 ///
-/// A pack that ended `kSuspicious` connections is tried by itself, after a pack without records that the server
-/// took. If it hangs up on it `kTries` times all the same, the pack is what it does not take: it is set aside
-/// so that those behind it go on. It stays in the outbox and is tried again an hour later, and by the
-/// next process.
+/// A pack that ended `kSuspicious` connections is tried by itself, after a pack without records that the
+/// server took. If it hangs up on it `kTries` times all the same, the pack is what it does not take: it is
+/// set aside so that those behind it go on. It stays in the outbox and is tried again an hour later, and by
+/// the next process.
 class Exporter {
  public:
   static constexpr std::size_t kWindow = 64;

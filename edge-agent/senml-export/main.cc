@@ -81,7 +81,8 @@ struct Export {
     count(kDropped, kDroppedHelp, in.unreadable, {{"reason", "unreadable"}});
     count("slicelet_senml_packs_published_total", "Packs that the server took.", out.published);
     count("slicelet_senml_server_disconnects_total", "Connections to the server that ended.", out.broken);
-    page.Gauge("slicelet_senml_packs_set_aside", "Packs that the server does not take; tried again an hour later.",
+    page.Gauge("slicelet_senml_packs_set_aside",
+               "Packs that the server does not take; tried again an hour later.",
                static_cast<double>(exporter.set_aside()));
     page.Gauge("slicelet_senml_bus_connected", "1 while the bus is there.", bus.connected() ? 1 : 0);
     page.Gauge("slicelet_senml_server_connected", "1 while the server is there.",

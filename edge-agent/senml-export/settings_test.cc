@@ -6,6 +6,8 @@
 #include <fstream>
 #include <map>
 
+#include "common/base/testing/temporary_directory.h"
+
 namespace slicelet::senml {
 namespace {
 
@@ -71,7 +73,8 @@ TEST(Settings, EverythingThatIsMissingIsNamedAtOnce) {
 }
 
 TEST(Settings, MayComeFromFilesThatComeLateAndChange) {
-  const std::string directory = testing::TempDir() + "/senml-settings";
+  const TemporaryDirectory room;
+  const std::string directory = room.File("settings");
   std::filesystem::create_directories(directory);
   const Environment environment = WithFiles(
       [](const std::string& name) {

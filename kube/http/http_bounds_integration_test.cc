@@ -6,6 +6,7 @@
 
 #include "common/base/file_system.h"
 #include "common/loop/asio_loop.h"
+#include "common/loop/testing/late_loop.h"
 #include "common/loop/testing/run_until.h"
 #include "common/rest/testing/endless_server.h"
 #include "kube/http/http_cluster_reader.h"
@@ -63,7 +64,8 @@ TEST_F(HttpBoundsTest, AnAnswerThatDripsEndsAtTheDeadline) {
   KubeConfig config;
   config.server = server.url();
   config.call_deadline = std::chrono::milliseconds(300);
-  const auto api = MakeHttpKubeApi(config, loop_, *files_);
+  LateLoop late(loop_, [&server] { return server.sent() > 0; });
+  const auto api = MakeHttpKubeApi(config, late, *files_);
   const auto got = Await<Json>([&](auto done) { api->Get({kPods, "default", "a", ""}, done); });
   EXPECT_TRUE(absl::IsUnavailable(got.status())) << got.status();
   EXPECT_THAT(Message(got.status()), HasSubstr("did not come in time"));

@@ -85,7 +85,26 @@ class ClusterAccessIntegrationTest : public kube::ControlPlaneTest {
                   std::move(done));
     });
     EXPECT_TRUE(request.ok()) << request.status();
+    for (const Json& subresource : subresources) AwaitAllowed(name, subresource.get<std::string>());
     return request.ok() ? GetString(*request, "/status/token") : "";
+  }
+  /// The API server's own copy of the rules follows what is written to them.
+  void AwaitAllowed(const std::string& name, const std::string& subresource) {
+    const kube::Resource reviews{"authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview",
+                                 false};
+    const Json question = {{"spec",
+                            {{"user", "system:serviceaccount:default:" + name},
+                             {"resourceAttributes",
+                              {{"verb", "get"},
+                               {"version", "v1"},
+                               {"resource", "nodes"},
+                               {"subresource", subresource.substr(subresource.find('/') + 1)},
+                               {"name", "edge-1"}}}}}};
+    RunUntil([&] {
+      const auto review = Await<Json>(
+          [&](Callback<Json> done) { api->Create({reviews, "", "", ""}, question, std::move(done)); });
+      return review.ok() && GetBool(*review, "/status/allowed");
+    });
   }
   std::string Fetch(const std::string& path, const std::string& token) {
     std::atomic<bool> done = false;
@@ -118,8 +137,9 @@ class ClusterAccessIntegrationTest : public kube::ControlPlaneTest {
   ClusterAccess access_{loop, *api};
   KubeletApi kubelet_{
       {}, {.loop = loop, .pods = pods_, .open_stream = [] { return nullptr; }, .cluster = &access_}};
-  HttpServer server_{
-      loop, {}, [this](const std::shared_ptr<HttpExchange>& exchange) { kubelet_.Handle(exchange); }};
+  HttpServer server_{loop,
+                     {.handshake_timeout = kPatience},
+                     [this](const std::shared_ptr<HttpExchange>& exchange) { kubelet_.Handle(exchange); }};
   int port_ = 0;
 };
 

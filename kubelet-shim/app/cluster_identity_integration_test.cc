@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/testing/fake_file_system.h"
+#include "common/base/testing/loopback_port.h"
 #include "common/rpc/testing/test_authority.h"
 #include "kube/testing/silent_kube_api.h"
 #include "kubelet-shim/app/cluster_identity.h"
@@ -25,7 +26,9 @@ TEST(ClusterIdentity, ARestartedShimServesItsNodesFromTheCacheAtOnce) {
   const TestAuthority authority;
   cache.Store("gw-1", Use::kClient, authority.Issue("system:node:gw-1"));
   cache.Store("gw-1", Use::kServing, authority.Issue("system:node:gw-1"));
-  NodeListeners listeners(server, {.listen = "127.0.0.1", .first_port = 20'000, .ports = 20'000});
+  // One that no other test is given, also while nobody listens there.
+  const int port = FreeLoopbackPort();
+  NodeListeners listeners(server, {.listen = "127.0.0.1", .first_port = port, .ports = 1});
   auto api = std::make_shared<kube::SilentKubeApi>();
   ClusterIdentity identity({.address = "127.0.0.1"}, {.loop = loop,
                                                       .requests = requests,
@@ -49,7 +52,7 @@ TEST(ClusterIdentity, ARestartedShimServesItsNodesFromTheCacheAtOnce) {
   EXPECT_EQ(got, api);
   ASSERT_TRUE(endpoint.ok()) << endpoint.status();
   EXPECT_EQ(endpoint->address, "127.0.0.1");
-  EXPECT_GE(endpoint->port, 20'000);
+  EXPECT_EQ(endpoint->port, port);
   identity.Retire("gw-1");
   EXPECT_FALSE(cache.Load("gw-1", Use::kClient).has_value());
 }

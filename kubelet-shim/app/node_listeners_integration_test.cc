@@ -1,4 +1,5 @@
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include "common/rpc/testing/test_authority.h"
 #include "kubelet-shim/app/node_listeners.h"
@@ -8,9 +9,10 @@ namespace {
 
 using testing::HasSubstr;
 
-/// An address of the loopback network that nothing else uses: on 127.0.0.1 any connection of any program may
-/// hold the very port that a test counts on.
-constexpr char kAddress[] = "127.115.108.99";
+/// An address of the loopback network that nothing else uses, also no other run of this program: on 127.0.0.1
+/// any connection of any program may hold the very port that a test counts on.
+const std::string kAddress =
+    "127.115." + std::to_string(getpid() / 250 % 250) + "." + std::to_string(1 + getpid() % 250);
 
 class NodeListenersTest : public testing::Test {
  protected:

@@ -1,9 +1,8 @@
 #include <gmock/gmock.h>
 
-#include <boost/asio/io_context.hpp>
-
 #include "common/json/json.h"
 #include "common/loop/asio_loop.h"
+#include "common/loop/testing/run_until.h"
 #include "common/rest/rest_http_client.h"
 #include "provider/attach/attacher.h"
 #include "provider/attach/testing/memory_attach_store.h"
@@ -13,9 +12,6 @@ namespace slicelet::provider {
 namespace {
 
 using testing::HasSubstr;
-
-/// Long enough for a busy machine; only a failing test waits that long.
-constexpr auto kPatience = std::chrono::minutes(2);
 
 /// The real client, which can be told that a request's answer never comes.
 class CrashingHttp : public HttpClient {
@@ -74,14 +70,7 @@ class MainfluxTest : public testing::Test {
 
   void SetUp() override { ASSERT_TRUE(mainflux_.up()); }
 
-  bool RunUntil(const std::function<bool()>& done) {
-    bool late = false;
-    const auto limit = loop_.RunAfter(kPatience, [&late] { late = true; });
-    auto* context = static_cast<boost::asio::io_context*>(loop_.io_context());
-    while (!done() && !late) context->run_one();
-    loop_.Cancel(limit);
-    return !late;
-  }
+  bool RunUntil(const std::function<bool()>& done) { return RunLoopUntil(loop_, done); }
   HttpClient::Answer Ask(const HttpClient::Request& request) {
     std::optional<absl::StatusOr<HttpClient::Answer>> answer;
     http_->Send(request, [&](absl::StatusOr<HttpClient::Answer> got) { answer = std::move(got); });
@@ -89,8 +78,14 @@ class MainfluxTest : public testing::Test {
     EXPECT_TRUE(answer->ok()) << answer->status();
     return answer->value_or(HttpClient::Answer{});
   }
-  /// How many things, or channels, the server holds.
+  /// How many things, or channels, the server holds. Its parts wait a second for each other: on a busy
+  /// machine it may refuse, and is asked again.
   std::int64_t Count(const std::string& kind) {
+    std::int64_t total = -1;
+    EXPECT_TRUE(RunUntil([&] { return (total = CountOnce(kind)) >= 0; }));
+    return total;
+  }
+  std::int64_t CountOnce(const std::string& kind) {
     const auto login = mainflux_.Login();
     const auto token = Ask({.method = "POST",
                             .url = mainflux_.Address().users + "/tokens",
@@ -99,8 +94,8 @@ class MainfluxTest : public testing::Test {
         Ask({.method = "GET",
              .url = mainflux_.Address().things + "/" + kind + "?limit=1",
              .body = "",
-             .headers = {{"Authorization", GetString(ParseJson(token.body).value(), "/token")}}});
-    return GetInt(ParseJson(list.body).value(), "/total", -1);
+             .headers = {{"Authorization", GetString(ParseJson(token.body).value_or(Json()), "/token")}}});
+    return GetInt(ParseJson(list.body).value_or(Json()), "/total", -1);
   }
   void ExpectAttached(int gateways) {
     EXPECT_EQ(Count("things"), gateways);
@@ -140,12 +135,14 @@ TEST_F(MainfluxTest, TheServerHoldsAsManyThingsAndChannelsAsGatewaysAreAttached)
 
   // Its key is taken, and another's is not.
   const AttachRecord& record = first.store.record();
-  std::optional<absl::Status> verified;
   const auto verify = [&](const std::string& key) {
-    verified.reset();
-    first.api->Verify(record.identity, record.channel, key,
-                      [&](const absl::Status& status) { verified = status; });
-    EXPECT_TRUE(RunUntil([&] { return verified.has_value(); }));
+    std::optional<absl::Status> verified;
+    EXPECT_TRUE(RunUntil([&] {
+      verified.reset();
+      first.api->Verify(record.identity, record.channel, key,
+                        [&](const absl::Status& status) { verified = status; });
+      return RunUntil([&] { return verified.has_value(); }) && !absl::IsUnavailable(*verified);
+    }));
     return verified->code();
   };
   EXPECT_EQ(verify(record.key), absl::StatusCode::kOk);
@@ -167,11 +164,17 @@ TEST_F(MainfluxTest, ItsAuthOutageAndItsRefusalAreToldApart) {
     EXPECT_TRUE(RunUntil([&] { return status.has_value(); }));
     return status->code();
   };
-  EXPECT_EQ(code_of(*refused), absl::StatusCode::kUnauthenticated);
+  // Its parts wait a second for each other, which a busy machine may make too short.
+  const auto code_in_the_end = [&](IotServer& server) {
+    auto code = absl::StatusCode::kUnavailable;
+    EXPECT_TRUE(RunUntil([&] { return (code = code_of(server)) != absl::StatusCode::kUnavailable; }));
+    return code;
+  };
+  EXPECT_EQ(code_in_the_end(*refused), absl::StatusCode::kUnauthenticated);
 
   const auto right =
       MakeIotServer(ServerDialect::kClassic, loop_, *http_, mainflux_.Address(), mainflux_.Login());
-  EXPECT_EQ(code_of(*right), absl::StatusCode::kOk);
+  EXPECT_EQ(code_in_the_end(*right), absl::StatusCode::kOk);
   mainflux_.Kill("auth");
   // With a token that is good, and with a login that is.
   EXPECT_EQ(code_of(*right), absl::StatusCode::kUnavailable);

@@ -185,7 +185,7 @@ class BeginDatabaseTest : public testing::Test {
     std::ofstream(At("script")) << script;
     setenv("DATABASE_PASSWORD", password.c_str(), 1);
     const std::string command =
-        "PATH=" + At("bin") + ":$PATH timeout 20 sh " + At("script") + " 2>" + At("errors");
+        "PATH=" + At("bin") + ":$PATH timeout 120 sh " + At("script") + " 2>" + At("errors");
     const int status = std::system(command.c_str());  // NOLINT(cert-env33-c): the shell is what is tested
     unsetenv("DATABASE_PASSWORD");
     return WEXITSTATUS(status);
@@ -244,7 +244,7 @@ TEST_F(BeginDatabaseTest, WhatPostgresqlRefusesIsAFailure) {
 }
 
 TEST_F(BeginDatabaseTest, OnePodAtATime) {
-  Program("initdb", "timeout 10 sh " + At("script") + " 2>" + At("second") + " && exit 9\n" +
+  Program("initdb", "timeout 60 sh " + At("script") + " 2>" + At("second") + " && exit 9\n" +
                         "mkdir -p \"$2\"; touch \"$2/pg_hba.conf\"\n");
   ASSERT_EQ(Run(), 0) << Read(At("errors"));
   EXPECT_EQ(Read(At("second")), "another pod uses this data\n");

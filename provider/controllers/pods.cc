@@ -82,9 +82,8 @@ std::string ImageThatDoesNotRun(const Json& pod) {
 bool Runs(const Json& pod) {
   const Json* statuses = kube::Find(pod, {"status", "containerStatuses"});
   return kube::TextAt(pod, {"status", "phase"}) == "Running" && statuses != nullptr &&
-         std::none_of(statuses->begin(), statuses->end(), [](const Json& status) {
-           return kube::Find(status, {"state", "waiting"}) != nullptr;
-         });
+         std::none_of(statuses->begin(), statuses->end(),
+                      [](const Json& status) { return kube::Find(status, {"state", "waiting"}) != nullptr; });
 }
 
 /// The one of other revisions that runs on while the wanted pod gets ready: the newest that is Ready. Probes

@@ -18,7 +18,6 @@ using HostPipe = MessagePipe<v1::HostMessage, v1::HubMessage>;
 using HubPipe = MessagePipe<v1::HubMessage, v1::HostMessage>;
 
 constexpr std::uint64_t kLimit = 1 << 20;
-constexpr Duration kPatience = std::chrono::seconds(30);
 
 /// A hub whose certificates ended yesterday, with the agents' endpoint that serves from its directory.
 class RenewalTest : public testing::Test {
