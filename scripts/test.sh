@@ -7,7 +7,7 @@
 #   --list     say what each tier runs, and stop
 #
 # Examples:
-#   scripts/test.sh                  everything CI runs: about 50 minutes on a fresh 2-core machine, 17 on a warm one
+#   scripts/test.sh                  everything CI runs: about an hour on a fresh 2-core machine, 17 minutes on a warm one
 #   scripts/test.sh --tier unit      only the unit tests
 #   scripts/test.sh --long           with 100,000 simulated schedules, all kill pairs and clang-tidy on every file: 4 to 5 hours
 set -euo pipefail
@@ -184,7 +184,7 @@ lane_of_computing() {
   fi
 }
 
-say "slicelet: tests (tiers: ${chosen[*]}); on 2 cores a first run takes about 50 minutes, a later one 17"
+say "slicelet: tests (tiers: ${chosen[*]}); on 2 cores a first run takes about an hour, a later one 17 minutes"
 prepare "install packages" "about 2 min on a bare machine" install_everything || finish
 install_go  # for PATH in this shell
 ! wants format || check "format" "seconds" scripts/lib/check_format.sh
