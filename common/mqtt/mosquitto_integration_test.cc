@@ -37,10 +37,21 @@ class MosquittoTest : public testing::Test {
                             .on_closed = [&seen](absl::Status status) { seen.closed = std::move(status); }});
   }
   std::unique_ptr<MqttConnection> Join(const std::string& user, Seen& seen,
-                                       MqttConnection::Options options = {}) {
-    auto connection = Connect(user, seen, std::move(options));
-    EXPECT_TRUE(RunUntil([&] { return seen.connected || seen.closed; }));
-    EXPECT_TRUE(seen.connected) << (seen.closed ? Message(*seen.closed) : "");
+                                       const MqttConnection::Options& options = {}) {
+    return Join(broker_.AddressFor(broker_.Issue(user)), user, seen, options);
+  }
+  /// Again when it fails: Paho 1.3 finds connections by their sockets' numbers, and may lay what was wrong
+  /// with a former one to the next that has its number.
+  std::unique_ptr<MqttConnection> Join(const MqttBrokerAddress& address, const std::string& id, Seen& seen,
+                                       const MqttConnection::Options& options = {}) {
+    std::unique_ptr<MqttConnection> connection;
+    EXPECT_TRUE(RunUntil([&] {
+      connection.reset();
+      seen = {};
+      connection = Connect(address, id, seen, options);
+      EXPECT_TRUE(RunUntil([&] { return seen.connected || seen.closed; }));
+      return seen.connected;
+    })) << (seen.closed ? Message(*seen.closed) : "");
     return connection;
   }
 
@@ -196,9 +207,10 @@ TEST_F(MosquittoTest, ARevokedHostIsRefusedAndTheOthersAreNot) {
   broker_.Restart();
   EXPECT_FALSE(is_let_in(lost, "gw-1"));
   // Everybody is judged by its own certificate, also by a new one of the same name.
-  EXPECT_TRUE(is_let_in(broker_.AddressFor(broker_.Issue(kMqttHubUser)), kMqttHubUser));
-  EXPECT_TRUE(is_let_in(broker_.AddressFor(broker_.Issue("gw-2")), "gw-2"));
-  EXPECT_TRUE(is_let_in(broker_.AddressFor(broker_.Issue("gw-1")), "gw-1"));
+  for (const char* user : {kMqttHubUser, "gw-2", "gw-1"}) {
+    Seen seen;
+    Join(user, seen);
+  }
   EXPECT_FALSE(is_let_in(lost, "gw-1"));
 }
 
@@ -225,7 +237,8 @@ TEST_F(MosquittoTest, RenewedCertificatesCountForNewConnectionsOnBothSides) {
   address.certificate = until(address.certificate, ended);
   EXPECT_FALSE(connects());
   address.certificate = until(address.certificate, good);
-  EXPECT_TRUE(connects());
+  // As in Join.
+  EXPECT_TRUE(RunUntil(connects));
   EXPECT_FALSE(stays.closed.has_value()) << "what stood before stands still";
 
   const auto replace = [&](Duration from_now) {
@@ -237,7 +250,7 @@ TEST_F(MosquittoTest, RenewedCertificatesCountForNewConnectionsOnBothSides) {
   replace(ended);
   EXPECT_FALSE(connects());
   replace(good);
-  EXPECT_TRUE(connects());
+  EXPECT_TRUE(RunUntil(connects));
 }
 
 TEST_F(MosquittoTest, AKilledBrokerIsNoticedAndForgetsEverything) {
@@ -412,8 +425,7 @@ TEST_F(OldProtocolTest, AWrongPasswordIsCalledThat) {
   EXPECT_THAT(Message(*refused.closed), HasSubstr("not authorized"));
   address.password = "right";
   Seen seen;
-  const auto known = Connect(address, "gw-1", seen);
-  ASSERT_TRUE(RunUntil([&] { return seen.connected; }));
+  const auto known = Join(address, "gw-1", seen);
 }
 
 }  // namespace

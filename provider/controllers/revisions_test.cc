@@ -37,6 +37,16 @@ class RevisionsTest : public ControllersTest {
     }
     return text;
   }
+  /// Beside a gateway's Ready pod, whose uid is returned, one runs that does not get Ready.
+  std::string BeginAHandOver() {
+    Begin({{"strategy", "hand-over"}});
+    std::string before = kube::UidOf(Pods("north").front());
+    broken_images_ = {kRest};
+    Change({{"deviceService", "rest"}});
+    Advance();
+    EXPECT_THAT(Pods("north"), SizeIs(2));
+    return before;
+  }
   std::string State() { return kube::TextAt(Gateway(), {"status", "update", "state"}); }
 };
 
@@ -61,12 +71,7 @@ TEST_F(RevisionsTest, WithHandOverTheFormerPodRunsUntilTheNewOneIsReady) {
 }
 
 TEST_F(RevisionsTest, AHandOverThatIsOvertakenKeepsWhatIsReady) {
-  Begin({{"strategy", "hand-over"}});
-  const std::string before = kube::UidOf(Pods("north").front());
-  broken_images_ = {kRest};
-  Change({{"deviceService", "rest"}});
-  Advance();
-  EXPECT_THAT(Pods("north"), SizeIs(2));
+  const std::string before = BeginAHandOver();
   broken_images_ = {kRest, kModbus};
   Change({{"deviceService", "modbus"}});
   Advance();
@@ -79,12 +84,7 @@ TEST_F(RevisionsTest, AHandOverThatIsOvertakenKeepsWhatIsReady) {
 }
 
 TEST_F(RevisionsTest, AHandOverOutlivesAFormerPodsMomentOfWeakness) {
-  Begin({{"strategy", "hand-over"}});
-  const std::string before = kube::UidOf(Pods("north").front());
-  broken_images_ = {kRest};
-  Change({{"deviceService", "rest"}});
-  Advance();
-  EXPECT_THAT(Pods("north"), SizeIs(2));
+  const std::string before = BeginAHandOver();
   broken_images_ = {kRest, kVirtual};
   Advance();
   EXPECT_THAT(Runs(), testing::AnyOf("device-virtual device-rest", "device-rest device-virtual"));
