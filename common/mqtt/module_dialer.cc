@@ -49,6 +49,7 @@ class ModuleConnection : public MqttConnection {
     open.keepalive_seconds = Seconds(options.keepalive);
     open.session_expiry_seconds = Seconds(options.session_expiry);
     open.connect_timeout_seconds = kConnectTimeoutSeconds;
+    open.keeps_arrivals = mailbox_.on_arrival ? 1 : 0;
     if (options.will) {
       open.will_topic = options.will->topic.c_str();
       open.will_payload = options.will->payload.data();

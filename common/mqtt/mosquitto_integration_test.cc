@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <deque>
 #include <fstream>
 #include <mutex>
@@ -336,6 +337,10 @@ class OldProtocolTest : public MosquittoTest {
       const std::lock_guard lock(mutex);
       return payloads.size();
     }
+    bool Has(const std::string& payload) {
+      const std::lock_guard lock(mutex);
+      return std::find(payloads.begin(), payloads.end(), payload) != payloads.end();
+    }
     std::string Last() {
       const std::lock_guard lock(mutex);
       return payloads.empty() ? "" : payloads.back();
@@ -382,6 +387,35 @@ TEST_F(OldProtocolTest, TheBrokerKeepsASessionsMessagesUntilTheyArrived) {
   keeper = Keep(Address(), again, kept);
   // The first may come once more, if its connection ended before the broker was told that it arrived.
   ASSERT_TRUE(RunUntil([&] { return kept.Last() == "two"; }));
+}
+
+TEST_F(OldProtocolTest, WhatArrivesWhileItLeavesIsKeptToo) {
+  Kept kept;
+  Seen other;
+  const auto publisher = Connect(Address(), "publisher", other);
+  ASSERT_TRUE(RunUntil([&] { return other.connected; }));
+  constexpr std::size_t kBurst = 300;
+  std::size_t published = 0;
+  for (int round = 1; round <= 8; ++round) {
+    Seen seen;
+    const auto keeper = Keep(Address(), seen, kept);
+    ASSERT_TRUE(RunUntil([&] { return seen.connected; }));
+    keeper->Subscribe("events/#");
+    // The subscription stands once the keeper's own message is back.
+    const std::string mark = "round " + std::to_string(round);
+    ASSERT_TRUE(keeper->Publish({.topic = "events/mark", .payload = mark}).ok());
+    ASSERT_TRUE(RunUntil([&] { return kept.Has(mark); }));
+    for (std::size_t i = 0; i < kBurst; ++i) {
+      ASSERT_TRUE(publisher->Publish({.topic = "events/1", .payload = std::to_string(++published)}).ok());
+    }
+    // In the midst of them it leaves.
+    const std::string one = std::to_string(published - kBurst + 20);
+    ASSERT_TRUE(RunUntil([&] { return kept.Has(one); }));
+  }
+  Seen seen;
+  const auto keeper = Keep(Address(), seen, kept);
+  ASSERT_TRUE(RunUntil([&] { return kept.Has(std::to_string(published)); }));
+  for (std::size_t i = 1; i <= published; ++i) EXPECT_TRUE(kept.Has(std::to_string(i))) << i << " is lost";
 }
 
 TEST_F(OldProtocolTest, ASessionOfNoLengthIsForgotten) {

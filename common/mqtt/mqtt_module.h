@@ -12,7 +12,7 @@ extern "C" {
 #endif
 
 /* Rises with every change of this file. */
-#define SLICELET_MQTT_MODULE_VERSION 3
+#define SLICELET_MQTT_MODULE_VERSION 4
 
 typedef struct slicelet_mqtt_options {
   const char* uri; /* "ssl://host:port" or "tcp://host:port" */
@@ -30,6 +30,9 @@ typedef struct slicelet_mqtt_options {
   /* 0: the broker forgets this client when it leaves. */
   uint32_t session_expiry_seconds;
   uint32_t connect_timeout_seconds;
+  /* Not 0: messages that arrive while the client leaves are handed over too, for the broker is told that they
+   * arrived. `close` waits until the connection has ended, and not for long. */
+  int keeps_arrivals;
   /* NULL: no will. */
   const char* will_topic;
   const char* will_payload;

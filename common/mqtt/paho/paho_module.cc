@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <condition_variable>
 #include <cstdio>
 #include <cstring>
 #include <list>
@@ -25,6 +26,10 @@ struct slicelet_mqtt_client {
   /// Held while a callback runs, so that closing waits for it.
   std::mutex mutex;
   bool closed = false;
+  /// The connection that was to end has ended.
+  bool left = false;
+  std::condition_variable leaving;
+  bool keeps_arrivals = false;
   bool version5 = true;
   std::string files[3];
   int descriptors[3] = {-1, -1, -1};
@@ -46,6 +51,8 @@ constexpr int kMaxInflight = 100;
 constexpr int kMaxBuffered = 8'192;
 constexpr std::chrono::seconds kRest{2};
 constexpr int kDisconnectMilliseconds = 500;
+/// For a library that is busy; a connection ends by itself within `kDisconnectMilliseconds`.
+constexpr std::chrono::seconds kLeaving{5};
 constexpr std::size_t kSchemeSize = 6;
 
 /// The library calls back with numbers, not with pointers: it may do so after a client is gone.
@@ -276,6 +283,7 @@ slicelet_mqtt_client* Open(const slicelet_mqtt_options* options, const slicelet_
   client->callbacks = *callbacks;
   client->user = user;
   client->version5 = options->protocol != 3;
+  client->keeps_arrivals = options->keeps_arrivals != 0;
   client->files[0] = InMemory(&client->descriptors[0], "ca", options->ca);
   client->files[1] = InMemory(&client->descriptors[1], "certificate", options->certificate);
   client->files[2] = InMemory(&client->descriptors[2], "key", options->key);
@@ -340,26 +348,52 @@ int Subscribe(slicelet_mqtt_client* client, const char* filter) {
   return MQTTAsync_subscribe(client->handle, filter, kQos, &response);
 }
 
+void Left(void* context) {
+  With(context, [](slicelet_mqtt_client& client) {
+    client.left = true;
+    client.leaving.notify_all();
+  });
+}
+void OnLeft(void* context, MQTTAsync_successData5*) { Left(context); }
+void OnLeft3(void* context, MQTTAsync_successData*) { Left(context); }
+void OnNotLeft(void* context, MQTTAsync_failureData5*) { Left(context); }
+void OnNotLeft3(void* context, MQTTAsync_failureData*) { Left(context); }
+
+/// Whether the connection is going to end; `Left` follows then.
+bool StartLeaving(slicelet_mqtt_client& client) {
+  MQTTAsync_disconnectOptions options = MQTTAsync_disconnectOptions_initializer;
+  if (client.version5) {
+    options = MQTTAsync_disconnectOptions_initializer5;
+    options.onSuccess5 = OnLeft;
+    options.onFailure5 = OnNotLeft;
+  } else {
+    options.onSuccess = OnLeft3;
+    options.onFailure = OnNotLeft3;
+  }
+  options.timeout = kDisconnectMilliseconds;
+  options.context = ContextOf(client.id);
+  return MQTTAsync_disconnect(client.handle, &options) == MQTTASYNC_SUCCESS;
+}
+
 void Close(slicelet_mqtt_client* client) {
   Registry& registry = TheRegistry();
-  ClientPtr held;
-  {
-    const std::lock_guard lock(registry.mutex);
-    const auto it = registry.clients.find(client->id);
-    if (it == registry.clients.end()) return;
-    held = it->second;
-    registry.clients.erase(it);
+  const ClientPtr held = Find(ContextOf(client->id));
+  if (!held) return;
+  if (held->keeps_arrivals && StartLeaving(*held)) {
+    std::unique_lock lock(held->mutex);
+    held->leaving.wait_for(lock, kLeaving, [&held] { return held->left; });
   }
   {
     const std::lock_guard lock(held->mutex);
     held->closed = true;
   }
-  MQTTAsync_disconnectOptions options = MQTTAsync_disconnectOptions_initializer;
-  if (held->version5) options = MQTTAsync_disconnectOptions_initializer5;
-  options.timeout = kDisconnectMilliseconds;
-  MQTTAsync_disconnect(held->handle, &options);
+  {
+    const std::lock_guard lock(registry.mutex);
+    registry.clients.erase(held->id);
+  }
+  if (!held->keeps_arrivals) StartLeaving(*held);
   const std::lock_guard lock(registry.mutex);
-  registry.closed.emplace_back(Clock::now(), std::move(held));
+  registry.closed.emplace_back(Clock::now(), held);
 }
 
 constexpr slicelet_mqtt_module kModule = {SLICELET_MQTT_MODULE_VERSION, Open, Publish, Subscribe, Close};
