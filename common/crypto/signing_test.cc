@@ -117,6 +117,12 @@ TEST_F(KeyRingTest, RefusesCertificatesThatTheRootDidNotMakeForThisHubAndUse) {
   changed.mutable_body()->back() = static_cast<char>(changed.body().back() ^ 1);
   EXPECT_TRUE(absl::IsPermissionDenied(ring_.Add(changed)));
   EXPECT_TRUE(ring_.certificates().empty());
+  // Also beside one that is known.
+  ASSERT_TRUE(ring_.Add(Certify(*first_, 1)).ok());
+  ASSERT_TRUE(ring_.Add(Certify(*first_, 1)).ok());
+  changed = Certify(*first_, 1);
+  changed.mutable_signature()->back() = static_cast<char>(changed.signature().back() ^ 1);
+  EXPECT_TRUE(absl::IsPermissionDenied(ring_.Add(changed)));
 }
 
 TEST_F(KeyRingTest, AHigherNumberWithdrawsLowerOnes) {

@@ -40,23 +40,24 @@ absl::StatusOr<std::unique_ptr<Signer>> MakeTlsSigner(const std::string& private
   return openssl::MakeKeySigner(std::move(key), std::move(public_key), EVP_sha256());
 }
 
-absl::StatusOr<std::string> CertifiedKey(const std::string& certificate_pem) {
+TlsPublicKey::TlsPublicKey(std::shared_ptr<evp_pkey_st> key, std::string der)
+    : key_(std::move(key)), der_(std::move(der)), id_(KeyIdOf(der_)) {}
+
+absl::StatusOr<TlsPublicKey> TlsPublicKey::OfCertificate(const std::string& certificate_pem) {
   const openssl::ErrorsEndHere errors_end_here;
   const openssl::BioPtr bio = openssl::MemoryBio(certificate_pem);
   const CertificatePtr certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
   if (!certificate) return absl::InvalidArgumentError("not a certificate in PEM: " + openssl::LastError());
-  EVP_PKEY* key = X509_get0_pubkey(certificate.get());
-  if (key == nullptr) return absl::InvalidArgumentError("a certificate without a usable key");
-  return PublicKeyDer(key);
+  KeyPtr key(X509_get_pubkey(certificate.get()));
+  if (!key) return absl::InvalidArgumentError("a certificate without a usable key");
+  SLICELET_ASSIGN_OR_RETURN(std::string der, PublicKeyDer(key.get()));
+  return TlsPublicKey(std::move(key), std::move(der));
 }
 
-bool VerifyTlsSignature(std::string_view public_key, SignaturePurpose purpose, std::string_view bytes,
-                        std::string_view signature) {
+bool TlsPublicKey::Verifies(SignaturePurpose purpose, std::string_view bytes,
+                            std::string_view signature) const {
   const openssl::ErrorsEndHere errors_end_here;
-  const unsigned char* der = Bytes(public_key);
-  const KeyPtr key(d2i_PUBKEY(nullptr, &der, static_cast<long>(public_key.size())));
-  if (!key || EVP_PKEY_get_base_id(key.get()) != EVP_PKEY_EC) return false;
-  return openssl::VerifyWithKey(key.get(), EVP_sha256(), purpose, bytes, signature);
+  return openssl::VerifyWithKey(key_.get(), EVP_sha256(), purpose, bytes, signature);
 }
 
 }  // namespace slicelet

@@ -16,25 +16,24 @@ TEST(TlsSigner, TheCertificateTellsWhoseSignatureItIs) {
   const auto other =
       IssueCertificate(authority, {.common_name = "gw-2"}, kNow, std::chrono::hours(1)).value();
   const auto signer = MakeTlsSigner(host.key_pem).value();
-  const std::string key = CertifiedKey(host.certificate_pem).value();
+  const auto key = TlsPublicKey::OfCertificate(host.certificate_pem).value();
   const std::string signature = signer->Sign(SignaturePurpose::kEnvelope, "bytes");
 
-  EXPECT_EQ(signer->public_key(), key);
-  EXPECT_EQ(signer->key_id(), KeyIdOf(key));
-  EXPECT_TRUE(VerifyTlsSignature(key, SignaturePurpose::kEnvelope, "bytes", signature));
-  EXPECT_FALSE(VerifyTlsSignature(key, SignaturePurpose::kManifest, "bytes", signature));
-  EXPECT_FALSE(VerifyTlsSignature(key, SignaturePurpose::kEnvelope, "byteS", signature));
-  EXPECT_FALSE(VerifyTlsSignature(key, SignaturePurpose::kEnvelope, "bytes", ""));
-  EXPECT_FALSE(VerifyTlsSignature("", SignaturePurpose::kEnvelope, "bytes", signature));
-  EXPECT_FALSE(VerifyTlsSignature(CertifiedKey(other.certificate_pem).value(), SignaturePurpose::kEnvelope,
-                                  "bytes", signature));
+  EXPECT_EQ(signer->public_key(), key.der());
+  EXPECT_EQ(signer->key_id(), key.id());
+  EXPECT_TRUE(key.Verifies(SignaturePurpose::kEnvelope, "bytes", signature));
+  EXPECT_FALSE(key.Verifies(SignaturePurpose::kManifest, "bytes", signature));
+  EXPECT_FALSE(key.Verifies(SignaturePurpose::kEnvelope, "byteS", signature));
+  EXPECT_FALSE(key.Verifies(SignaturePurpose::kEnvelope, "bytes", ""));
+  EXPECT_FALSE(TlsPublicKey::OfCertificate(other.certificate_pem)
+                   ->Verifies(SignaturePurpose::kEnvelope, "bytes", signature));
 }
 
 TEST(TlsSigner, RefusesKeysOfAnotherKind) {
   EXPECT_TRUE(absl::IsInvalidArgument(MakeTlsSigner("garbage").status()));
   EXPECT_TRUE(absl::IsInvalidArgument(MakeTlsSigner(GenerateSigningKeyPem()).status()));
   EXPECT_TRUE(absl::IsInvalidArgument(MakeTlsSigner(GenerateSealingKeyPem()).status()));
-  EXPECT_TRUE(absl::IsInvalidArgument(CertifiedKey("garbage").status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(TlsPublicKey::OfCertificate("garbage").status()));
 }
 
 TEST(KeyRing, AKeyForOneUseIsNoneForAnother) {

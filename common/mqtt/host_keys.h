@@ -7,6 +7,7 @@
 #include "common/base/ids.h"
 #include "common/base/status.h"
 #include "common/base/time.h"
+#include "common/crypto/tls_signing.h"
 #include "slicelet/v1/envelope.pb.h"
 
 namespace slicelet {
@@ -30,8 +31,8 @@ class HostKeys {
   const HostId host_;
   /// The name in the host's certificates.
   const std::string uri_;
-  /// Public keys by id.
-  std::map<std::string, std::string> keys_;
+  /// By id.
+  std::map<std::string, TlsPublicKey> keys_;
   std::optional<WallTime> not_after_;
 };
 

@@ -37,12 +37,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       slicelet::MakeAuthority("nobody's", kNow, std::chrono::hours(24))->certificate_pem;
   const std::string pem = ToPem(std::string_view(reinterpret_cast<const char*>(data), size));
   ERR_clear_error();
-  const auto key = slicelet::CertifiedKey(pem);
+  const auto key = slicelet::TlsPublicKey::OfCertificate(pem);
   Judge(key.status());
-  if (key.ok() &&
-      slicelet::VerifyTlsSignature(*key, slicelet::SignaturePurpose::kEnvelope, "bytes", "no signature")) {
-    std::abort();
-  }
+  if (key.ok() && key->Verifies(slicelet::SignaturePurpose::kEnvelope, "bytes", "no signature")) std::abort();
   Judge(slicelet::ReadCertificate(pem).status());
   const absl::Status verified = slicelet::VerifyCertificate(pem, authority, kNow);
   Judge(verified);
