@@ -1,29 +1,17 @@
 #include "common/rpc/rpc_client.h"
 
 #include "common/rpc/internal/client.h"
+#include "common/rpc/internal/connection_arguments.h"
 #include "common/rpc/internal/credentials.h"
 
 namespace slicelet {
-namespace {
-
-int Milliseconds(Duration duration) {
-  return static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
-}
-
-}  // namespace
-
 std::shared_ptr<grpc::Channel> RpcClient::Impl::Redial() {
   grpc::ChannelArguments arguments;
   // Otherwise channels to the same address share one connection and its back-off.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetMaxReceiveMessageSize(static_cast<int>(kMaxRpcMessageBytes));
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(options.keepalive.interval));
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Milliseconds(options.keepalive.timeout));
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  // The default of two ends the pings on a stream that is idle, which is when they are needed.
-  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
-  arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kRpcWindowBytes);
+  SetConnectionArguments(options.keepalive,
+                         [&arguments](const char* name, int value) { arguments.SetInt(name, value); });
   // A proxy from the environment would see a host's traffic and break its identity.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   if (!options.server_name.empty()) arguments.SetSslTargetNameOverride(options.server_name);

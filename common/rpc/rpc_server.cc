@@ -7,15 +7,12 @@
 #include <chrono>
 
 #include "common/log/log.h"
+#include "common/rpc/internal/connection_arguments.h"
 #include "common/rpc/internal/credentials.h"
 #include "common/rpc/internal/live_calls.h"
 
 namespace slicelet {
 namespace {
-
-int Milliseconds(Duration duration) {
-  return static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
-}
 
 /// Files made while it lives are for the owner only.
 class PrivateUmask {
@@ -49,12 +46,9 @@ absl::StatusOr<int> RpcServer::Listen(const Listener& listener) {
   builder.AddListeningPort(listener.address, credentials, &port);
   builder.SetMaxReceiveMessageSize(static_cast<int>(kMaxRpcMessageBytes));
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(listener.keepalive.interval));
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Milliseconds(listener.keepalive.timeout));
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kRpcWindowBytes);
+  SetConnectionArguments(listener.keepalive, [&builder](const char* name, int value) {
+    builder.AddChannelArgument(name, value);
+  });
   // Clients ping at their own period, which may be shorter than ours; half of it leaves room for a jittery
   // network.
   builder.AddChannelArgument(
