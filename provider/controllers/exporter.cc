@@ -85,9 +85,10 @@ Json ProfileExporter() {
 }
 
 Json ProbeOf(const char* path, int period) {
-  return {{"httpGet", {{"path", path}, {"port", kProbePort}, {"scheme", "HTTPS"}}},
-          {"periodSeconds", period},
-          {"timeoutSeconds", kProbeSeconds}};
+  Json probe = HttpProbe(kProbePort, path);
+  probe["httpGet"]["scheme"] = "HTTPS";
+  probe["periodSeconds"] = period;
+  return probe;
 }
 
 }  // namespace
