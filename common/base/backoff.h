@@ -29,7 +29,7 @@ class Backoff {
       limit = options_.cap;
     else
       ++failures_;
-    return Duration(static_cast<Duration::rep>(random_.Below(static_cast<std::uint64_t>(limit.count()) + 1)));
+    return random_.Below(limit + Duration(1));
   }
 
   /// Call once the link has been healthy long enough to forget past failures.

@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <string>
 
+#include "common/base/time.h"
+
 namespace slicelet {
 
 /// A source of chance. Seeded in tests, so that every run can be repeated.
@@ -15,6 +17,11 @@ class Random {
 
   /// Uniform in [0, bound); 0 for bound 0. The bias of the modulus is below 2^-32 for the bounds used here.
   std::uint64_t Below(std::uint64_t bound) { return bound == 0 ? 0 : Next() % bound; }
+
+  /// Uniform in [0, bound), for spreading what many do at a time; zero for bound zero.
+  Duration Below(Duration bound) {
+    return Duration(static_cast<Duration::rep>(Below(static_cast<std::uint64_t>(bound.count()))));
+  }
 
   /// `bytes` random bytes as lower-case hex.
   std::string Hex(int bytes);

@@ -209,8 +209,7 @@ class HostPipe : public MessagePipe<v1::HostMessage, v1::HubMessage> {
     incarnation_ = body->incarnation();
     if (!anew || !born_ || again_.armed()) return;
     // As if the hub had answered our Birth with a floor that it must exceed.
-    const auto spread = static_cast<std::uint64_t>(kMqttReturnSpread.count());
-    again_.Set(Duration(static_cast<Duration::rep>(shared_->d.random.Below(spread))), [this] {
+    again_.Set(shared_->d.random.Below(kMqttReturnSpread), [this] {
       LogInfo("the hub began anew", {{"host", shared_->options.host}});
       v1::HubMessage message;
       message.set_session(writer_->session());

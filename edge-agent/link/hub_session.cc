@@ -307,9 +307,7 @@ struct HubSession::Impl {
     LogInfo("welcomed by the hub",
             {{"host", options.host}, {"session", session}, {"gen", keeper.accepted()}});
     healthy_timer.Set(kHealthy, [this] { backoff.Reset(); });
-    const Duration spread = returning ? Duration(static_cast<Duration::rep>(d.random.Below(
-                                            static_cast<std::uint64_t>(kReturnSpread.count()))))
-                                      : Duration::zero();
+    const Duration spread = returning ? d.random.Below(kReturnSpread) : Duration::zero();
     reporter.Begin(Within(welcome.status_batch_ms(), kDefaultBatch, Duration::zero(), kLongestBatch), spread);
     blobs.Begin();
     RequestCredentials();

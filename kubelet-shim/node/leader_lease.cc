@@ -130,9 +130,7 @@ void LeaderLease::Lose(const std::string& reason) {
 
 void LeaderLease::TryLater() {
   const Duration wait = options_.duration / 15;
-  timer_.Set(
-      wait + Duration(static_cast<Duration::rep>(random_.Below(static_cast<std::uint64_t>(wait.count())))),
-      [this] { Try(); });
+  timer_.Set(wait + random_.Below(wait), [this] { Try(); });
 }
 
 Json LeaderLease::Filled(Json lease, std::int64_t transitions) const {

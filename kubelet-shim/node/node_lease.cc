@@ -67,8 +67,8 @@ void NodeLease::OnAnswer(absl::StatusOr<kube::Json> answer) {
   lease_ = *std::move(answer);
   version_ = kube::VersionNumber(kube::ResourceVersionOf(lease_));
   const Duration period = duration_ / 4;
-  const auto spread = static_cast<std::uint64_t>(static_cast<double>(period.count()) * kJitter);
-  timer_.Set(period + Duration(static_cast<Duration::rep>(random_.Below(spread + 1))), [this] { Renew(); });
+  const auto spread = std::chrono::duration_cast<Duration>(period * kJitter);
+  timer_.Set(period + random_.Below(spread + Duration(1)), [this] { Renew(); });
 }
 
 void NodeLease::RetryLater(const absl::Status& status) {

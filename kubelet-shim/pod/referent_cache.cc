@@ -163,8 +163,7 @@ void ReferentCache::OnRead(const ReferentKey& key, std::uint64_t read, absl::Sta
   if (entry.again) {
     Read(key);
   } else {
-    const auto tenth = static_cast<std::uint64_t>(options_.refresh.count() / 5);
-    const Duration spread(static_cast<Duration::rep>(random_.Below(tenth + 1)));
+    const Duration spread = random_.Below(options_.refresh / 5 + Duration(1));
     const Duration delay = failed ? entry.backoff.Next() : options_.refresh - options_.refresh / 10 + spread;
     entry.timer.Set(delay, [this, key] { Read(key); });
   }

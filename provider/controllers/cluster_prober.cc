@@ -147,8 +147,7 @@ void ClusterProber::Again(const std::string& uid, Probe& probe, bool well) {
   Duration delay = std::chrono::seconds(1) + probe.backoff.Next();
   if (well) {
     probe.backoff.Reset();
-    const auto spread = static_cast<std::uint64_t>(Duration(kPeriod).count()) / 2;
-    delay = kPeriod * 3 / 4 + Duration(static_cast<Duration::rep>(random_.Below(spread)));
+    delay = kPeriod * 3 / 4 + random_.Below(Duration(kPeriod) / 2);
   }
   probe.timer.Set(delay, [this, uid] { Ask(uid); });
 }

@@ -198,8 +198,7 @@ void HostAttachment::ReadAgainLater() {
 }
 
 void HostAttachment::LookAtSecretLater() {
-  const auto spread = to_.random.Below(static_cast<std::uint64_t>(kLookAtSecret.count()));
-  look_.Set(kLookAtSecret + Duration(static_cast<Duration::rep>(spread)), [this] { LookAtSecret(); });
+  look_.Set(kLookAtSecret + to_.random.Below(kLookAtSecret), [this] { LookAtSecret(); });
 }
 
 void HostAttachment::LookAtSecret() {
