@@ -7,16 +7,10 @@
 
 #include "cli/table.h"
 #include "common/json/json.h"
+#include "kube/object.h"
 
 namespace slicelet::cli {
 namespace {
-
-bool ConditionIsTrue(const Json& pod, const std::string& type) {
-  for (const Json& condition : GetArray(pod, "/status/conditions")) {
-    if (GetString(condition, "/type") == type) return GetString(condition, "/status") == "True";
-  }
-  return false;
-}
 
 /// "Error", or how it ended where it does not say why: "Signal:9", "ExitCode:3".
 std::string WhyTerminated(const Json& terminated) {
@@ -41,7 +35,7 @@ class Summarizer {
     result_.state = GetString(pod_, "/status/reason", GetString(pod_, "/status/phase", "Pending"));
     const std::optional<std::string> initializing = Initializing();
     if (initializing) result_.state = *initializing;
-    if (!initializing || ConditionIsTrue(pod_, "Initialized")) {
+    if (!initializing || kube::ConditionStatus(pod_, "Initialized") == "True") {
       // What init containers went through no longer counts.
       restarts_ = sidecar_restarts_;
       AddContainers();
@@ -114,7 +108,7 @@ class Summarizer {
     if (!reason.empty()) result_.state = reason;
     // One that finished beside one that runs.
     if (result_.state == "Completed" && running) {
-      result_.state = ConditionIsTrue(pod_, "Ready") ? "Running" : "NotReady";
+      result_.state = kube::ConditionStatus(pod_, "Ready") == "True" ? "Running" : "NotReady";
     }
   }
 

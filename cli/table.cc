@@ -8,21 +8,14 @@
 
 #include "cli/pod_summary.h"
 #include "common/json/json.h"
+#include "kube/object.h"
 
 namespace slicelet::cli {
 namespace {
 
-/// The status of a condition; "" where there is none.
-std::string ConditionOf(const Json& object, const std::string& type) {
-  for (const Json& condition : GetArray(object, "/status/conditions")) {
-    if (GetString(condition, "/type") == type) return GetString(condition, "/status");
-  }
-  return "";
-}
-
 /// Whether the host of a node is connected to its hub.
 std::string Link(const Json& node) {
-  const std::string ready = ConditionOf(node, "slicelet.io/LinkReady");
+  const std::string ready = kube::ConditionStatus(node, "slicelet.io/LinkReady");
   if (ready == "True") return "up";
   return ready == "False" ? "away" : "unknown";
 }
@@ -149,7 +142,7 @@ std::vector<Row> NodeRows(const std::vector<Json>& nodes, bool wide, WallTime no
   if (wide) heading.insert(heading.end(), {"OS-IMAGE", "KERNEL-VERSION", "CONTAINER-RUNTIME"});
   std::vector<Row> rows{heading};
   for (const Json& node : nodes) {
-    std::string status = ConditionOf(node, "Ready") == "True" ? "Ready" : "NotReady";
+    std::string status = kube::ConditionStatus(node, "Ready") == "True" ? "Ready" : "NotReady";
     if (GetBool(node, "/spec/unschedulable")) status += ",SchedulingDisabled";
     Row row{GetString(node, "/metadata/name"),
             std::move(status),

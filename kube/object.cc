@@ -33,6 +33,20 @@ std::string UidOf(const Json& object) { return TextAt(object, {"metadata", "uid"
 std::string ResourceVersionOf(const Json& object) { return TextAt(object, {"metadata", "resourceVersion"}); }
 bool BeingDeleted(const Json& object) { return !TextAt(object, {"metadata", "deletionTimestamp"}).empty(); }
 
+const Json* ConditionOf(const Json& object, std::string_view type) {
+  const Json* conditions = Find(object, {"status", "conditions"});
+  if (conditions == nullptr || !conditions->is_array()) return nullptr;
+  for (const Json& condition : *conditions) {
+    if (TextAt(condition, {"type"}) == type) return &condition;
+  }
+  return nullptr;
+}
+
+std::string ConditionStatus(const Json& object, std::string_view type) {
+  const Json* condition = ConditionOf(object, type);
+  return condition == nullptr ? "" : TextAt(*condition, {"status"});
+}
+
 std::uint64_t VersionNumber(std::string_view resource_version) {
   std::uint64_t number = 0;
   const char* end = resource_version.data() + resource_version.size();

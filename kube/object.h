@@ -27,6 +27,11 @@ std::string ResourceVersionOf(const Json& object);
 /// Holds metadata.deletionTimestamp.
 bool BeingDeleted(const Json& object);
 
+/// The entry of status.conditions of that type; null when there is none.
+const Json* ConditionOf(const Json& object, std::string_view type);
+/// Its status: "True", "False" or "Unknown"; empty when there is none.
+std::string ConditionStatus(const Json& object, std::string_view type);
+
 /// A resourceVersion as a number, 0 when it is not one. Versions are opaque by contract, but the evidence
 /// rule has to see that a cluster went back in time, and since Kubernetes 1.35 they are specified to be
 /// comparable decimals.

@@ -4,19 +4,9 @@
 
 #include "cli/table.h"
 #include "common/json/json.h"
+#include "kube/object.h"
 
 namespace slicelet::cli {
-namespace {
-
-const Json* ConditionOf(const Json& object, const std::string& type) {
-  for (const Json& condition : GetArray(object, "/status/conditions")) {
-    if (GetString(condition, "/type") == type) return &condition;
-  }
-  return nullptr;
-}
-
-}  // namespace
-
 std::vector<std::string> Progress::Look(const Json& object) {
   std::vector<std::string> lines;
   const auto tell = [&](const std::string& about, const std::string& text) {
@@ -33,7 +23,7 @@ std::vector<std::string> Progress::Look(const Json& object) {
     tell(GetString(step, "/name"), text);
   }
   state_.clear();
-  const Json* awaited = ConditionOf(object, condition_);
+  const Json* awaited = kube::ConditionOf(object, condition_);
   if (awaited != nullptr && GetString(*awaited, "/status") != "True") {
     state_ = GetString(*awaited, "/reason");
     if (const std::string message = GetString(*awaited, "/message"); !message.empty())
@@ -44,7 +34,7 @@ std::vector<std::string> Progress::Look(const Json& object) {
 }
 
 bool ConditionHolds(const Json& object, const std::string& type) {
-  const Json* condition = ConditionOf(object, type);
+  const Json* condition = kube::ConditionOf(object, type);
   if (condition == nullptr || GetString(*condition, "/status") != "True") return false;
   const auto generation = GetInt(object, "/metadata/generation");
   return GetInt(*condition, "/observedGeneration", generation) >= generation;

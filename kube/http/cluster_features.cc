@@ -15,16 +15,6 @@ constexpr std::size_t kMaxSaid = 512;
 
 std::string Said(const std::string& text) { return std::string(Beginning(text, kMaxSaid)); }
 
-/// Null: there is none.
-const Json* ConditionIn(const Json& node, const std::string& type) {
-  const Json* conditions = Find(node, {"status", "conditions"});
-  if (conditions == nullptr || !conditions->is_array()) return nullptr;
-  for (const Json& condition : *conditions) {
-    if (TextAt(condition, {"type"}) == type) return &condition;
-  }
-  return nullptr;
-}
-
 /// The older name counts, too, as it does for Kubernetes.
 bool IsDefault(const Json& storage_class) {
   for (const char* name :
@@ -37,8 +27,8 @@ bool IsDefault(const Json& storage_class) {
 /// What one node shows of its network.
 ClusterFeature NetworkOf(const Json& node) {
   const std::string name = "node " + Said(NameOf(node));
-  const Json* ready = ConditionIn(node, "Ready");
-  const Json* network = ConditionIn(node, "NetworkUnavailable");
+  const Json* ready = ConditionOf(node, "Ready");
+  const Json* network = ConditionOf(node, "NetworkUnavailable");
   const std::string why = ready == nullptr ? "" : TextAt(*ready, {"message"});
   if (network != nullptr && TextAt(*network, {"status"}) == "True") {
     return {"False", "NetworkUnavailable", name + ": " + Said(TextAt(*network, {"message"}))};

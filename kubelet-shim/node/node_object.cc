@@ -103,13 +103,6 @@ const v1::NodeFacts* FactsOf(const NodeFactsheet& sheet) {
   return sheet.report.has_value() && sheet.report->has_facts() ? &sheet.report->facts() : nullptr;
 }
 
-const Json* PresentCondition(const Json& node, const std::string& type) {
-  for (const Json& condition : GetArray(node, "/status/conditions")) {
-    if (TextAt(condition, {"type"}) == type) return &condition;
-  }
-  return nullptr;
-}
-
 /// The provider's word; everything but Ready, which is the shim's, and what others write.
 bool IsReported(const std::string& type) {
   return type.rfind("slicelet.io/", 0) == 0 ||
@@ -162,7 +155,7 @@ std::vector<NodeCondition> WantedConditions(const NodeFactsheet& sheet, const Js
                             0};
     if (facts == nullptr) {
       // What was known before this shim began stays; the host's word is still to come.
-      if (PresentCondition(node, pressure.type) != nullptr) continue;
+      if (kube::ConditionOf(node, pressure.type) != nullptr) continue;
       condition = {pressure.type, std::nullopt, "NodeStatusNeverUpdated", silent, 0};
     } else {
       for (const auto& reported : facts->conditions()) {
@@ -222,7 +215,7 @@ void PatchConditions(const NodeFactsheet& sheet, const Json& node, bool all, Wal
     return !status ? "Unknown" : *status ? "True" : "False";
   };
   const auto differs = [&](const NodeCondition& condition) {
-    const Json* present = PresentCondition(node, condition.type);
+    const Json* present = kube::ConditionOf(node, condition.type);
     return present == nullptr || TextAt(*present, {"status"}) != text(condition.status) ||
            TextAt(*present, {"reason"}) != condition.reason ||
            TextAt(*present, {"message"}) != condition.message;
@@ -230,7 +223,7 @@ void PatchConditions(const NodeFactsheet& sheet, const Json& node, bool all, Wal
   if (!all && std::none_of(wanted.begin(), wanted.end(), differs) && stale.empty()) return;
   // One heartbeat for all, as the kubelet writes it; but nobody has heard of what is unknown.
   for (const NodeCondition& condition : wanted) {
-    const Json* present = PresentCondition(node, condition.type);
+    const Json* present = kube::ConditionOf(node, condition.type);
     const std::string former = present == nullptr ? "" : TextAt(*present, {"lastTransitionTime"});
     const WallTime flipped = condition.transition == 0 ? now : FromUnixNanos(condition.transition);
     const auto shown = ParseTime(former);

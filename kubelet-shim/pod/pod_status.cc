@@ -43,15 +43,6 @@ std::string PhaseName(v1::Phase phase) {
   }
 }
 
-const Json* ConditionOf(const Json& pod, const std::string& type) {
-  const Json* conditions = Find(pod, {"status", "conditions"});
-  if (conditions == nullptr || !conditions->is_array()) return nullptr;
-  for (const Json& condition : *conditions) {
-    if (TextAt(condition, {"type"}) == type) return &condition;
-  }
-  return nullptr;
-}
-
 bool IsTrue(const Json* condition) {
   return condition != nullptr && TextAt(*condition, {"status"}) == "True";
 }
@@ -95,14 +86,14 @@ class Conditions {
       Get("PodReadyToStartContainers").status = false;
     }
     AddReady();
-    if (!IsTrue(ConditionOf(pod, "PodScheduled"))) Add({.type = "PodScheduled", .status = true});
+    if (!IsTrue(kube::ConditionOf(pod, "PodScheduled"))) Add({.type = "PodScheduled", .status = true});
     if (sources.report != nullptr) {
       for (const auto& condition : sources.report->conditions()) Add(condition);
       // It has a status, so some host took it after all.
-      if (sources.report->has_status() && ConditionOf(pod, kPlaced) != nullptr) {
+      if (sources.report->has_status() && kube::ConditionOf(pod, kPlaced) != nullptr) {
         Add({.type = kPlaced, .status = true});
       }
-      if (sources.report->has_status() && ConditionOf(pod, kImagesCurrent) != nullptr) {
+      if (sources.report->has_status() && kube::ConditionOf(pod, kImagesCurrent) != nullptr) {
         Add({.type = kImagesCurrent, .status = true});
       }
     }
@@ -112,7 +103,7 @@ class Conditions {
     Json result = Json::array();
     for (const Wanted& wanted : wanted_) {
       const std::string status = wanted.status ? "True" : "False";
-      const Json* before = ConditionOf(pod_, wanted.type);
+      const Json* before = kube::ConditionOf(pod_, wanted.type);
       Json condition = {{"type", wanted.type}, {"status", status}};
       if (before != nullptr && TextAt(*before, {"status"}) == status) {
         condition["lastTransitionTime"] = before->value("lastTransitionTime", Json());
@@ -170,7 +161,7 @@ class Conditions {
       std::string why;
       for (const Json& gate : *gates) {
         const std::string type = TextAt(gate, {"conditionType"});
-        const Json* condition = ConditionOf(pod_, type);
+        const Json* condition = kube::ConditionOf(pod_, type);
         if (IsTrue(condition)) continue;
         why += (why.empty() ? "" : ", ");
         why += condition == nullptr
@@ -218,7 +209,7 @@ Json ConditionsPatch(const Json& pod, const Json& desired) {
   Json patch = Json::array();
   for (const Json& condition : desired) {
     const std::string type = TextAt(condition, {"type"});
-    const Json* before = ConditionOf(pod, type);
+    const Json* before = kube::ConditionOf(pod, type);
     Json entry = Json::object();
     for (const char* member : {"status", "reason", "message", "observedGeneration", "lastTransitionTime"}) {
       const Json wanted = condition.value(member, Json());

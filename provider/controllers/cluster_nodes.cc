@@ -10,7 +10,7 @@ namespace {
 
 /// What its own status says of it.
 std::string WhyNoWay(const Json& cluster) {
-  const Json* ready = ConditionOf(cluster, "Ready");
+  const Json* ready = kube::ConditionOf(cluster, "Ready");
   if (ready == nullptr || kube::TextAt(*ready, {"status"}) == "True") return "it was not reached yet";
   return kube::TextAt(*ready, {"reason"}) + ": " + kube::TextAt(*ready, {"message"});
 }

@@ -147,7 +147,7 @@ class ClusterController final : public Controller {
     if (RegisteredAs(cluster).empty()) return report->why.message + ": it is tried again";
     std::string since = FormatTime(now);
     if (kube::TextAt(cluster, {"status", "phase"}) == "Degraded") {
-      const Json* ready = ConditionOf(cluster, "Ready");
+      const Json* ready = kube::ConditionOf(cluster, "Ready");
       if (ready != nullptr) since = kube::TextAt(*ready, {"lastTransitionTime"});
     }
     return "not reached since " + since + ": " + report->why.message;

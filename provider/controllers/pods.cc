@@ -121,13 +121,13 @@ std::string LongReason(const Json& pod) {
   if (!own.empty()) return kube::TextAt(pod, {"status", "reason"}) + ": " + own;
   for (const char* type : {"slicelet.io/Placed", "slicelet.io/Gateway", "slicelet.io/Server",
                            "slicelet.io/ImagesCurrent", "slicelet.io/Fleet"}) {
-    const Json* condition = ConditionOf(pod, type);
+    const Json* condition = kube::ConditionOf(pod, type);
     if (condition != nullptr && kube::TextAt(*condition, {"status"}) != "True") {
       const std::string message = kube::TextAt(*condition, {"message"});
       if (!message.empty()) return message;
     }
   }
-  if (const Json* ready = ConditionOf(pod, "Ready")) {
+  if (const Json* ready = kube::ConditionOf(pod, "Ready")) {
     const std::string message = kube::TextAt(*ready, {"message"});
     if (!message.empty()) return message;
   }
@@ -150,24 +150,14 @@ std::string WhyNotReady(const Json& pod) {
 }
 
 bool IsReady(const Json& pod) {
-  const Json* condition = ConditionOf(pod, "Ready");
-  const bool ready = condition != nullptr && kube::TextAt(*condition, {"status"}) == "True";
-  return (ready || ServicesAreReady(pod)) && ImageThatDoesNotRun(pod).empty();
+  return (kube::ConditionStatus(pod, "Ready") == "True" || ServicesAreReady(pod)) &&
+         ImageThatDoesNotRun(pod).empty();
 }
 
 bool HasImagesOf(const Json& pod, const Json& wanted) {
   auto images = ImagesOf(wanted);
   images.erase(kExporter);
   return ChangedImages(pod, images).empty();
-}
-
-const Json* ConditionOf(const Json& object, const std::string& type) {
-  const Json* conditions = kube::Find(object, {"status", "conditions"});
-  if (conditions == nullptr || !conditions->is_array()) return nullptr;
-  for (const Json& condition : *conditions) {
-    if (kube::TextAt(condition, {"type"}) == type) return &condition;
-  }
-  return nullptr;
 }
 
 std::vector<const Json*> PodsOf(const World& world, const Json& owner, const char* label) {

@@ -56,7 +56,4 @@ std::string WhyNotReady(const Json& pod);
 std::string PhaseOfPods(const Plan& plan, const Json& owner, const std::vector<const Json*>& pods,
                         bool suspended);
 
-/// The condition of an object, or null.
-const Json* ConditionOf(const Json& object, const std::string& type);
-
 }  // namespace slicelet::provider

@@ -15,12 +15,7 @@ namespace {
 
 constexpr char kTemplateHash[] = "pod-template-hash";
 
-bool IsReady(const Json& pod) {
-  for (const Json& condition : GetArray(pod, "/status/conditions")) {
-    if (kube::TextAt(condition, {"type"}) == "Ready") return kube::TextAt(condition, {"status"}) == "True";
-  }
-  return false;
-}
+bool IsReady(const Json& pod) { return kube::ConditionStatus(pod, "Ready") == "True"; }
 
 struct Owner {
   std::string kind;
