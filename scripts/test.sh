@@ -69,7 +69,7 @@ finish() {
   passed=$((passed + $(grep -c passed "$verdicts" || true)))
   failed=$((failed + $(grep -c failed "$verdicts" || true)))
   say ""
-  say "${bold}What each step took${plain}"
+  say "${bold}What each step took, and its seconds of CPU${plain}"
   sed 's/^/  /' "$step_table"
   printf '  %-34s %6d s\n' "all, some beside others" $SECONDS
   # A lane that died did not say why.

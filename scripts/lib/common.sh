@@ -67,14 +67,17 @@ logs=$root/build/logs
 steps_total=0
 steps_done=0
 
-# run_logged NAME COMMAND...: quietly; the log is kept. Sets `log` and `took`; returns the command's status.
+# run_logged NAME COMMAND...: quietly; the log is kept. Sets `log`, `took` and `computed` (seconds of CPU of what was awaited);
+# returns the command's status.
 run_logged() {
-  local name=$1 started=$SECONDS status=0
+  local name=$1 started=$SECONDS status=0 TIMEFORMAT='%0U %0S' user=0 system=0
   shift
   mkdir -p "$logs"
   log=$logs/${name//[^A-Za-z0-9]/-}.log
-  "$@" >"$log" 2>&1 </dev/null || status=$?
+  { time "$@" >"$log" 2>&1 </dev/null; } 2>"$log.cpu" || status=$?
   took=$((SECONDS - started))
+  read -r user system <"$log.cpu"
+  computed=$((user + system))
   return $status
 }
 # failed_cases DIR: each with what it said, from the files of results there.
@@ -93,7 +96,8 @@ show_end() {
 
 # step NAME ABOUT COMMAND...: runs it quietly with its time; the log is kept. Returns the command's status.
 step() {
-  local name=$1 about=$2 status=0 log took
+  # shellcheck disable=SC2034  # `computed` is for those who show it
+  local name=$1 about=$2 status=0 log took computed
   shift 2
   steps_done=$((steps_done + 1))
   printf '%s[%d/%d]%s %-34s %s(%s)%s ' "$bold" "$steps_done" "$steps_total" "$plain" "$name" "$dim" "$about" "$plain"

@@ -12,14 +12,14 @@ lanes=()
 # lane_step NAME ABOUT COMMAND...: as `step`, with a line for the begin and one for the end.
 lane_step() {
   # shellcheck disable=SC2034  # run_logged sets them
-  local name=$1 about=$2 status=0 log took
+  local name=$1 about=$2 status=0 log took computed
   shift 2
   [ ! -e "$ended" ] || return 1
   printf '        %-34s %s(%s)%s begins\n' "$name" "$dim" "$about" "$plain"
   run_logged "$name" "$@" || status=$?
   {
     flock 9
-    printf '%-34s %6d s  %s\n' "$name" "$took" "$([ $status -eq 0 ] && echo ok || echo FAILED)" >>"$step_table"
+    printf '%-34s %6d s %6d s  %s\n' "$name" "$took" "$computed" "$([ $status -eq 0 ] && echo ok || echo FAILED)" >>"$step_table"
     printf '%s[%d/%d]%s %-34s ' "$bold" "$(wc -l <"$step_table")" "$steps_total" "$plain" "$name"
     show_end $status
   } 9>>"$step_table.lock"
