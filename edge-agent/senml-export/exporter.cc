@@ -57,7 +57,8 @@ void Exporter::Connect() {
 
 void Exporter::Pump() {
   if (!connected_) return;
-  if (aside_due_ && under_way_.empty()) {
+  // One that is tried by itself goes first: those before it would be passed over.
+  if (aside_due_ && under_way_.empty() && suspect_.connections < kSuspicious) {
     aside_due_ = false;
     aside_.clear();
     sent_up_to_ = 0;

@@ -237,6 +237,27 @@ TEST_F(ExporterTest, APackThatTheServerHangsUpOnHoldsUpNoOthers) {
   EXPECT_EQ(exporter_->set_aside(), 0U);
 }
 
+TEST_F(ExporterTest, WhatIsDueAgainWhileAnotherPackIsSuspectedComesAfterIt) {
+  bool takes_all = false;
+  server_.RefuseThose([&](const MqttMessage& message) { return !takes_all && message.payload != "[]"; });
+  Start();
+  Add(1, 1);
+  ASSERT_TRUE(loop_.RunUntil([&] { return exporter_->set_aside() == 1; }, minutes(10)));
+  ASSERT_TRUE(loop_.RunUntil([&] { return exporter_->why().empty(); }, minutes(2)));
+  loop_.Advance(Exporter::kAsideTime - seconds(40));
+  const auto suspicious = exporter_->counts().broken + Exporter::kSuspicious;
+  Add(2, 2);
+  ASSERT_TRUE(loop_.RunUntil([&] { return exporter_->counts().broken == suspicious; }, seconds(30)));
+  takes_all = true;
+  server_.HoldAnswers(true);
+  loop_.Advance(seconds(40));
+  ASSERT_EQ(exporter_->set_aside(), 1U) << "not before the other is through";
+  server_.HoldAnswers(false);
+  server_.Cut("gw-1");
+  EXPECT_TRUE(loop_.RunUntil([&] { return outbox_.totals().packs == 0; }, minutes(2)));
+  EXPECT_EQ(exporter_->set_aside(), 0U);
+}
+
 TEST_F(ExporterTest, AServerThatComesAndGoesSetsNothingAside) {
   server_.HoldAnswers(true);
   ASSERT_TRUE(outbox_.Add(PackOf(1), Sha256(PackOf(1))).ok());
