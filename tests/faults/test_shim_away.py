@@ -70,6 +70,10 @@ def test_pods_outlive_the_shim_and_come_back_as_themselves(world):
     wait_until("service account", lambda: kubectl.get("serviceaccount", "default"))
     healthy = HealthyNode(world)
     try:
+        def trusted():
+            return not [t for t in kubectl.get("node", world.node)["spec"].get("taints", []) if t["key"].startswith("node.kubernetes.io/")]
+        # It takes its time to see that a new node is Ready.
+        wait_until("Kubernetes has nothing against the node", trusted, timeout=240)
         # Kubernetes evicts this one: its own toleration ends.
         mortal = pod("mortal", ["wait"])
         mortal["spec"]["tolerations"] = mortal["spec"]["tolerations"] + [
