@@ -22,7 +22,7 @@ run_packages=(containerd runc containernetworking-plugins umoci skopeo openssl i
 # shellcheck disable=SC2034  # what the EdgeX gateway of the demo and of the tests is made from
 gateway_packages=(postgresql-15 mosquitto mosquitto-clients libpq-dev libmosquitto-dev)
 # shellcheck disable=SC2034
-test_packages=(git libbenchmark-dev clang-format-19 clang-tidy-19 libclang-rt-19-dev llvm-14 shellcheck
+test_packages=(git libbenchmark-dev libjemalloc-dev clang-format-19 clang-tidy-19 libclang-rt-19-dev llvm-14 shellcheck
   python3-pytest python3-yaml python3-venv mosquitto sqlite3 redis-server nats-server)
 
 # install PACKAGE...: those that are missing, from Debian.
