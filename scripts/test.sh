@@ -111,7 +111,7 @@ count_steps 1 integration e2e sanitizers
 count_steps 1 unit
 count_steps 2 sim
 count_steps 1 integration
-count_steps 2 e2e
+count_steps 3 e2e
 count_steps 1 faults
 count_steps 1 mqtt
 count_steps 5 sanitizers
@@ -135,10 +135,11 @@ lane_of_programs() {
 }
 
 # What waits for real time, in four lanes; the fifth one has the rest of the processors.
-# Tests with worlds of their own: samples, servers, documents.
+# Tests with worlds of their own: fleets; samples, servers, documents.
+of_fleets=(tests/e2e/test_{fleet,standalone}.py)
 of_samples=(tests/e2e/test_{admin_rest,attach,chart,demo,documents,fiware,fiware_stand_ins,mainflux,server,stand_ins,story}.py)
 lane_of_one_host() {
-  ! wants e2e || suite "end to end" "$(about "9 min" "14 min")" pytest_suite e2e tests/e2e "${of_samples[@]/#/--ignore=}"
+  ! wants e2e || suite "end to end" "$(about "8 min" "13 min")" pytest_suite e2e tests/e2e "${of_samples[@]/#/--ignore=}" "${of_fleets[@]/#/--ignore=}"
 }
 lane_of_samples() {
   ! wants e2e || suite "samples and servers, end to end" "$(about "10 min" "22 min")" pytest_suite samples "${of_samples[@]}"
@@ -152,8 +153,9 @@ lane_of_faults() {
     --ignore-glob='*/test_two_clusters.py')
   SLICELET_LINK=mqtt suite "end to end over MQTT" "$(about "4 min" "35 min")" pytest_suite mqtt "${over_mqtt[@]}"
 }
-lane_of_adapters() {
+lane_of_adapters_and_fleets() {
   ! wants integration || suite "integration tests" "2 min" ctest_suite release integration 2
+  ! wants e2e || suite "fleets and standalone, end to end" "4 min" pytest_suite fleets "${of_fleets[@]}"
   wants sanitizers || return 0
   if prepare "build with tsan" "cold about 3 min" build_politely tsan slicelet_integration_tests; then
     suite "integration tests (tsan)" "2 min" ctest_suite tsan integration 2
@@ -190,5 +192,5 @@ install_go  # for PATH in this shell
 ! wants format || check "format" "seconds" scripts/lib/check_format.sh
 run_lanes lane_of_servers lane_of_programs
 [ ! -e "$unprepared" ] || finish
-run_lanes lane_of_one_host lane_of_samples lane_of_faults lane_of_adapters lane_of_computing
+run_lanes lane_of_one_host lane_of_samples lane_of_faults lane_of_adapters_and_fleets lane_of_computing
 finish
