@@ -119,7 +119,7 @@ class WrongTypesTest : public DirectoryTest {
       const std::string field = Message(fits).substr(0, Message(fits).find(": "));
       EXPECT_THAT(warnings, Contains(HasSubstr(field)));
     }
-    EXPECT_GT(refused, 30);
+    EXPECT_GT(refused, 3 * kMutationsEach);
   }
 };
 

@@ -26,7 +26,7 @@ TEST_F(PodSyncTest, AnyTypeOfAPodsMember) {
     (void)server_.cluster().Delete(kAdmin, {kube::kPods, "default", kube::NameOf(*made), ""}, now);
     EXPECT_NO_THROW(loop_.RunReady()) << mutation.what;
   }
-  EXPECT_GT(count, 500);
+  EXPECT_GT(count, 50 * kMutationsEach);
 }
 
 TEST_F(PodSyncTest, AnyTypeOfAPodsMetadata) {
@@ -40,7 +40,7 @@ TEST_F(PodSyncTest, AnyTypeOfAPodsMetadata) {
     EXPECT_NO_THROW(loop_.RunReady()) << mutation.what;
     EXPECT_NO_THROW(Report(Running(kube::UidOf(*made)))) << mutation.what;
   }
-  EXPECT_GT(count, 50);
+  EXPECT_GT(count, 5 * kMutationsEach);
 }
 
 TEST_F(PodSyncTest, AnyTypeOfAServicesMember) {
@@ -54,7 +54,7 @@ TEST_F(PodSyncTest, AnyTypeOfAServicesMember) {
     ++count;
     EXPECT_NO_THROW(loop_.RunReady()) << mutation.what;
   }
-  EXPECT_GT(count, 100);
+  EXPECT_GT(count, 10 * kMutationsEach);
   EXPECT_NO_THROW(MakePod("other"));
   EXPECT_NO_THROW(loop_.RunReady());
 }

@@ -202,7 +202,7 @@ class BrokenObjectsTest : public testing::Test {
         }
       }
     }
-    EXPECT_GT(count, 500);
+    EXPECT_GT(count, 50 * kMutationsEach);
   }
 
   const WallTime now_ = *ParseTime("2026-01-02T00:00:00Z");

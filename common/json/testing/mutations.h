@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "common/base/testing/sanitized.h"
+
 namespace slicelet {
 
 struct Mutation {
@@ -11,6 +13,9 @@ struct Mutation {
   std::string what;
   nlohmann::json object;
 };
+
+/// With so many values each member is replaced; under a sanitizer some of them, others for the next member.
+inline constexpr int kMutationsEach = kSanitized ? 3 : 10;
 
 /// The object once for each of its members, however deep, and each JSON value that the member is replaced by.
 inline std::vector<Mutation> MutationsOf(const nlohmann::json& object, const std::string& below = "") {
@@ -37,8 +42,10 @@ inline std::vector<Mutation> MutationsOf(const nlohmann::json& object, const std
                                    Json::array({nullptr}),
                                    {{"x", 5}}});
   std::vector<Mutation> mutations;
+  std::size_t next = 0;
   for (const std::string& pointer : pointers) {
-    for (const Json& value : values) {
+    for (int n = 0; n < kMutationsEach; ++n) {
+      const Json& value = values[next++ % values.size()];
       Json changed = object;
       changed[Json::json_pointer(pointer)] = value;
       mutations.push_back({pointer + " = " + value.dump(), std::move(changed)});

@@ -13,6 +13,7 @@
 
 #include "common/base/file_system.h"
 #include "common/base/testing/fake_clock.h"
+#include "common/base/testing/sanitized.h"
 #include "common/json/yaml.h"
 #include "common/loop/testing/sim_loop.h"
 #include "kube/object.h"
@@ -26,14 +27,8 @@
 
 namespace slicelet::provider {
 
-/// Every point of a crash is tried; under a sanitizer, where a life takes thirty times as long, some of them.
-#if defined(__SANITIZE_ADDRESS__)
-inline constexpr int kCrashStride = 25;
-#elif defined(__has_feature)
-inline constexpr int kCrashStride = __has_feature(address_sanitizer) ? 25 : 1;
-#else
-inline constexpr int kCrashStride = 1;
-#endif
+/// Every point of a crash is tried; under a sanitizer some of them.
+inline constexpr int kCrashStride = kSanitized ? 25 : 1;
 
 /// What is at the addresses of one, and all others.
 class IotServers : public HttpClient {
