@@ -234,6 +234,22 @@ TEST_F(PodSyncTest, AnImageThatIsThereAfterAllEndsItsCondition) {
   EXPECT_EQ(ConditionStatus(Pod("web"), "slicelet.io/ImagesCurrent"), "True");
 }
 
+TEST_F(PodSyncTest, AStatusIsWrittenBeforeTheEventsThatCameWithIt) {
+  const auto uid = MakePod("web");
+  loop_.RunReady();
+  std::vector<std::string> writes;
+  server_.faults().before = [&](const kube::KubeCall& call) {
+    if (call.verb == kube::Verb::kPatch || call.verb == kube::Verb::kCreate)
+      writes.push_back(call.ref.resource.kind);
+    return absl::OkStatus();
+  };
+  auto status = Running(uid);
+  status.add_events()->set_reason("Started");
+  Report(status);
+  EXPECT_THAT(writes, testing::ElementsAre("Pod", "Event"));
+  server_.faults().before = nullptr;
+}
+
 TEST_F(PodSyncTest, AReportWithoutAStatusShowsWhyNoHostTakesThePod) {
   const auto uid = MakePod("web");
   loop_.RunReady();

@@ -261,10 +261,16 @@ void PodWorker::Refuse(const v1::Refusal& refusal) {
 }
 
 void PodWorker::OnReport(v1::PodReport report) {
-  for (const auto& event : report.status().events()) OnEvent(event);
+  // The status first: somebody waits for it.
+  google::protobuf::RepeatedPtrField<v1::WorkloadEvent> events;
+  if (report.has_status()) events.Swap(report.mutable_status()->mutable_events());
+  TakeStatus(std::move(report));
+  for (const auto& event : events) OnEvent(event);
+}
+
+void PodWorker::TakeStatus(v1::PodReport report) {
   // One that runs, as far as the API knows, has a status that will come.
   if (!report.has_status() && EverStarted(pod_)) return;
-  if (report.has_status()) report.mutable_status()->clear_events();
   const bool refused = report.status().has_refused();
   const v1::Refusal refusal = report.status().refused();
   report_ = std::move(report);

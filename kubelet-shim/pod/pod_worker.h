@@ -86,6 +86,7 @@ class PodWorker {
   [[nodiscard]] bool HasRunningContainer() const;
 
  private:
+  void TakeStatus(v1::PodReport report);
   /// The connector's ConfigMaps have been asked for and all answers are there.
   [[nodiscard]] bool ConnectorMapsRead() const;
   void Apply();
