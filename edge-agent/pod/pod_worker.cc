@@ -451,6 +451,7 @@ void PodWorker::Publish() {
       MakeStatus(model_, plan_, shared_.options.host_ip, Wall(), published_ ? &*published_ : nullptr);
   if (published_ && events_.empty() && SameStatus(*published_, status)) return;
   const bool urgent = !published_ || IsUrgentChange(*published_, status);
+  if (!urgent && !starting_.empty()) return;
   Show(std::move(status), urgent);
 }
 

@@ -266,6 +266,7 @@ void PodWorker::StartContainer(const std::string& name) {
     return;
   }
   model.operation = ContainerModel::Operation::kStarting;
+  starting_.insert(name);
   const std::string image_id = config->image;
   const std::string image = container->image();
   shared_.dependencies.runtime.CreateContainer(
@@ -279,6 +280,7 @@ void PodWorker::StartContainer(const std::string& name) {
           return;
         }
         created.operation = ContainerModel::Operation::kNone;
+        starting_.erase(name);
         created.attempt_floor = static_cast<std::int32_t>(attempt) + 1;
         created.image.ready.reset();
         Event(true, "Failed", "Error: " + Message(id.status()), name);
@@ -297,6 +299,7 @@ void PodWorker::OnCreated(const std::string& name, std::uint32_t attempt, const 
   const bool outdated = container != nullptr && container->image() != image;
   if (model_.stop || container == nullptr || outdated || model_.record.has_terminal_phase()) {
     model.operation = ContainerModel::Operation::kNone;
+    starting_.erase(name);
     model.attempt_floor = static_cast<std::int32_t>(attempt) + 1;
     RemoveStale(name, id);
     Kick();
@@ -330,6 +333,7 @@ void PodWorker::OnStartFailed(const std::string& name, const std::string& id, co
 
 void PodWorker::Settle(const std::string& name, const std::string& id, const absl::Status& start) {
   Inspect(name, id, [this, name, id, start](bool answered) {
+    starting_.erase(name);
     ContainerModel& model = model_.containers[name];
     if (model.id != id || model.operation != ContainerModel::Operation::kStarting) return;
     if (!answered) {
