@@ -9,7 +9,7 @@ const Json* Find(const Json& object, std::initializer_list<std::string_view> pat
   const Json* at = &object;
   for (const auto key : path) {
     if (!at->is_object()) return nullptr;
-    const auto it = at->find(std::string(key));
+    const auto it = at->find(key);
     if (it == at->end()) return nullptr;
     at = &*it;
   }
@@ -49,8 +49,9 @@ std::string ConditionStatus(const Json& object, std::string_view type) {
 
 std::uint64_t VersionNumber(std::string_view resource_version) {
   std::uint64_t number = 0;
-  const char* end = resource_version.data() + resource_version.size();
-  const auto [at, error] = std::from_chars(resource_version.data(), end, number);
+  const char* begin = resource_version.data();
+  const char* end = begin + resource_version.size();
+  const auto [at, error] = std::from_chars(begin, end, number);
   return error == std::errc() && at == end ? number : 0;
 }
 

@@ -10,7 +10,6 @@
 namespace slicelet {
 namespace {
 
-using openssl::Bytes;
 using openssl::KeyPtr;
 
 using CertificatePtr = std::unique_ptr<X509, openssl::Deleter<X509_free>>;

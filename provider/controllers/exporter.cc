@@ -66,8 +66,9 @@ std::optional<Finding> TemplateProblem(const Json& gateway) {
   }
   for (const char* told : kTold) {
     if (EnvIn(*exporter, told) == nullptr) continue;
-    return Finding{"AttachNeedsExporter", containers + "[" + name + "].env: " + told +
-                                              " is what the attachment tells it: remove it"};
+    std::string message = containers;
+    message.append("[").append(name).append("].env: ").append(told);
+    return Finding{"AttachNeedsExporter", message.append(" is what the attachment tells it: remove it")};
   }
   if (kube::Find(*exporter, {"envFrom"}) != nullptr) {
     return Finding{"AttachNeedsExporter",
@@ -103,7 +104,7 @@ std::string ExporterImage(const Json& gateway, bool sends) {
   std::string own = OwnImage(gateway, kExporter);
   const Json* templated = HasProfile(gateway) ? nullptr : TemplateExporter(gateway);
   if (own.empty() && templated != nullptr) own = kube::TextAt(*templated, {"image"});
-  const std::string image = own.empty() ? "docker.io/slicelet/senml-export:" SLICELET_VERSION : own;
+  std::string image = own.empty() ? "docker.io/slicelet/senml-export:" SLICELET_VERSION : own;
   if (sends) return image;
   const std::string idle = OwnImage(gateway, kIdle);
   return idle.empty() ? image + "-idle" : idle;

@@ -67,7 +67,7 @@ class PodSyncTest : public testing::Test {
     loop_.RunReady();
   }
 
-  void OnSend(v1::ShimMessage message) {
+  void OnSend(const v1::ShimMessage& message) {
     if (message.has_pod_apply()) {
       const Json pod = Json::parse(message.pod_apply().pod());
       Note("apply " + kube::NameOf(pod));
