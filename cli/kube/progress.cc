@@ -7,6 +7,7 @@
 #include "kube/object.h"
 
 namespace slicelet::cli {
+
 std::vector<std::string> Progress::Look(const Json& object) {
   std::vector<std::string> lines;
   const auto tell = [&](const std::string& about, const std::string& text) {

@@ -92,7 +92,7 @@ v1::KeyCertificate CertifyKey(const Signer& root, const std::string& hub_id, std
 }
 
 absl::Status KeyRing::Add(const v1::KeyCertificate& certificate) {
-  // A hub sends its keys with much that it sends: each is verified once.
+  // A hub sends its keys with much that it sends: one that counts is verified once.
   for (const auto& [id, known] : certificates_) {
     if (known.body() == certificate.body() && known.signature() == certificate.signature())
       return absl::OkStatus();

@@ -5,6 +5,7 @@
 #include "common/rpc/internal/credentials.h"
 
 namespace slicelet {
+
 std::shared_ptr<grpc::Channel> RpcClient::Impl::Redial() {
   grpc::ChannelArguments arguments;
   // Otherwise channels to the same address share one connection and its back-off.

@@ -213,8 +213,8 @@ class PodWorker {
   std::unique_ptr<ReadingCounter> readings_;
   /// Adopted containers whose readiness is not known again yet: the last report stands until it is.
   std::set<std::string> unsettled_;
-  /// Containers whose start is under way. What leads to it is told with its end, a moment later: each word of
-  /// a pod's status costs every part on its way more than this.
+  /// Containers whose start is under way, and whose runtime may answer yet. What leads to a start is told
+  /// with its end, a moment later: each word of a pod's status costs every part on its way more than this.
   std::set<std::string> starting_;
   struct Inspection {
     bool again = false;

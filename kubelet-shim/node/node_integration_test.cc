@@ -33,12 +33,6 @@ class NodeIntegrationTest : public kube::ControlPlaneTest {
     const auto node = Await<Json>([&](auto done) { api->Get({kube::kNodes, "", name, ""}, done); });
     return node.ok() ? *node : Json();
   }
-  static std::string ConditionOf(const Json& node, const std::string& type) {
-    for (const Json& condition : GetArray(node, "/status/conditions")) {
-      if (kube::TextAt(condition, {"type"}) == type) return kube::TextAt(condition, {"status"});
-    }
-    return {};
-  }
   static v1::NodeReport Report(bool link) {
     v1::NodeReport report;
     report.set_name("gw");
@@ -72,9 +66,11 @@ TEST_F(NodeIntegrationTest, RegistersReportsAndComesBack) {
   node.Start();
   RunUntil([&] { return registered == 1; });
   node.Report(Report(true));
-  RunUntil([&] { return ConditionOf(node.node(), "Ready") == "True" && node.lease_resource_version() > 0; });
+  RunUntil([&] {
+    return kube::ConditionStatus(node.node(), "Ready") == "True" && node.lease_resource_version() > 0;
+  });
   Json object = Node("gw");
-  EXPECT_EQ(ConditionOf(object, "slicelet.io/LinkReady"), "True");
+  EXPECT_EQ(kube::ConditionStatus(object, "slicelet.io/LinkReady"), "True");
   EXPECT_EQ(GetString(object, "/metadata/labels/kubernetes.io~1arch"), "amd64");
   EXPECT_EQ(GetInt(object, "/status/daemonEndpoints/kubeletEndpoint/Port"), 12'345);
 
@@ -102,7 +98,7 @@ TEST_F(NodeIntegrationTest, RegistersReportsAndComesBack) {
     });
   });
   ASSERT_TRUE(removed.ok()) << removed.status();
-  RunUntil([&] { return registered == 2 && ConditionOf(node.node(), "Ready") == "True"; });
+  RunUntil([&] { return registered == 2 && kube::ConditionStatus(node.node(), "Ready") == "True"; });
 }
 
 TEST_F(NodeIntegrationTest, GetsAServingCertificateAsTheNode) {

@@ -18,6 +18,7 @@
 
 namespace slicelet::shim {
 
+using kube::ConditionStatus;
 using kube::Json;
 
 inline constexpr char kAdmin[] = "admin";
@@ -187,13 +188,6 @@ class PodSyncTest : public testing::Test {
     std::vector<std::string> reasons;
     for (const auto& event : server_.cluster().All(kube::kEvents)) reasons.push_back(event->at("reason"));
     return reasons;
-  }
-
-  static std::string ConditionStatus(const Json& pod, const std::string& type) {
-    for (const auto& condition : pod["status"]["conditions"]) {
-      if (condition["type"] == type) return condition["status"];
-    }
-    return "";
   }
 
   PodSync::Options options_{};

@@ -196,14 +196,10 @@ class ControllersTest : public testing::Test {
 
   /// "STATUS REASON: message" of a condition.
   static std::string Condition(const Json& object, const std::string& type = "Ready") {
-    const Json* conditions = kube::Find(object, {"status", "conditions"});
-    if (conditions == nullptr) return "none";
-    for (const Json& one : *conditions) {
-      if (one["type"] != type) continue;
-      return kube::TextAt(one, {"status"}) + " " + kube::TextAt(one, {"reason"}) + ": " +
-             kube::TextAt(one, {"message"});
-    }
-    return "none";
+    const Json* found = kube::ConditionOf(object, type);
+    if (found == nullptr) return "none";
+    return kube::TextAt(*found, {"status"}) + " " + kube::TextAt(*found, {"reason"}) + ": " +
+           kube::TextAt(*found, {"message"});
   }
   /// "Namespace=Done Quota=Pending"
   static std::string Steps(const Json& object) {
