@@ -30,7 +30,8 @@ class NodeIntegrationTest : public kube::ControlPlaneTest {
     return kube::MakeHttpKubeApi(kube::WithCertificate(config, certificate), loop, *files);
   }
   Json Node(const std::string& name) {
-    const auto node = Await<Json>([&](auto done) { api->Get({kube::kNodes, "", name, ""}, done); });
+    const auto node =
+        Await<Json>([&](auto done) { api->Get({kube::kNodes, "", name, ""}, std::move(done)); });
     return node.ok() ? *node : Json();
   }
   static v1::NodeReport Report(bool link) {
@@ -89,7 +90,7 @@ TEST_F(NodeIntegrationTest, RegistersReportsAndComesBack) {
   node.Report(Report(true));
   RunUntil([&] { return GetArray(Node("gw"), "/spec/taints").size() == 1; });
 
-  const auto removed = Await<bool>([&](auto done) {
+  const auto removed = Await<bool>([&](const auto& done) {
     api->Delete({kube::kNodes, "", "gw", ""}, {}, [done](const absl::Status& s) {
       if (s.ok())
         done(true);

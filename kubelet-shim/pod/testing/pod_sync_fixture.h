@@ -60,7 +60,7 @@ class PodSyncTest : public testing::Test {
                               .referents = *referents_,
                               .refusals = refusals_,
                               .services = *services_,
-                              .send = [this](v1::ShimMessage message) { OnSend(std::move(message)); },
+                              .send = [this](const v1::ShimMessage& message) { OnSend(message); },
                               .lease_version = [] { return std::uint64_t{9}; }});
     services_->Use(api_);
     pods_->Start();
