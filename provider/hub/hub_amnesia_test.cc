@@ -163,6 +163,34 @@ TEST_F(FleetAmnesiaTest, AHostInMaintenanceGetsItsPodsAlthoughOneWaitsForAPlaceT
   EXPECT_EQ(Has("old"), "1x2x3x");
 }
 
+TEST_F(FleetAmnesiaTest, WhatOnlyAnOldCopyOfTheStoreHasThereHoldsNoPlace) {
+  const kube::Json low = {{"slicelet.io/priority", "1"}};
+  const kube::Json high = {{"slicelet.io/priority", "2"}};
+  ConnectFleet();
+  ApplyFleet("old", low, HostPort(8'080));
+  Ready(host_, "old");
+  const MemoryHubStore::State copy = store_.CopyState();
+  ApplyFleet("new", high, HostPort(8'080));
+  Gone(host_, "old");
+  Wait();
+  ASSERT_NE(host_.Find("new"), nullptr);
+  hub_.reset();
+  store_.Restore(copy);
+  RestartHub();
+  ConnectShim();
+  Say(FleetApply("old", low, HostPort(8'080)));
+  Say(FleetApply("new", high, HostPort(8'080)));
+  SyncFleet({"old", "new"});
+  host_.Forget("a nonce");
+  host_.Connect();
+  Settle();
+  host_.ReportUnexplained({"new"});
+  // Longer than a first manifest is kept back for want of content.
+  loop_.Advance(minutes(1));
+  ASSERT_NE(host_.Find("new"), nullptr) << "its container would be ended";
+  EXPECT_FALSE(host_.Find("new")->has_stop());
+}
+
 TEST_F(FleetAmnesiaTest, APodThatCouldNotBeShownAndIsNotForTheHostKeepsNothingBackOnceItIs) {
   Tag("gw-1", "north");
   ConnectFleet();

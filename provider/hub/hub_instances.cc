@@ -76,6 +76,8 @@ std::optional<std::string> Hub::Impl::WaitsForPlace(const HostState& host, const
     const auto it = other->instances.find(host.id);
     if (other == &pod || it == other->instances.end() || it->second.gone || !host.manifest->Holds(other->uid))
       continue;
+    // A host that lost its store says what it runs; what it was given last is not there any more.
+    if (!host.MayRun(other->uid)) continue;
     const Instance& instance = it->second;
     // What it takes of the host was lost with the hub's store: it may be any port.
     if (!other->workload && !other->claim_known && !instance.finished && !pod.claim.ports.empty())

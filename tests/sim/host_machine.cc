@@ -45,7 +45,7 @@ class ForgetfulStore : public agent::AgentStore {
 };
 
 constexpr std::size_t kMostOverheard = 8;
-/// An agent that lives so long beside an ended container has seen and noted it.
+/// An agent that lives so long after it was told how a container ended has noted it.
 constexpr Duration kNotices = std::chrono::seconds(5);
 
 std::size_t NumberOf(const std::string& id) { return static_cast<std::size_t>(id.back() - '0'); }
@@ -80,7 +80,7 @@ class HostMachine::WatchedRuntime : public agent::ScriptedRuntime {
   void WatchStop(const std::string& id) {
     const auto it = machine_.runtime_->containers().find(id);
     if (it == machine_.runtime_->containers().end()) return;
-    const auto& [container, config, uid, life, ended] = it->second;
+    const auto& [container, config, uid, life, told] = it->second;
     if (container.phase == agent::ContainerPhase::kExited && container.exit_code == 0) {
       machine_.succeeded_.insert(uid + "/" + container.name);
     }
@@ -175,7 +175,6 @@ bool HostMachine::Holds(const std::string& uid) const {
 void HostMachine::Start() {
   if (process_) return;
   ++lives_;
-  alive_from_ = around_.loop.Now();
   agent::HostAgent::Options options;
   options.pods.hub_id = kHubId;
   options.pods.host = HostId(id_);
@@ -221,8 +220,8 @@ void HostMachine::Reboot() {
     for (const auto& [id, state] : runtime_->containers()) ids.push_back(id);
     for (const std::string& id : ids) {
       const auto& state = runtime_->containers().at(id);
-      // What ended without an agent was known to nobody else.
-      if (state.container.exit_code == 0 && alive_until_ - std::max(state.ended, alive_from_) >= kNotices)
+      // What the runtime had told no agent was known to nobody else.
+      if (state.container.exit_code == 0 && state.told && alive_until_ - *state.told >= kNotices)
         succeeded_.insert(state.uid + "/" + state.container.name);
       runtime_->Vanish(id);
     }

@@ -137,7 +137,7 @@ class HostMachine {
   int boots_ = 1;
   int lives_ = 0;
   /// The agent's last life.
-  MonotonicTime alive_from_{}, alive_until_{};
+  MonotonicTime alive_until_{};
   bool struck_ = false;
   bool lie_ = false;
   std::size_t starts_seen_ = 0;

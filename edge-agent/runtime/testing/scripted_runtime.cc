@@ -220,7 +220,6 @@ void ScriptedHost::Exit(const std::string& id, std::uint64_t life, std::int32_t 
   container.exit_code = code;
   container.reason = reason;
   container.finished_at = ToUnixNanos(clock_.Now());
-  it->second.ended = loop_.Now();
   ++it->second.life;
   const auto waiting = waiting_for_exit_.find(id);
   if (waiting != waiting_for_exit_.end()) {
@@ -337,7 +336,10 @@ std::map<std::string, std::string> ScriptedHost::Running(const std::string& uid)
 
 // ---- The client
 
-ScriptedRuntime::ScriptedRuntime(ScriptedHost& host) : host_(host) { host_.clients_.insert(this); }
+ScriptedRuntime::ScriptedRuntime(ScriptedHost& host) : host_(host) {
+  host_.clients_.insert(this);
+  for (auto& [id, state] : host_.containers_) state.told.reset();
+}
 
 ScriptedRuntime::~ScriptedRuntime() { host_.clients_.erase(this); }
 
@@ -439,7 +441,9 @@ void ScriptedRuntime::GetContainer(const std::string& id, Callback<Container> do
         const auto it = host.containers_.find(id);
         if (it == host.containers_.end()) return absl::NotFoundError("container " + id + " not found");
         if (host.mute_.count(id) != 0) return absl::UnknownError("failed to get the status of " + id);
-        return it->second.container;
+        ScriptedHost::ContainerState& state = it->second;
+        if (state.container.phase == ContainerPhase::kExited && !state.told) state.told = host.loop_.Now();
+        return state.container;
       },
       std::move(done));
 }

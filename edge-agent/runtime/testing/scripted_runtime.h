@@ -75,8 +75,8 @@ class ScriptedHost {
     std::string uid;
     /// An exit that is scheduled counts only for the same life.
     std::uint64_t life = 0;
-    /// When it exited, by no clock that jumps.
-    MonotonicTime ended{};
+    /// When the present client was first told how it had exited, by no clock that jumps.
+    std::optional<MonotonicTime> told;
   };
 
   struct SandboxState {
