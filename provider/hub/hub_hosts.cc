@@ -214,6 +214,8 @@ void Hub::Impl::OnProof(HostState& host, const v1::SignedManifest& claimed) {
   if (host.manifest->has_manifest() && !host.amnesiac && generation < host.manifest->generation())
     Deliver(host);
   host.manifest->Touch();
+  // Its Accepted may have been lost, and says nothing new when it comes again.
+  PurgeTombstones(host);
   SettleUnknownStops();
   SettleStops(host);
   for (const auto& [name, node] : nodes) {

@@ -151,6 +151,23 @@ TEST_F(OneHostLogTailsTest, ItGoesWithItsPod) {
   EXPECT_TRUE(store_.CopyState().log_tails.empty());
 }
 
+TEST_F(OneHostLogTailsTest, ItGoesWhenAProofSaysWhatALostAnswerWouldHaveSaid) {
+  Exit(host_, "u1");
+  host_.unheard = true;
+  Stop("u1", 1);
+  host_.ReportGone("u1");
+  Advance();
+  ASSERT_EQ(host_.Find("u1"), nullptr);
+  ASSERT_EQ(store_.CopyState().log_tails.size(), 1U);
+  // A copy of an older manifest reaches it, as a broker may deliver one again.
+  v1::HostMessage message;
+  message.mutable_rejected()->set_code(v1::Rejected::STALE_GENERATION);
+  *message.mutable_rejected()->mutable_held() = *host_.held;
+  host_.Send(std::move(message));
+  Advance();
+  EXPECT_TRUE(store_.CopyState().log_tails.empty());
+}
+
 TEST_F(OneHostLogTailsTest, WhatAnOldCopyHoldsOfAPodThatIsGoneGoesToo) {
   Exit(host_, "u1");
   auto copy = store_.CopyState();

@@ -131,6 +131,8 @@ class ScriptedHost {
   bool exaggerate = false;
   /// Its disk is full.
   bool full = false;
+  /// Its answers to manifests are lost.
+  bool unheard = false;
   std::map<std::string, std::string> blobs;
   /// What had come when the newest manifest came.
   std::map<std::string, std::string> blobs_before_manifest;
@@ -222,7 +224,7 @@ class ScriptedHost {
     }
     *answer.mutable_accepted()->mutable_generation() = manifest.generation();
     answer.mutable_accepted()->set_digest(Sha256(held->manifest()).value());
-    Send(std::move(answer));
+    if (!unheard) Send(std::move(answer));
   }
 
   void Beat() {
