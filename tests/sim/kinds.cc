@@ -263,9 +263,9 @@ bool Kinds::IsForDeadHost(const Truth::Pod& pod) const { return pod.node == kDea
 
 bool Kinds::RemoveDeadHost() {
   const auto host = around_.api.cluster().Peek(kube::kEdgeHosts, kHubNamespace, kDeadHost);
-  if (host == nullptr) return false;
-  Delete(kube::kEdgeHosts, *host);
-  return true;
+  if (host != nullptr) Delete(kube::kEdgeHosts, *host);
+  // A restored API server may have lost the object alone.
+  return host != nullptr || around_.api.cluster().Peek(kube::kNodes, "", kDeadHost) != nullptr;
 }
 
 void Kinds::DecommissionDeadHost(provider::Hub& hub) {

@@ -12,6 +12,9 @@
 
 namespace slicelet::sim {
 
+/// Whether a gateway's former pod runs until the next is Ready.
+bool HandsOver(const kube::Json& gateway);
+
 /// Users of slicelet.io/v1alpha1 and their slices, gateways, servers and devices, in a world whose provider
 /// runs the controllers; and the judge of what those make of them. What is wanted is what the objects'
 /// specs say: the API server may be restored to an older state, and then that counts.
@@ -105,6 +108,9 @@ class Kinds {
   /// Gateways of which something at the server may be known to nobody: the API server's state went back.
   std::set<std::string> forgotten_;
   std::map<std::string, std::string> records_;
+  /// Slices that the API server lost, with nobody left to undo them: a restore does not say that what was
+  /// made for them may go.
+  std::set<std::string> slices_, lost_slices_;
   MonotonicTime disturbed_until_{};
   /// Since when a slice, by uid, is being deleted; since when a gateway hands over no more.
   std::map<std::string, MonotonicTime> slice_ends_, stops_first_;

@@ -23,13 +23,13 @@ bool IsWrite(kube::Verb verb) {
          verb == kube::Verb::kDelete;
 }
 
-bool HandsOver(const Json& gateway) {
-  return kube::TextAt(gateway, {"spec", "update", "strategy"}) == "hand-over";
-}
-
 std::string Who(const Json& object) { return object.value("kind", "") + " " + kube::NameOf(object); }
 
 }  // namespace
+
+bool HandsOver(const Json& gateway) {
+  return kube::TextAt(gateway, {"spec", "update", "strategy"}) == "hand-over";
+}
 
 // ---- The API server's hooks
 
@@ -168,12 +168,16 @@ void Kinds::BeforeRestore() {
     const Json* records = kube::Find(gateway, {"status", "attachments"});
     records_[kube::UidOf(gateway)] = records == nullptr ? "" : records->dump();
   }
+  slices_.clear();
+  for (const Json& slice : All(kube::kIotSlices, true)) slices_.insert(kube::NameOf(slice));
 }
 
 void Kinds::AfterRestore() {
   Disturbed(Duration::zero());
   auto before = records_;
+  lost_slices_.merge(slices_);
   BeforeRestore();
+  for (const std::string& slice : slices_) lost_slices_.erase(slice);
   for (const auto& [uid, records] : before) {
     const auto now = records_.find(uid);
     if (now == records_.end() || now->second != records) forgotten_.insert(uid);

@@ -94,7 +94,10 @@ void Kinds::CompareGateway(const Json& gateway, std::vector<std::string>& out) {
   if (kube::BeingDeleted(gateway)) return out.push_back(who + " is still there" + Why(gateway));
   const auto hosts = HostsOf(gateway);
   const bool suspended = gateway["spec"].value("suspended", false);
-  if (pods.size() != (suspended ? 0U : 1U) && (suspended || hosts))
+  const bool nowhere = !suspended && hosts && hosts->empty();
+  // The former pod of a hand-over runs on while there is no host for the next.
+  const bool kept = nowhere && HandsOver(gateway) && pods.size() == 2;
+  if (pods.size() != (suspended ? 0U : 1U) && (suspended || hosts) && !kept)
     out.push_back(who + " has " + std::to_string(pods.size()) + " pods");
   // What can not be is not made so, and what is stays.
   if (!hosts) {
@@ -102,16 +105,19 @@ void Kinds::CompareGateway(const Json& gateway, std::vector<std::string>& out) {
       out.push_back(who + " is " + Phase(gateway) + ", and can not run on its target");
     return;
   }
-  const bool nowhere = !suspended && hosts->empty();
   const std::string wanted = suspended ? "Suspended" : "Ready";
   if (!nowhere && Phase(gateway) != wanted)
     out.push_back(who + " is " + Phase(gateway) + ", not " + wanted + Why(gateway));
+  std::vector<std::string> others;
   for (const Json& pod : pods) {
     const Json& asked = gateway["spec"]["template"]["spec"];
-    if (VersionOf(pod["spec"]) != VersionOf(asked)) out.push_back(who + " runs another revision");
-    if (Image(pod, "core-metadata") != asked["containers"][0]["image"].get<std::string>())
-      out.push_back(who + " runs image " + Image(pod, "core-metadata"));
+    if (VersionOf(pod["spec"]) != VersionOf(asked))
+      others.push_back(who + " runs another revision");
+    else if (Image(pod, "core-metadata") != asked["containers"][0]["image"].get<std::string>())
+      others.push_back(who + " runs image " + Image(pod, "core-metadata"));
   }
+  if (kept && others.size() <= 1) return;
+  out.insert(out.end(), others.begin(), others.end());
   CompareAttachments(gateway, out);
   CompareDevices(gateway, !suspended && !nowhere, out);
 }
@@ -227,7 +233,10 @@ void Kinds::CompareLeftovers(std::vector<std::string>& out) {
   for (const kube::Resource& kind :
        {kube::kPods, kube::kConfigMaps, kube::kSecrets, kube::kResourceQuotas, kube::kNamespaces}) {
     for (const Json& object : All(kind, true)) {
-      if (kube::TextAt(object, {"metadata", "labels", provider::kHubLabel}) == kHubId)
+      const bool of_lost =
+          (kind.kind == kube::kNamespaces.kind || kind.kind == kube::kResourceQuotas.kind) &&
+          lost_slices_.contains(kube::TextAt(object, {"metadata", "labels", provider::kSliceLabel}));
+      if (!of_lost && kube::TextAt(object, {"metadata", "labels", provider::kHubLabel}) == kHubId)
         out.push_back(kind.kind + " " + kube::NameOf(object) + " is left");
     }
   }
