@@ -69,8 +69,14 @@ std::string Names(const std::vector<std::string>& hosts) {
 class Aggregation {
  public:
   Aggregation(const v1::Workload& workload, const FleetTerms& terms, const std::string& node,
-              const std::vector<FleetInstance>& instances, const v1::WorkloadStatus* former)
-      : workload_(workload), terms_(terms), node_(node), instances_(instances), former_(former) {
+              const std::vector<FleetInstance>& instances, const std::vector<HostId>& undecided,
+              const v1::WorkloadStatus* former)
+      : workload_(workload),
+        terms_(terms),
+        node_(node),
+        instances_(instances),
+        undecided_(undecided),
+        former_(former) {
     for (const FleetInstance& instance : instances) {
       reachable_ += instance.reachable && instance.superseded.empty() ? 1 : 0;
     }
@@ -96,19 +102,17 @@ class Aggregation {
   [[nodiscard]] v1::Phase PhaseOf() const {
     const v1::Phase shown = former_ == nullptr ? v1::PHASE_PENDING : former_->phase();
     if (IsTerminal(shown)) return shown;
-    bool any_finished = false;
-    bool all_over = true;
+    bool all_over = undecided_.empty();
     bool any_failed = false;
     bool any_started = shown == v1::PHASE_RUNNING;
     for (const FleetInstance& instance : instances_) {
-      any_finished = any_finished || Finished(instance);
       any_started = any_started || Started(instance);
       // Where it is refused it will not run; where it is superseded it comes back.
       all_over = all_over && (Finished(instance) || Refused(instance));
       any_failed = any_failed || Refused(instance) ||
                    (Finished(instance) && instance.status->phase() == v1::PHASE_FAILED);
     }
-    if (any_finished && all_over) return any_failed ? v1::PHASE_FAILED : v1::PHASE_SUCCEEDED;
+    if (all_over && IsOverSomewhere(instances_)) return any_failed ? v1::PHASE_FAILED : v1::PHASE_SUCCEEDED;
     return any_started ? v1::PHASE_RUNNING : v1::PHASE_PENDING;
   }
 
@@ -328,6 +332,11 @@ class Aggregation {
       message += "; " + std::to_string(hosts.size()) + "/" + std::to_string(instances_.size()) +
                  " hosts: " + reason + " (" + Names(hosts) + ")";
     }
+    if (!undecided_.empty()) {
+      std::vector<std::string> hosts;
+      for (const HostId& host : undecided_) hosts.push_back(host.value());
+      message += "; it may run on hosts not heard since the hub started: " + Names(hosts);
+    }
     fleet.set_message(message);
   }
 
@@ -378,6 +387,7 @@ class Aggregation {
   const FleetTerms& terms_;
   const std::string& node_;
   const std::vector<FleetInstance>& instances_;
+  const std::vector<HostId>& undecided_;
   const v1::WorkloadStatus* former_;
   std::size_t reachable_ = 0;
   FleetStatus result_;
@@ -386,8 +396,13 @@ class Aggregation {
 }  // namespace
 
 FleetStatus Aggregate(const v1::Workload& workload, const FleetTerms& terms, const std::string& node,
-                      const std::vector<FleetInstance>& instances, const v1::WorkloadStatus* former) {
-  return Aggregation(workload, terms, node, instances, former).Run();
+                      const std::vector<FleetInstance>& instances, const std::vector<HostId>& undecided,
+                      const v1::WorkloadStatus* former) {
+  return Aggregation(workload, terms, node, instances, undecided, former).Run();
+}
+
+bool IsOverSomewhere(const std::vector<FleetInstance>& instances) {
+  return std::any_of(instances.begin(), instances.end(), Finished);
 }
 
 }  // namespace slicelet::provider

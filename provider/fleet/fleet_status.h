@@ -39,9 +39,13 @@ struct FleetStatus {
 /// terminal, because a newly targeted host could not be shown any more. A container is Running while any
 /// instance runs; restart counts are high-water marks.
 ///
-/// `instances`: one for each targeted host, in order of host ids. `former`: what was shown last, null at
+/// `instances`: one for each targeted host, in order of host ids. `undecided`: hosts that were not heard and
+/// may run it too; while there is one the phase is not terminal. `former`: what was shown last, null at
 /// first. `node` and `terms` are for messages and for how many hosts are enough. Pure.
 FleetStatus Aggregate(const v1::Workload& workload, const FleetTerms& terms, const std::string& node,
-                      const std::vector<FleetInstance>& instances, const v1::WorkloadStatus* former);
+                      const std::vector<FleetInstance>& instances, const std::vector<HostId>& undecided,
+                      const v1::WorkloadStatus* former);
+/// Whether there is a host where it is over.
+bool IsOverSomewhere(const std::vector<FleetInstance>& instances);
 
 }  // namespace slicelet::provider

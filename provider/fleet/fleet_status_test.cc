@@ -82,7 +82,7 @@ class FleetStatusTest : public testing::Test {
   }
   void Policy(v1::RestartPolicy policy) { workload_.set_restart_policy(policy); }
   const FleetStatus& Run() {
-    result_ = Aggregate(workload_, terms_, "fleet", instances_, former_ ? &*former_ : nullptr);
+    result_ = Aggregate(workload_, terms_, "fleet", instances_, undecided_, former_ ? &*former_ : nullptr);
     former_ = result_.status;
     return result_;
   }
@@ -99,6 +99,7 @@ class FleetStatusTest : public testing::Test {
   v1::Workload workload_;
   FleetTerms terms_;
   std::vector<FleetInstance> instances_;
+  std::vector<HostId> undecided_;
   std::deque<v1::WorkloadStatus> statuses_;
   std::optional<v1::WorkloadStatus> former_;
   FleetStatus result_;
@@ -211,6 +212,22 @@ TEST_F(FleetStatusTest, AJobIsOverOnlyWhenItIsOverEverywhere) {
   Host("a", Running());
   Run();
   EXPECT_EQ(result_.status.phase(), v1::PHASE_FAILED) << "for good";
+}
+
+TEST_F(FleetStatusTest, AJobIsNotOverWhileAHostThatWasNotHeardMayRunIt) {
+  Policy(v1::RESTART_POLICY_NEVER);
+  Host("a", Ended(3, v1::PHASE_FAILED));
+  undecided_ = {HostId("b"), HostId("c")};
+  Run();
+  EXPECT_EQ(result_.status.phase(), v1::PHASE_RUNNING);
+  EXPECT_EQ(State().waiting().reason(), "FinishedOnSomeHosts");
+  EXPECT_EQ(result_.fleet.message(),
+            "targeted 1, applied 1, ready 0, failed 1, unreachable 0; 1/1 hosts: Error (a); it may run on "
+            "hosts not "
+            "heard since the hub started: b, c");
+  undecided_.clear();
+  Run();
+  EXPECT_EQ(result_.status.phase(), v1::PHASE_FAILED);
 }
 
 TEST_F(FleetStatusTest, ARunningPodNeverBecomesPendingAgain) {
@@ -328,7 +345,7 @@ TEST(FleetStatus, NeverGoesBackWhateverTheHostsSay) {
         instance.status = &statuses.back();
       }
       const v1::WorkloadStatus next =
-          Aggregate(workload, FleetTerms(), "n", instances, former ? &*former : nullptr).status;
+          Aggregate(workload, FleetTerms(), "n", instances, {}, former ? &*former : nullptr).status;
       const bool over = next.phase() == v1::PHASE_SUCCEEDED || next.phase() == v1::PHASE_FAILED;
       if (former) {
         ASSERT_GE(next.phase(), former->phase()) << "seed " << seed;

@@ -150,7 +150,11 @@ std::optional<double> NumberOf(const std::string& text) {
   return value;
 }
 
-Truth TargetCondition::Node::Evaluate(const TargetFacts& facts) const {
+Truth TargetCondition::Node::Evaluate(const TargetFacts& facts, Truth unheard) const {
+  const bool compares = kind == Kind::kCompare || kind == Kind::kIn;
+  if (compares && unheard != Truth::kUndefined &&
+      (left.kind == Operand::Kind::kReported || right.kind == Operand::Kind::kReported))
+    return unheard;
   switch (kind) {
     case Kind::kAll:
       return Truth::kTrue;
@@ -163,17 +167,17 @@ Truth TargetCondition::Node::Evaluate(const TargetFacts& facts) const {
       return found;
     }
     case Kind::kNot:
-      return Not(parts.front()->Evaluate(facts));
+      return Not(parts.front()->Evaluate(facts, Not(unheard)));
     case Kind::kAnd: {
       Truth all = Truth::kTrue;
       for (auto part = parts.begin(); part != parts.end() && all != Truth::kFalse; ++part)
-        all = std::min(all, (*part)->Evaluate(facts));
+        all = std::min(all, (*part)->Evaluate(facts, unheard));
       return all;
     }
     case Kind::kOr: {
       Truth any = Truth::kFalse;
       for (auto part = parts.begin(); part != parts.end() && any != Truth::kTrue; ++part)
-        any = std::max(any, (*part)->Evaluate(facts));
+        any = std::max(any, (*part)->Evaluate(facts, unheard));
       return any;
     }
   }
@@ -199,6 +203,10 @@ TargetCondition TargetCondition::Everything() {
 
 bool TargetCondition::Matches(const TargetFacts& facts) const {
   return root_ != nullptr && root_->Evaluate(facts) == Truth::kTrue;
+}
+
+bool TargetCondition::MayMatch(const TargetFacts& facts) const {
+  return root_ != nullptr && root_->Evaluate(facts, Truth::kTrue) == Truth::kTrue;
 }
 
 std::string TargetCondition::WhyNot(const TargetFacts& facts) const {

@@ -56,6 +56,8 @@ class TargetCondition {
   static TargetCondition Everything();
 
   [[nodiscard]] bool Matches(const TargetFacts& facts) const;
+  /// For a host that was not heard: whether it matches for something that the host may report.
+  [[nodiscard]] bool MayMatch(const TargetFacts& facts) const;
   /// Which part of it a host fails, and with which values: "tags.ring <= 2, but tags.ring is \"3\"". Empty
   /// where it matches.
   [[nodiscard]] std::string WhyNot(const TargetFacts& facts) const;

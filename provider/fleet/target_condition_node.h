@@ -35,7 +35,9 @@ struct TargetCondition::Node {
   /// Where it stands in the text.
   std::size_t begin = 0, end = 0;
 
-  [[nodiscard]] Truth Evaluate(const TargetFacts& facts) const;
+  /// Every comparison with what a host reports is taken for `unheard`, in the sense of the whole, unless that
+  /// is kUndefined.
+  [[nodiscard]] Truth Evaluate(const TargetFacts& facts, Truth unheard = Truth::kUndefined) const;
 };
 
 /// What a text that is to be compared as a number says; "inf" and "nan" say nothing.

@@ -257,6 +257,38 @@ TEST(TargetCondition, AgreesWithANaiveEvaluator) {
   EXPECT_LT(selected, 11'000);
 }
 
+struct MayCase {
+  std::string condition;
+  bool may;
+  friend std::ostream& operator<<(std::ostream& out, const MayCase& one) { return out << one.condition; }
+};
+
+class Unheard : public testing::TestWithParam<MayCase> {};
+
+// Whatever it reports; what it was given as tags is known.
+TEST_P(Unheard, MayBeSelectedOrNot) {
+  TargetFacts facts = NorthernHost();
+  facts.reported.clear();
+  const auto condition = TargetCondition::Parse(GetParam().condition);
+  ASSERT_TRUE(condition.ok()) << condition.status();
+  EXPECT_EQ(condition->MayMatch(facts), GetParam().may);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Table, Unheard,
+    testing::Values(MayCase{"properties.reported.cpu = '4'", true},
+                    MayCase{"NOT properties.reported.cpu = '4'", true},
+                    MayCase{"properties.reported.cpu IN ['4', '8']", true},
+                    MayCase{"properties.reported.cpu >= 4 AND tags.site = 'north'", true},
+                    MayCase{"properties.reported.cpu >= 4 AND tags.site = 'south'", false},
+                    MayCase{"properties.reported.cpu >= 4 AND tags.absent = 'x'", false},
+                    MayCase{"properties.reported.cpu >= 4 AND NOT tags.absent = 'x'", false},
+                    MayCase{"properties.reported.cpu >= 4 OR tags.site = 'south'", true},
+                    MayCase{"NOT (properties.reported.cpu >= 4 OR tags.site = 'north')", false},
+                    MayCase{"NOT (properties.reported.cpu >= 4 AND tags.site = 'north')", true},
+                    MayCase{"tags.site = 'north'", true}, MayCase{"tags.site = 'south'", false},
+                    MayCase{"*", true}, MayCase{"", false}));
+
 struct WhyCase {
   std::string condition, why;
   friend std::ostream& operator<<(std::ostream& out, const WhyCase& one) { return out << one.condition; }

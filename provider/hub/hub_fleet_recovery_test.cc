@@ -114,6 +114,47 @@ TEST_F(OlderStoreTest, WhatItAloneHoldsOfAHostTakesNothingOfWhatThatHostRuns) {
   EXPECT_EQ(hub_->ListOrphans().orphans(0).uid(), "old");
 }
 
+/// A job that gw-1 and gw-2 have and the hub's store, put back from a copy, knows nothing of. gw-1 is done
+/// with it, and gw-2 has not been heard since.
+class ForgottenJobTest : public FleetFixture {
+ protected:
+  void SetUp() override {
+    ConnectFleet();
+    const MemoryHubStore::State copy = store_.CopyState();
+    Say(Job());
+    Wait();
+    ASSERT_EQ(Has("job"), "12");
+    hub_.reset();
+    store_.Restore(copy);
+    RestartHub();
+    ConnectHost(host_);
+    ConnectShim();
+    Say(Job());
+    SyncFleet({"job"});
+    Ended(host_, "job", v1::PHASE_SUCCEEDED);
+    loop_.Advance(minutes(30));
+    ASSERT_EQ(ReportOf("job")->status().phase(), v1::PHASE_RUNNING);
+    EXPECT_THAT(Fleet("job"), testing::EndsWith("it may run on hosts not heard since the hub started: gw-2"));
+  }
+  v1::ShimMessage Job() {
+    return FleetApply("job", Condition("properties.reported.agentVersion = 'test' AND hostId != 'gw-3'"),
+                      {{"spec", {{"restartPolicy", "Never"}}}});
+  }
+};
+
+TEST_F(ForgottenJobTest, IsOverOnceItIsOverThereToo) {
+  ConnectHost(second_);
+  EXPECT_EQ(ReportOf("job")->status().phase(), v1::PHASE_RUNNING);
+  Ended(second_, "job", v1::PHASE_SUCCEEDED);
+  EXPECT_EQ(ReportOf("job")->status().phase(), v1::PHASE_SUCCEEDED);
+}
+
+TEST_F(ForgottenJobTest, IsOverOnceThatHostIsGivenUp) {
+  PatchHost("gw-2", {{"revoked", true}});
+  loop_.Advance(seconds(2));
+  EXPECT_EQ(ReportOf("job")->status().phase(), v1::PHASE_SUCCEEDED);
+}
+
 /// gw-3 comes back in a way that leaves open what it runs.
 class HostInDoubtTest : public FleetFixture {
  protected:

@@ -318,6 +318,8 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   void SummarizeFleets();
   [[nodiscard]] bool IsHeard(const Pod& pod);
   void Summarize(Pod& pod);
+  /// Hosts that may have it, and have not said so since the hub started.
+  [[nodiscard]] std::vector<HostId> MayAlsoRunOn(const Pod& pod);
   void ReportFleetsLater();
   void ReportFleet(const NodeState& node);
   void ShowRefusal(Pod& pod);
@@ -424,6 +426,9 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   bool retarget_posted = false;
   /// Pods of fleet nodes whose report may differ from the last one.
   std::set<PodUid> unsummarized;
+  /// Pods that are over, but for hosts that were not heard: looked at again when something of the hosts
+  /// changes.
+  std::set<PodUid> undecided_ends;
   Timer summarize;
   Timer report_fleets;
   Timer autonomy_ends;

@@ -268,8 +268,11 @@ void Hub::Impl::Summarize(Pod& pod) {
   }
   std::optional<v1::WorkloadStatus> former = pod.status;
   if (!former && pod.shown_phase != v1::PHASE_PENDING) former.emplace().set_phase(pod.shown_phase);
+  std::vector<HostId> undecided;
+  if (!pod.finished && IsOverSomewhere(instances)) undecided = MayAlsoRunOn(pod);
+  if (!undecided.empty()) undecided_ends.insert(pod.uid);
   FleetStatus next =
-      Aggregate(workload, *pod.terms, pod.node.value(), instances, former ? &*former : nullptr);
+      Aggregate(workload, *pod.terms, pod.node.value(), instances, undecided, former ? &*former : nullptr);
   std::vector<v1::Condition> conditions = {std::move(next.fleet), std::move(next.placed)};
   if (!pod.ignored_routes.empty()) {
     std::string routes;

@@ -68,6 +68,7 @@ void Hub::Impl::Retarget() {
     else
       node->targeting.reset();
   }
+  for (const PodUid& uid : std::exchange(undecided_ends, {})) SummarizeLater(uid);
   WatchAutonomy();
 }
 
@@ -89,6 +90,24 @@ std::optional<TargetHost> Hub::Impl::TargetHostOf(const NodeState& node, const H
   target.allocatable_cpu_milli = host.facts.allocatable_cpu_milli();
   target.allocatable_memory_bytes = host.facts.allocatable_memory_bytes();
   return target;
+}
+
+// The hub's store may be older than what it had given them. Of chosen hosts it keeps which they are.
+std::vector<HostId> Hub::Impl::MayAlsoRunOn(const Pod& pod) {
+  const NodeState* node = FindNode(pod.node);
+  std::vector<HostId> undecided;
+  if (node == nullptr || !node->selection || Chooses(pod)) return undecided;
+  for (const auto& [id, host] : hosts) {
+    const EdgeHost* object = registry.Find(id);
+    const bool away = !host->has_facts && host->manifest->record().highest_session() != 0;
+    if (!away || object == nullptr || !object->approved || object->revoked || pod.instances.count(id) != 0)
+      continue;
+    const TargetFacts facts = FactsOf(*host);
+    const bool asks = node->selection->AsksTheHost() || pod.terms->condition.AsksTheHost();
+    if (asks && node->selection->MayMatch(facts) && pod.terms->condition.MayMatch(facts))
+      undecided.push_back(id);
+  }
+  return undecided;
 }
 
 void Hub::Impl::TakeFor(const NodeState& node, const Pod& pod, const HostId& host, TargetHost& target) {

@@ -141,7 +141,7 @@ TEST_P(FleetStatusReplay, IsAcceptedStepByStep) {
         instance.status = &statuses.back();
       }
       provider::FleetStatus next = provider::Aggregate(workload, provider::FleetTerms(), "fleet", instances,
-                                                       former ? &*former : nullptr);
+                                                       {}, former ? &*former : nullptr);
       former = next.status;
       v1::PodReport report;
       *report.mutable_status() = next.status;
