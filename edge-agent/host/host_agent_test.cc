@@ -70,6 +70,7 @@ class HostAgentTest : public testing::Test {
       welcome.mutable_welcome()->set_heartbeat_ms(60'000);
       welcome.mutable_welcome()->set_status_batch_ms(50);
       welcome.mutable_welcome()->set_hub_time(ToUnixNanos(clock_.Now()));
+      welcome.mutable_welcome()->set_nonce(message.birth().nonce());
       pipe_->Send(std::move(welcome));
     }
     if (message.has_status()) {

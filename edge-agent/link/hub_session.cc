@@ -76,9 +76,9 @@ struct HubSession::Impl {
         reconnect_timer(d.loop),
         healthy_timer(d.loop),
         goodbye_timer(d.loop) {
-    if (settings.amnesiac() && settings.nonce().empty()) {
-      settings.set_nonce(HexDecode(d.random.Hex(kNonceBytes)).value());
-    }
+    // What answered a former loss is no answer to this one.
+    const bool lost = settings.amnesiac() && !d.store.loaded().settings.amnesiac();
+    if (lost || settings.nonce().empty()) settings.set_nonce(HexDecode(d.random.Hex(kNonceBytes)).value());
     reporter.SetFacts(options.facts);
     reporter.SetObserved(keeper.accepted());
     d.runner.OnStatusChanged(lifetime.Guard(
@@ -227,7 +227,7 @@ struct HubSession::Impl {
     ToProto(keeper.accepted(), birth->mutable_accepted());
     birth->set_accepted_digest(keeper.digest());
     birth->set_amnesiac(settings.amnesiac());
-    if (settings.amnesiac()) birth->set_nonce(settings.nonce());
+    birth->set_nonce(settings.nonce());
     birth->set_clock(ToUnixNanos(d.clock.Now()));
     Send(std::move(message));
     birth_timer.Set(kBirthRetry, [this] { SendBirth(); });
@@ -279,7 +279,10 @@ struct HubSession::Impl {
       Drop("this is hub " + welcome.hub_id() + ", not " + options.hub_id);
       return;
     }
-    HubTime(welcome.hub_time());
+    // A broker may still have what it was to tell this host before its store was lost, in sessions of the same
+    // numbers. Only a number to go on above is taken from that.
+    const bool answers = welcome.nonce() == settings.nonce();
+    if (answers) HubTime(welcome.hub_time());
     directed_wait = Within(welcome.reconnect_wait_ms(), Duration::zero(), Duration::zero(), kLongestWait);
     const bool keys_changed = keeper.AddKeys(welcome.manifest_keys());
     if (welcome.session_floor() >= session) {
@@ -292,6 +295,11 @@ struct HubSession::Impl {
       return;
     }
     if (keys_changed) SaveSettings({});
+    if (!answers) {
+      LogWarning("a welcome that answers another store of this host ignored",
+                 {{"host", options.host}, {"session", session}});
+      return;
+    }
     heartbeat.SetInterval(
         Within(welcome.heartbeat_ms(), kDefaultHeartbeat, kShortestHeartbeat, kLongestHeartbeat));
     if (welcome.want_manifest() && keeper.held()) {

@@ -48,6 +48,24 @@ TEST_F(HubSessionTest, GoesOnAboveTheHubsSessionFloor) {
   EXPECT_TRUE(session_->connected());
 }
 
+TEST_F(HubSessionTest, AWelcomeThatAnswersAStoreWhichIsLostOnlyRaisesTheSession) {
+  StartAgent();
+  Run();
+  // A broker kept it: it is of a session of the same number, before the store was lost.
+  auto old = Welcome();
+  old.mutable_welcome()->set_nonce("of the former store");
+  old.mutable_welcome()->set_hub_time(1);
+  Say(old);
+  EXPECT_FALSE(session_->connected());
+  EXPECT_EQ(store_.settings().hub_time(), 0);
+  old.mutable_welcome()->set_session_floor(session());
+  Say(old);
+  EXPECT_FALSE(session_->connected());
+  EXPECT_EQ(session(), 2u);
+  Say(Welcome());
+  EXPECT_TRUE(session_->connected());
+}
+
 TEST_F(HubSessionTest, BeginsAgainOnTheSameConnectionWhenTheHubDoes) {
   StartAgent();
   runner_->statuses[PodUid("a")].set_uid("a");

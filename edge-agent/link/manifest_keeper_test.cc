@@ -51,6 +51,7 @@ TEST_F(ManifestKeeperTest, AHostIsAmnesiacUntilAManifestIsDurable) {
   // The manifest did not fit, what was written after it did.
   Say(Welcome());
   AnswerBirth();
+  const std::string former = nonce_;
   Say(Signed(Manifest(9, 9)));
   EXPECT_EQ(Last(v1::HostMessage::kRejected)->rejected().code(), v1::Rejected::STORE_FULL);
   store_.SetDiskFull(false);
@@ -66,6 +67,8 @@ TEST_F(ManifestKeeperTest, AHostIsAmnesiacUntilAManifestIsDurable) {
   ASSERT_NE(Last(v1::HostMessage::kBirth), nullptr);
   EXPECT_TRUE(Last(v1::HostMessage::kBirth)->birth().amnesiac());
   EXPECT_FALSE(Last(v1::HostMessage::kBirth)->birth().nonce().empty());
+  EXPECT_NE(Last(v1::HostMessage::kBirth)->birth().nonce(), former)
+      << "what answered that loss answers no other";
 }
 
 TEST_F(ManifestKeeperTest, RefusesAnOlderGenerationAndProvesWhatItHolds) {

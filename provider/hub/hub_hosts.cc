@@ -82,11 +82,14 @@ bool Hub::Impl::OnBirth(const HostId& id, const v1::Birth& birth, std::uint64_t 
       std::find(birth.features().begin(), birth.features().end(), kLogRanges) != birth.features().end();
   host.amnesiac = birth.amnesiac();
   host.awaiting_proof = false;
+  host.store = birth.nonce();
+  host.other_store = false;
   host.manifest->SetNonce(birth.amnesiac() ? birth.nonce() : "");
   if (birth.amnesiac()) {
     LogWarning("host lost its store", {{"host", id}});
     host.accepted = {};
     host.verified = true;
+    record.set_host_store(host.store);
     host.content.Set(kAwaitContent, [&host] { host.manifest->Touch(); });
     return false;
   }
@@ -102,7 +105,10 @@ bool Hub::Impl::OnBirth(const HostId& id, const v1::Birth& birth, std::uint64_t 
     return false;
   }
 #endif
-  if (claim == Claim::kUnknown && !host.manifest->Surpasses(claimed)) {
+  // Of a store that this hub's copy knows nothing of a number says nothing: an older hub may have begun anew.
+  host.other_store = claim != Claim::kNewest && !host.store.empty() && !record.host_store().empty() &&
+                     host.store != record.host_store();
+  if (host.other_store || (claim == Claim::kUnknown && !host.manifest->Surpasses(claimed))) {
     LogWarning("host says it holds a manifest that the hub does not know",
                {{"host", id}, {"claimed", claimed}, {"gen", host.manifest->generation()}});
     host.awaiting_proof = true;
@@ -110,6 +116,7 @@ bool Hub::Impl::OnBirth(const HostId& id, const v1::Birth& birth, std::uint64_t 
   }
   host.verified = true;
   host.accepted = claimed;
+  record.set_host_store(host.store);
   return false;
 }
 
@@ -197,7 +204,9 @@ void Hub::Impl::OnProof(HostState& host, const v1::SignedManifest& claimed) {
   host.proof.Cancel();
   const Claim claim =
       Judge(host.manifest->generation(), host.manifest->digest(), generation, Sha256(claimed.manifest()));
-  if (claim == Claim::kUnknown && !host.manifest->Surpasses(generation)) {
+  const bool forgotten =
+      host.other_store || (claim == Claim::kUnknown && !host.manifest->Surpasses(generation));
+  if (forgotten) {
     LogWarning("host proved a manifest that the hub had forgotten, opening a new epoch",
                {{"host", host.id}, {"proved", generation}, {"gen", host.manifest->generation()}});
     host.manifest->Relearn(*proved);
@@ -207,15 +216,19 @@ void Hub::Impl::OnProof(HostState& host, const v1::SignedManifest& claimed) {
     if (std::exchange(host.reported, false)) links.Find(host.id)->HearAgain();
   }
   host.verified = true;
+  host.other_store = false;
+  host.manifest->record().set_host_store(host.store);
   WatchShown(host);
   host.accepted = generation;
-  if (generation == host.manifest->generation()) SetTakes(host, true, "Accepted", "");
-  // It may have claimed more than it holds: then it still has to get the newest.
-  if (host.manifest->has_manifest() && !host.amnesiac && generation < host.manifest->generation())
-    Deliver(host);
+  if (!forgotten) {
+    if (generation == host.manifest->generation()) SetTakes(host, true, "Accepted", "");
+    // It may have claimed more than it holds: then it still has to get the newest.
+    if (host.manifest->has_manifest() && !host.amnesiac && generation < host.manifest->generation())
+      Deliver(host);
+    // Its Accepted may have been lost, and says nothing new when it comes again.
+    PurgeTombstones(host);
+  }
   host.manifest->Touch();
-  // Its Accepted may have been lost, and says nothing new when it comes again.
-  PurgeTombstones(host);
   SettleUnknownStops();
   SettleStops(host);
   for (const auto& [name, node] : nodes) {

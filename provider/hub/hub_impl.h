@@ -122,6 +122,9 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
     /// slicelet.io/ManifestAccepted: whether the host takes what it is given. Without a type: not known yet.
     v1::Condition takes;
     std::string agent_version;
+    /// Which of its stores it has, by its Birth; that is another than this hub's record is about.
+    std::string store;
+    bool other_store = false;
     /// No stream can be opened to it for logs: they are read piece by piece.
     bool log_ranges = false;
     /// Its own tags, from its Birth.

@@ -84,6 +84,43 @@ TEST_F(HubRecoveryTest, AStoreFromAnOldCopyGetsANewEpoch) {
   EXPECT_NE(host_.Find("u2"), nullptr);
 }
 
+TEST_F(HubRecoveryTest, AnOldCopyThatNumbersHigherThanWhatAHostGotAfterBothWereLostIsNotTakenForNewer) {
+  host_.Forget("the first store");
+  ConnectAll();
+  host_.ReportUnexplained({});
+  Apply("u1");
+  Apply("u2");
+  Apply("u3");
+  const MemoryHubStore::State copy = store_.CopyState();
+  // A new hub and a new disk of the host: both count from 1 again.
+  store_.Lose();
+  RestartHub();
+  host_.Forget("the second store");
+  ConnectAll();
+  host_.ReportUnexplained({});
+  Apply("u4");
+  ASSERT_NE(host_.Find("u4"), nullptr);
+  const Generation taken = FromProto(host_.manifest.generation());
+  store_.Restore(copy);
+  RestartHub();
+  ASSERT_LT(taken, hub_->GenerationOf(HostId("gw-1")));
+  ASSERT_EQ(taken.epoch, hub_->GenerationOf(HostId("gw-1")).epoch);
+  const int before = host_.taken;
+  host_.Connect();
+  Settle();
+  EXPECT_EQ(host_.taken, before + 1) << "the copy's own manifest is not sent";
+  EXPECT_GT(FromProto(host_.manifest.generation()).epoch, taken.epoch);
+  ASSERT_NE(host_.Find("u4"), nullptr) << "it would be ended";
+  EXPECT_FALSE(host_.Find("u4")->has_stop());
+  EXPECT_EQ(host_.Find("u1"), nullptr) << "that is of a store that the host lost";
+  // From here on it is the same store.
+  const Generation learnt = FromProto(host_.manifest.generation());
+  host_.Disconnect();
+  host_.Connect();
+  Settle();
+  EXPECT_EQ(FromProto(host_.manifest.generation()), learnt);
+}
+
 TEST_F(HubRecoveryTest, AnUnprovedClaimChangesNothing) {
   ConnectAll();
   Apply("u1");

@@ -42,6 +42,7 @@ class ReplayingHub {
       welcome.mutable_welcome()->set_hub_id(hub_);
       welcome.mutable_welcome()->set_protocol(message.birth().protocol());
       welcome.mutable_welcome()->set_hub_time(ToUnixNanos(SystemClock().Now()));
+      welcome.mutable_welcome()->set_nonce(message.birth().nonce());
       out.Send(welcome);
       v1::HubMessage desired;
       desired.set_session(message.session());

@@ -137,6 +137,7 @@ class MqttLinkFixture : public testing::Test {
       answer.mutable_welcome()->set_hub_id(kHub);
       answer.mutable_welcome()->set_hub_time(ToUnixNanos(clock_.Now()));
       answer.mutable_welcome()->set_session_floor(message.session() - 1);
+      answer.mutable_welcome()->set_nonce(message.birth().nonce());
       pipe.Send(answer);
     } else if (message.has_heartbeat()) {
       answer.mutable_heartbeat_ack()->set_hub_time(ToUnixNanos(clock_.Now()));

@@ -142,6 +142,7 @@ class HubSessionFixture : public testing::Test {
     welcome->set_heartbeat_ms(60'000);
     welcome->set_status_batch_ms(50);
     welcome->set_hub_time(ToUnixNanos(clock_.Now()));
+    if (const auto* birth = Last(v1::HostMessage::kBirth)) welcome->set_nonce(birth->birth().nonce());
     *welcome->add_manifest_keys() = CertifyKey(*root_, "hub", signer_->public_key(), "manifest", 1);
     return message;
   }

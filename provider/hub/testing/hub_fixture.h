@@ -107,7 +107,7 @@ class ScriptedHost {
   void Forget(const std::string& nonce) {
     held.reset();
     manifest.Clear();
-    nonce_ = nonce;
+    nonce_ = store_ = nonce;
   }
   [[nodiscard]] const v1::Deployment* Find(const std::string& uid) const {
     for (const v1::Deployment& deployment : manifest.deployments()) {
@@ -167,7 +167,7 @@ class ScriptedHost {
       birth.set_accepted_digest(std::string(32, 'x'));
     }
     birth.set_amnesiac(!nonce_.empty());
-    birth.set_nonce(nonce_);
+    birth.set_nonce(store_);
     Send(std::move(message));
   }
 
@@ -241,7 +241,8 @@ class ScriptedHost {
   std::unique_ptr<MessagePipe<v1::HostMessage, v1::HubMessage>> pipe_;
   std::uint64_t session_ = 0;
   std::uint64_t sequence_ = 0;
-  std::string nonce_;
+  /// The first is empty once a manifest is accepted.
+  std::string nonce_, store_;
   Timer heartbeat_;
 };
 
