@@ -142,6 +142,29 @@ class ForgottenJobTest : public FleetFixture {
   }
 };
 
+TEST_F(FleetRestartTest, WhatIsLeftOfAPodThatIsOverIsStopped) {
+  const kube::Json once = {{"spec", {{"restartPolicy", "Never"}}}};
+  ConnectFleet();
+  const MemoryHubStore::State copy = store_.CopyState();
+  ApplyFleet("job", kube::Json::object(), once);
+  hub_.reset();
+  store_.Restore(copy);
+  RestartHub();
+  ConnectShim();
+  // A hub that knew of gw-1 alone has said so.
+  kube::Json over = once;
+  over["status"] = {{"phase", "Succeeded"}};
+  Say(FleetApply("job", kube::Json::object(), over));
+  SyncFleet({"job"});
+  for (ScriptedHost* host : {&host_, &second_, &third_}) ConnectHost(*host);
+  Ended(host_, "job", v1::PHASE_SUCCEEDED);
+  Wait();
+  EXPECT_EQ(Has("job"), "123");
+  Ready(second_, "job");
+  loop_.Advance(minutes(1));
+  EXPECT_EQ(Has("job"), "12x3") << "of gw-3 nobody knows yet";
+}
+
 TEST_F(ForgottenJobTest, IsOverOnceItIsOverThereToo) {
   ConnectHost(second_);
   EXPECT_EQ(ReportOf("job")->status().phase(), v1::PHASE_RUNNING);

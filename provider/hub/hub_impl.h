@@ -321,6 +321,7 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   void SummarizeFleets();
   [[nodiscard]] bool IsHeard(const Pod& pod);
   void Summarize(Pod& pod);
+  void StopLeftovers(Pod& pod);
   /// Hosts that may have it, and have not said so since the hub started.
   [[nodiscard]] std::vector<HostId> MayAlsoRunOn(const Pod& pod);
   void ReportFleetsLater();

@@ -295,6 +295,22 @@ void Hub::Impl::Summarize(Pod& pod) {
   pod.conditions = std::move(conditions);
   if (PodBook::SetStatus(pod, next.status) || told) SendReport(pod, nullptr);
   if (pod.finished != finished) RetargetLater(pod);
+  StopLeftovers(pod);
+}
+
+// Its end may have been told before the hub's store was put back from a copy, and with fewer hosts than a
+// proof shows now. As on a kubelet nothing of a pod that is over goes on.
+void Hub::Impl::StopLeftovers(Pod& pod) {
+  if (!pod.finished || pod.stop || pod.gone) return;
+  for (auto& [id, instance] : pod.instances) {
+    const bool over = instance.finished || instance.stop || instance.gone;
+    HostState* host = FindHost(id);
+    if (over || !instance.status || instance.status->has_refused() || host == nullptr) continue;
+    instance.targeted = false;
+    instance.stop = GraceOf(pod);
+    host->manifest->Touch();
+    RetargetLater(pod, id);
+  }
 }
 
 void Hub::Impl::ShowRefusal(Pod& pod) {

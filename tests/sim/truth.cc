@@ -95,6 +95,7 @@ void Truth::TagsChanged() {
 void Truth::PlacementsLost() {
   hub_forgot_ = true;
   for (auto& [uid, pod] : pods_) {
+    if (pod.fleet) pod.fleet->forgotten = true;
     if (pod.fleet && pod.fleet->chosen) pod.fleet->withdrawn.insert(hosts_.begin(), hosts_.end());
   }
 }
@@ -271,7 +272,9 @@ void Truth::CheckStart(const std::string& host, const std::string& uid, const st
 
 void Truth::CheckFleetStart(const std::string& host, const Pod& pod) {
   const std::string who = host + " starts pod " + pod.name + " (" + pod.uid + ")";
-  if (pod.in_api && IsTerminal(pod.phase)) story_.Violate(who + " although it is " + pod.phase);
+  // Who was given it by a hub that forgot that may still begin it.
+  if (pod.in_api && IsTerminal(pod.phase) && !pod.fleet->forgotten)
+    story_.Violate(who + " although it is " + pod.phase);
   // A provider that restarted can not know that a pod is a base before the shim has told it again.
   if (pod.fleet->claim != Fleet::Claim::kPort) return;
   for (const auto& [uid, other] : pods_) {

@@ -25,6 +25,8 @@ struct FleetTruth {
   bool chosen = false;
   /// Hosts that it was not for at some time: it may be stopped there, and begin anew.
   std::set<std::string> withdrawn;
+  /// The hub's store was lost, or put back from a copy: whom it was given is known only to them.
+  bool forgotten = false;
 };
 
 /// Knows what users asked for, and judges what the API server shows and what hosts do by it.
