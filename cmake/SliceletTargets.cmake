@@ -40,6 +40,7 @@ function(slicelet_test name)
   target_link_libraries(${name} PRIVATE slicelet_compile_options ${arg_DEPS} GTest::gmock GTest::gtest GTest::gtest_main)
   target_compile_options(${name} PRIVATE ${SLICELET_TEST_OPTIONS})
   slicelet_use_precompiled(${name} tests)
+  slicelet_link_optimised_first(${name} ${arg_DEPS})
   # slicelet_unit_tests and slicelet_integration_tests build one tier without the other, slicelet_tests all.
   if(NOT TARGET slicelet_${arg_LABEL}_tests)
     add_custom_target(slicelet_${arg_LABEL}_tests)
@@ -49,6 +50,20 @@ function(slicelet_test name)
   # One ctest entry per program: starting a process per case costs more than the cases.
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL} TIMEOUT 900)
+endfunction()
+
+# slicelet_link_optimised_first(TARGET LIBRARY...): of an inline function or a template that several files instantiate the linker
+# keeps the first. Tests are not optimised, and their objects come first: what they share with the product would run as they have it.
+# Whole, because a member that nobody has asked for yet comes later.
+function(slicelet_link_optimised_first target)
+  foreach(library ${ARGN})
+    if(library MATCHES "::")
+      continue()
+    endif()
+    set(static $<STREQUAL:$<TARGET_PROPERTY:${library},TYPE>,STATIC_LIBRARY>)
+    target_link_options(${target} PRIVATE
+      "SHELL:$<${static}:-Wl,--whole-archive $<TARGET_FILE:${library}> -Wl,--no-whole-archive>")
+  endforeach()
 endfunction()
 
 # slicelet_allocate_fast(TARGET): for test programs whose time is spent on allocations. A sanitizer has an allocator of its own.

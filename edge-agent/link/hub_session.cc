@@ -279,8 +279,8 @@ struct HubSession::Impl {
       Drop("this is hub " + welcome.hub_id() + ", not " + options.hub_id);
       return;
     }
-    // A broker may still have what it was to tell this host before its store was lost, in sessions of the same
-    // numbers. Only a number to go on above is taken from that.
+    // A broker may still have what it was to tell this host before its store was lost, in sessions of the
+    // same numbers. Only a number to go on above is taken from that.
     const bool answers = welcome.nonce() == settings.nonce();
     if (answers) HubTime(welcome.hub_time());
     directed_wait = Within(welcome.reconnect_wait_ms(), Duration::zero(), Duration::zero(), kLongestWait);

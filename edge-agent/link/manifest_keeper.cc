@@ -167,6 +167,12 @@ void ManifestKeeper::Offer(const v1::Desired& desired) {
            "this host lost its store and takes only a manifest that carries its nonce", false);
     return;
   }
+  // Its number is of another count. Hubs that never heard which store this is send none.
+  if (!manifest.nonce().empty() && manifest.nonce() != settings_.nonce()) {
+    Reject(generation, v1::Rejected::STALE_GENERATION, "it was made for a store that this host has no more",
+           true);
+    return;
+  }
   bool stale = writing_.bytes && generation <= writing_.generation;
 #ifdef SLICELET_PLANTS
   stale = stale && !sim::Planted(sim::Plant::kAcceptOldGeneration);

@@ -71,6 +71,19 @@ TEST_F(ManifestKeeperTest, AHostIsAmnesiacUntilAManifestIsDurable) {
       << "what answered that loss answers no other";
 }
 
+TEST_F(ManifestKeeperTest, RefusesWhatWasMadeForAnotherStoreHoweverItIsNumbered) {
+  Settle();
+  nonce_ = "of the former store";
+  Say(Signed(Manifest(9, 9)));
+  const auto& rejected = Last(v1::HostMessage::kRejected)->rejected();
+  EXPECT_EQ(rejected.code(), v1::Rejected::STALE_GENERATION);
+  EXPECT_TRUE(rejected.has_held()) << "so that the hub knows what the host counts from";
+  EXPECT_EQ(session_->accepted(), (Generation{1, 1}));
+  AnswerBirth();
+  Say(Signed(Manifest(1, 2)));
+  EXPECT_EQ(session_->accepted(), (Generation{1, 2}));
+}
+
 TEST_F(ManifestKeeperTest, RefusesAnOlderGenerationAndProvesWhatItHolds) {
   Settle();
   Say(Signed(Manifest(2, 5)));

@@ -84,12 +84,11 @@ bool Hub::Impl::OnBirth(const HostId& id, const v1::Birth& birth, std::uint64_t 
   host.awaiting_proof = false;
   host.store = birth.nonce();
   host.other_store = false;
-  host.manifest->SetNonce(birth.amnesiac() ? birth.nonce() : "");
   if (birth.amnesiac()) {
     LogWarning("host lost its store", {{"host", id}});
     host.accepted = {};
     host.verified = true;
-    record.set_host_store(host.store);
+    host.manifest->SetHostStore(host.store, true);
     host.content.Set(kAwaitContent, [&host] { host.manifest->Touch(); });
     return false;
   }
@@ -116,7 +115,7 @@ bool Hub::Impl::OnBirth(const HostId& id, const v1::Birth& birth, std::uint64_t 
   }
   host.verified = true;
   host.accepted = claimed;
-  record.set_host_store(host.store);
+  host.manifest->SetHostStore(host.store, false);
   return false;
 }
 
@@ -217,7 +216,7 @@ void Hub::Impl::OnProof(HostState& host, const v1::SignedManifest& claimed) {
   }
   host.verified = true;
   host.other_store = false;
-  host.manifest->record().set_host_store(host.store);
+  host.manifest->SetHostStore(host.store, false);
   WatchShown(host);
   host.accepted = generation;
   if (!forgotten) {
@@ -445,7 +444,7 @@ void Hub::Impl::OnHolds(HostState& host, const Generation& generation) {
   if (host.accepted == generation && !host.amnesiac) return;
   host.accepted = generation;
   host.amnesiac = false;
-  host.manifest->SetNonce("");
+  host.manifest->SetHostStore(host.store, false);
   host.content.Cancel();
   ForgetUnlisted(host);
   WatchShown(host);

@@ -74,9 +74,10 @@ void HostManifest::Relearn(const v1::Manifest& proved) {
   Touch();
 }
 
-void HostManifest::SetNonce(const std::string& nonce) {
-  wanted_nonce_ = nonce;
-  if (!nonce.empty() && current_.nonce() != nonce) Touch();
+void HostManifest::SetHostStore(const std::string& nonce, bool amnesiac) {
+  record_.set_host_store(nonce);
+  amnesiac_ = amnesiac;
+  if (amnesiac && current_.nonce() != nonce) Touch();
 }
 
 void HostManifest::Assemble() {
@@ -84,7 +85,7 @@ void HostManifest::Assemble() {
   dirty_ = false;
   ManifestDraft draft{base_, {}, {}};
   if (!callbacks_.draft(draft)) return;
-  const bool nonce_missing = !wanted_nonce_.empty() && current_.nonce() != wanted_nonce_;
+  const bool nonce_missing = amnesiac_ && current_.nonce() != record_.host_store();
   if (!forced_ && !nonce_missing && has_manifest() && Same(draft.deployments, base_)) {
     StoreMissingBlobs(std::move(draft.blobs));
     return;
@@ -97,7 +98,7 @@ void HostManifest::Assemble() {
   floor_ = {std::max<std::uint64_t>(floor_.epoch, 1), floor_.number + 1};
   *manifest.mutable_generation() = ToProto(floor_);
   manifest.set_created(ToUnixNanos(dependencies_.clock.Now()));
-  manifest.set_nonce(wanted_nonce_);
+  manifest.set_nonce(record_.host_store());
   for (const auto& [uid, deployment] : draft.deployments) *manifest.add_deployments() = deployment;
   Commit(std::move(manifest), std::move(draft.blobs));
 }

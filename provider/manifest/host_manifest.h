@@ -65,8 +65,9 @@ class HostManifest {
   /// The host proved to hold this one, which we did not know. The next Generation has a higher epoch than
   /// both, and begins with the deployments of `proved`.
   void Relearn(const v1::Manifest& proved);
-  /// The host lost its store and accepts only a manifest with this nonce; empty once it has accepted one.
-  void SetNonce(const std::string& nonce);
+  /// Manifests are for this store of the host from now on, named by the nonce of its Birth. `amnesiac`: it
+  /// holds none and accepts no other, so that one is made for it.
+  void SetHostStore(const std::string& nonce, bool amnesiac);
 
   /// Changes to the record's other fields become durable with the next commit.
   v1::HostRecord& record() { return record_; }
@@ -108,7 +109,8 @@ class HostManifest {
   Deployments base_;
   // New Generations are above this one.
   Generation floor_;
-  std::string wanted_nonce_;
+  // The host holds no manifest of its store.
+  bool amnesiac_ = false;
   bool forced_ = false;
   bool posted_ = false;
   bool committing_ = false;

@@ -201,14 +201,19 @@ TEST_F(HostManifestTest, AProofThatComesDuringACommitWinsAndTheCommitIsNotSent) 
 TEST_F(HostManifestTest, AnAmnesiacHostGetsItsNonce) {
   Want("a", "d");
   loop_.Advance(seconds(1));
-  manifest_->SetNonce("n1");
+  manifest_->SetHostStore("n1", true);
   loop_.Advance(seconds(1));
   EXPECT_EQ(manifest_->nonce(), "n1");
   EXPECT_EQ(manifest_->generation(), (Generation{1, 2}));
-  manifest_->SetNonce("");
+  manifest_->SetHostStore("n1", false);
   Want("b", "e");
   loop_.Advance(seconds(1));
-  EXPECT_EQ(manifest_->nonce(), "");
+  EXPECT_EQ(manifest_->nonce(), "n1") << "it stays for this store alone";
+  // An agent that is newer than what it holds names its store for the first time.
+  manifest_->SetHostStore("n2", false);
+  manifest_->Touch();
+  loop_.Advance(seconds(1));
+  EXPECT_EQ(manifest_->generation(), (Generation{1, 3}));
 }
 
 TEST_F(HostManifestTest, BlobsThatNoManifestNamesAreSwept) {

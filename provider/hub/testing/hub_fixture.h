@@ -212,7 +212,7 @@ class ScriptedHost {
       answer.mutable_rejected()->set_code(v1::Rejected::STORE_FULL);
       answer.mutable_rejected()->set_message("no space left");
       return Send(std::move(answer));
-    } else if (!newer || next.nonce() != nonce_) {
+    } else if (!newer || next.nonce() != store_) {
       answer.mutable_rejected()->set_code(v1::Rejected::STALE_GENERATION);
       if (held && !secretive) *answer.mutable_rejected()->mutable_held() = *held;
       return Send(std::move(answer));
@@ -241,7 +241,7 @@ class ScriptedHost {
   std::unique_ptr<MessagePipe<v1::HostMessage, v1::HubMessage>> pipe_;
   std::uint64_t session_ = 0;
   std::uint64_t sequence_ = 0;
-  /// The first is empty once a manifest is accepted.
+  /// Of its store; the first is empty once that holds a manifest.
   std::string nonce_, store_;
   Timer heartbeat_;
 };
