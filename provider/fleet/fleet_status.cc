@@ -334,6 +334,7 @@ class Aggregation {
     }
     if (!undecided_.empty()) {
       std::vector<std::string> hosts;
+      hosts.reserve(undecided_.size());
       for (const HostId& host : undecided_) hosts.push_back(host.value());
       message += "; it may run on hosts not heard since the hub started: " + Names(hosts);
     }

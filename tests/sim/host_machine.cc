@@ -235,7 +235,8 @@ void HostMachine::WipeMemory(const std::string& directory) {
   const auto* node = files_.Find(directory);
   const bool memory = node != nullptr && node->mounted;
   for (const std::string& name : *names) {
-    const std::string path = directory + "/" + name;
+    std::string path = directory;
+    path.append("/").append(name);
     const auto* child = files_.Find(path);
     if (memory)
       files_.RemoveAll(path).IgnoreError();
@@ -255,7 +256,11 @@ void HostMachine::LoseStore() {
 
 void HostMachine::KillAtCrashPoint(agent::MemoryAgentStore::CrashPoint point, int nth) {
   store_->OnCrashPoint([this, point, left = nth](agent::MemoryAgentStore::CrashPoint at) mutable {
-    if (struck_ || at != point || left < 0 || --left > 0) return false;
+    if (struck_ || at != point || left < 0) return false;
+    if (left > 1) {
+      --left;
+      return false;
+    }
     left = -1;
     struck_ = true;
     return true;

@@ -46,7 +46,8 @@ Kinds::Kinds(Surroundings& around)
 
 void Kinds::Begin() { Create(kube::kIotSlices, kHubNamespace, kSlice, {{"spec", Json::object()}}); }
 
-void Kinds::Create(const kube::Resource& kind, const std::string& ns, const std::string& name, Json object) {
+void Kinds::Create(const kube::Resource& kind, const std::string& ns, const std::string& name,
+                   const Json& object) {
   around_.story.Tell("user: creates " + kind.kind + " " + name + " " + object.value("spec", Json()).dump());
   const auto created = around_.api.cluster().Create(kUser, {kind, ns, name, ""}, object);
   if (!created.ok())

@@ -70,7 +70,7 @@ class Kinds {
  private:
   using Json = kube::Json;
 
-  void Create(const kube::Resource& kind, const std::string& ns, const std::string& name, Json object);
+  void Create(const kube::Resource& kind, const std::string& ns, const std::string& name, const Json& object);
   void Patch(const Json& object, const kube::Resource& kind, const Json& patch);
   void Delete(const kube::Resource& kind, const Json& object);
   /// Copies, in the order of their names.

@@ -105,7 +105,7 @@ absl::StatusOr<std::string> ScriptedHost::RunSandbox(const SandboxConfig& config
   if (!config.namespaces.host_network) {
     state.ip = "10.88." + std::to_string(number / 250 % 250) + "." + std::to_string(number % 250 + 1);
   }
-  const std::string id = state.sandbox.id;
+  std::string id = state.sandbox.id;
   sandboxes_.emplace(id, std::move(state));
   return id;
 }
@@ -165,7 +165,7 @@ absl::StatusOr<std::string> ScriptedHost::CreateContainer(const std::string& san
   container.labels = config.labels;
   container.annotations = config.annotations;
   container.created_at = ToUnixNanos(clock_.Now());
-  const std::string id = container.id;
+  std::string id = container.id;
   containers_.emplace(id, std::move(state));
   return id;
 }
@@ -193,8 +193,9 @@ absl::Status ScriptedHost::StartContainer(const std::string& id) {
   for (const auto& [other_id, other] : containers_) {
     if (other.uid == state.uid && other.container.name == container.name &&
         other.container.phase == ContainerPhase::kRunning) {
-      violations_.push_back("two running instances of " + state.uid + "/" + container.name + ": " + other_id +
-                            " and " + id);
+      std::string& violation = violations_.emplace_back("two running instances of ");
+      violation.append(state.uid).append("/").append(container.name).append(": ").append(other_id);
+      violation.append(" and ").append(id);
     }
   }
   container.phase = ContainerPhase::kRunning;
@@ -533,6 +534,7 @@ void ScriptedRuntime::ListImages(Callback<std::vector<Image>> done) {
         }
         for (const auto& name : host.present_) all.emplace(name, *host.FindImage(name));
         std::vector<Image> list;
+        list.reserve(all.size());
         for (auto& [name, image] : all) list.push_back(std::move(image));
         return list;
       },
@@ -559,6 +561,7 @@ void ScriptedRuntime::ListUsedImages(Callback<std::vector<std::string>> done) {
       "ListUsedImages", host_.latency.call,
       [&host = host_] {
         std::vector<std::string> used;
+        used.reserve(host.containers_.size());
         for (const auto& [id, state] : host.containers_) used.push_back(state.container.image_ref);
         return used;
       },
