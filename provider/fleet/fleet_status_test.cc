@@ -222,9 +222,8 @@ TEST_F(FleetStatusTest, AJobIsNotOverWhileAHostThatWasNotHeardMayRunIt) {
   EXPECT_EQ(result_.status.phase(), v1::PHASE_RUNNING);
   EXPECT_EQ(State().waiting().reason(), "FinishedOnSomeHosts");
   EXPECT_EQ(result_.fleet.message(),
-            "targeted 1, applied 1, ready 0, failed 1, unreachable 0; 1/1 hosts: Error (a); it may run on "
-            "hosts not "
-            "heard since the hub started: b, c");
+            "targeted 1, applied 1, ready 0, failed 1, unreachable 0; 1/1 hosts: Error (a); "
+            "it may run on hosts not heard since the hub started: b, c");
   undecided_.clear();
   Run();
   EXPECT_EQ(result_.status.phase(), v1::PHASE_FAILED);

@@ -64,6 +64,16 @@ void Hub::Impl::LearnDeployments(HostState& host) {
   }
 }
 
+bool Hub::Impl::IsForgotten(const HostState& host, const Generation& held, const Digest& digest) {
+  const HostManifest& manifest = *host.manifest;
+  const Claim claim = Judge(manifest.generation(), manifest.digest(), held, digest);
+  if (claim == Claim::kNewest) return false;
+  // Of a store that this hub's copy knows nothing of a number says nothing: both may have begun anew since.
+  const std::string& recorded = manifest.record().host_store();
+  if (!host.store.empty() && !recorded.empty() && host.store != recorded) return true;
+  return claim == Claim::kUnknown && !manifest.Surpasses(held);
+}
+
 bool Hub::Impl::OnBirth(const HostId& id, const v1::Birth& birth, std::uint64_t session) {
   HostState& host = EnsureHost(id);
   v1::HostRecord& record = host.manifest->record();
@@ -83,7 +93,6 @@ bool Hub::Impl::OnBirth(const HostId& id, const v1::Birth& birth, std::uint64_t 
   host.amnesiac = birth.amnesiac();
   host.awaiting_proof = false;
   host.store = birth.nonce();
-  host.other_store = false;
   if (birth.amnesiac()) {
     LogWarning("host lost its store", {{"host", id}});
     host.accepted = {};
@@ -93,10 +102,9 @@ bool Hub::Impl::OnBirth(const HostId& id, const v1::Birth& birth, std::uint64_t 
     return false;
   }
   const Generation claimed = FromProto(birth.accepted());
-  const Claim claim =
-      Judge(host.manifest->generation(), host.manifest->digest(), claimed, Digest(birth.accepted_digest()));
+  const bool forgotten = IsForgotten(host, claimed, Digest(birth.accepted_digest()));
 #ifdef SLICELET_PLANTS
-  if (claim == Claim::kUnknown && sim::Planted(sim::Plant::kTrustUnprovedEpoch)) {
+  if (forgotten && sim::Planted(sim::Plant::kTrustUnprovedEpoch)) {
     v1::Manifest believed;
     *believed.mutable_generation() = birth.accepted();
     host.manifest->Relearn(believed);
@@ -104,10 +112,7 @@ bool Hub::Impl::OnBirth(const HostId& id, const v1::Birth& birth, std::uint64_t 
     return false;
   }
 #endif
-  // Of a store that this hub's copy knows nothing of a number says nothing: an older hub may have begun anew.
-  host.other_store = claim != Claim::kNewest && !host.store.empty() && !record.host_store().empty() &&
-                     host.store != record.host_store();
-  if (host.other_store || (claim == Claim::kUnknown && !host.manifest->Surpasses(claimed))) {
+  if (forgotten) {
     LogWarning("host says it holds a manifest that the hub does not know",
                {{"host", id}, {"claimed", claimed}, {"gen", host.manifest->generation()}});
     host.awaiting_proof = true;
@@ -201,10 +206,7 @@ void Hub::Impl::OnProof(HostState& host, const v1::SignedManifest& claimed) {
   const Generation generation = FromProto(proved->generation());
   host.awaiting_proof = false;
   host.proof.Cancel();
-  const Claim claim =
-      Judge(host.manifest->generation(), host.manifest->digest(), generation, Sha256(claimed.manifest()));
-  const bool forgotten =
-      host.other_store || (claim == Claim::kUnknown && !host.manifest->Surpasses(generation));
+  const bool forgotten = IsForgotten(host, generation, Sha256(claimed.manifest()));
   if (forgotten) {
     LogWarning("host proved a manifest that the hub had forgotten, opening a new epoch",
                {{"host", host.id}, {"proved", generation}, {"gen", host.manifest->generation()}});
@@ -215,7 +217,6 @@ void Hub::Impl::OnProof(HostState& host, const v1::SignedManifest& claimed) {
     if (std::exchange(host.reported, false)) links.Find(host.id)->HearAgain();
   }
   host.verified = true;
-  host.other_store = false;
   host.manifest->SetHostStore(host.store, false);
   WatchShown(host);
   host.accepted = generation;
@@ -427,10 +428,7 @@ void Hub::Impl::OnAccepted(const HostId& id, const v1::Accepted& accepted) {
   if (generation == host.manifest->generation() && Digest(accepted.digest()) == host.manifest->digest()) {
     return OnHolds(host, generation);
   }
-  const Claim claim =
-      Judge(host.manifest->generation(), host.manifest->digest(), generation, Digest(accepted.digest()));
-  if (claim != Claim::kUnknown || host.manifest->Surpasses(generation) || host.amnesiac ||
-      host.awaiting_proof)
+  if (host.amnesiac || host.awaiting_proof || !IsForgotten(host, generation, Digest(accepted.digest())))
     return;
   // Somebody played back what this hub signed before it lost its store.
   LogWarning("host accepted a manifest that the hub does not know",

@@ -122,9 +122,8 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
     /// slicelet.io/ManifestAccepted: whether the host takes what it is given. Without a type: not known yet.
     v1::Condition takes;
     std::string agent_version;
-    /// Which of its stores it has, by its Birth; that is another than this hub's record is about.
+    /// Which of its stores it has, by its Birth.
     std::string store;
-    bool other_store = false;
     /// No stream can be opened to it for logs: they are read piece by piece.
     bool log_ranges = false;
     /// Its own tags, from its Birth.
@@ -238,6 +237,8 @@ struct Hub::Impl : public LinkListener, public ShimServer::Listener {
   /// What an older store held and the host, as it proved, does not any more is over.
   void ForgetEnded(HostState& host);
   void AskForProof(HostState& host);
+  /// It holds a manifest that this hub's store knows nothing of.
+  [[nodiscard]] static bool IsForgotten(const HostState& host, const Generation& held, const Digest& digest);
   void ClaimUnproved(HostState& host, const std::string& why);
   void SetTakes(HostState& host, bool takes, const std::string& reason, const std::string& why);
   void SendTokens(HostState& host);

@@ -97,15 +97,13 @@ std::vector<HostId> Hub::Impl::MayAlsoRunOn(const Pod& pod) {
   const NodeState* node = FindNode(pod.node);
   std::vector<HostId> undecided;
   if (node == nullptr || !node->selection || Chooses(pod)) return undecided;
+  const TargetCondition& condition = pod.terms->condition;
+  if (!node->selection->AsksTheHost() && !condition.AsksTheHost()) return undecided;
   for (const auto& [id, host] : hosts) {
-    const EdgeHost* object = registry.Find(id);
     const bool away = !host->has_facts && host->manifest->record().highest_session() != 0;
-    if (!away || object == nullptr || !object->approved || object->revoked || pod.instances.count(id) != 0)
-      continue;
+    if (!away || pod.instances.count(id) != 0 || !registry.MayConnect(id).ok()) continue;
     const TargetFacts facts = FactsOf(*host);
-    const bool asks = node->selection->AsksTheHost() || pod.terms->condition.AsksTheHost();
-    if (asks && node->selection->MayMatch(facts) && pod.terms->condition.MayMatch(facts))
-      undecided.push_back(id);
+    if (node->selection->MayMatch(facts) && condition.MayMatch(facts)) undecided.push_back(id);
   }
   return undecided;
 }

@@ -81,9 +81,8 @@ def test_a_container_whose_config_map_is_missing_waits_alone(edge, kubectl):
     wait_until("main runs", lambda: container("main").get("running"))
     prints(kubectl, "main runs", "two", "-c", "main")
     # The API server may refuse the node's first reading: its authorizer learns of the pod a moment later.
-    wait_until("needy waits for it", lambda: (container("needy").get("waiting", {}).get("reason"),
-                                              container("needy")["waiting"].get("message")) ==
-               ("CreateContainerConfigError", 'configmap "later" not found'))
+    wait_until("needy waits for it", lambda: container("needy").get("waiting") ==
+               {"reason": "CreateContainerConfigError", "message": 'configmap "later" not found'})
     wait_until("event", lambda: any(e["reason"] == "MandatoryConfigMapNotFound" for e in kubectl.events("two")))
     started = container("main")["running"]["startedAt"]
     kubectl("create", "configmap", "later", "--from-literal=x=found")
