@@ -582,12 +582,7 @@ TEST_F(FleetTest, AStopThatTheHostHasLongDoneIsOver) {
 
 TEST_F(FleetTest, AHostMayNotHaveTheNodesName) {
   ConnectFleet();
-  api_->Create({kube::kEdgeHosts, "slicelet", "fleet", ""},
-               {{"apiVersion", "slicelet.io/v1alpha1"},
-                {"kind", "EdgeHost"},
-                {"metadata", {{"name", "fleet"}, {"namespace", "slicelet"}}},
-                {"spec", {{"approved", true}}}},
-               [](const absl::StatusOr<kube::Json>&) {});
+  AddHost("fleet");
   Wait();
   ScriptedHost impostor(loop_, host_link_, "fleet");
   impostor.Connect();

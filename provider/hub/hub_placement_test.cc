@@ -149,12 +149,7 @@ TEST_F(PlacementTest, EachHostThatIsNotChosenHasItsReason) {
   PatchHost("gw-2", {{"maintenance", true}, {"tags", {{"site", "north"}}}});
   for (const auto& [name, spec] : std::map<std::string, kube::Json>{
            {"new", {{"approved", false}}}, {"bad", {{"approved", true}, {"revoked", true}}}}) {
-    api_->Create({kube::kEdgeHosts, "slicelet", name, ""},
-                 {{"apiVersion", "slicelet.io/v1alpha1"},
-                  {"kind", "EdgeHost"},
-                  {"metadata", {{"name", name}, {"namespace", "slicelet"}}},
-                  {"spec", spec}},
-                 [](const absl::StatusOr<kube::Json>& result) { EXPECT_TRUE(result.ok()); });
+    AddHost(name, spec);
   }
   Wait();
   ApplyFleet("u1", Condition("tags.site = 'north'"));

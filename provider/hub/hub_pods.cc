@@ -80,7 +80,7 @@ void Hub::Impl::SettleStops(HostState& host) {
     if (!pod->stop || pod->gone || host.manifest->Holds(pod->uid)) continue;
     LogInfo("pod gone, no host ever had it", {{"node", host.node}, {"uid", pod->uid}});
     SendGone(*pod, nullptr);
-    ForgetPod(PodUid(pod->uid));
+    Purge(*pod);
   }
 }
 

@@ -437,6 +437,34 @@ TEST_F(HubRecoveryTest, ADeletionThatWasUndoneAndRepeatedCounts) {
   EXPECT_EQ(host_.Find("u1"), nullptr);
 }
 
+TEST_F(HubRecoveryTest, ADeletionThatWasUndoneStopsNoPodThatTheHubHadNotKnown) {
+  ConnectShim();
+  Synced({});
+  Forget("u1", v1::DELETED_EVENT);
+  // No host is known yet, so nothing says that none runs it. Then the API server is restored.
+  Apply("u1");
+  host_.Connect();
+  Settle();
+  ASSERT_NE(host_.Find("u1"), nullptr);
+  EXPECT_FALSE(host_.Find("u1")->has_stop());
+  EXPECT_FALSE(ToldGone("u1"));
+}
+
+TEST_F(HubRecoveryTest, ADeletionOfAPodThatNoHostEverHadIsAnsweredAgain) {
+  // It never connects: of all hosts nobody can say what they run.
+  AddHost("gw-2");
+  ConnectShim();
+  Apply("u1");
+  Stop("u1", 5);
+  Synced({"u1"});
+  host_.Connect();
+  Settle();
+  ASSERT_TRUE(ToldGone("u1"));
+  received_.clear();
+  Forget("u1", v1::DELETED_EVENT);
+  EXPECT_TRUE(ToldGone("u1"));
+}
+
 TEST_F(HubRecoveryTest, ADeletionIsNotConfirmedWhileAHostMayStillRunThePod) {
   ConnectAll();
   Apply("u1");

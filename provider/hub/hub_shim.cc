@@ -94,12 +94,9 @@ void Hub::Impl::OnPodApply(const v1::PodApply& apply) {
     return;
   }
   Pod& pod = *applied->pod;
-  const auto unknown = unknown_stops.find(pod.uid);
-  if (unknown != unknown_stops.end()) {
-    // The shim shows it to have it stopped.
-    PodBook::Stop(pod, unknown->second);
-    unknown_stops.erase(unknown);
-  }
+  const auto unknown = unknown_stops.extract(pod.uid);
+  // The shim shows it to have it stopped; or the API server was restored, and it was never deleted.
+  if (!unknown.empty() && applied->being_deleted) PodBook::Stop(pod, unknown.mapped());
   if (const auto early = early_tokens.extract(pod.uid)) {
     for (const auto& [name, token] : early.mapped()) KeepToken(pod, token);
   }

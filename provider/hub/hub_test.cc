@@ -466,12 +466,7 @@ TEST_F(HubTest, ADecommissionedNodeThatComesBackIsDeclaredAndNotRetired) {
   request.set_node("gw-1");
   EXPECT_TRUE(hub_->DecommissionNode(request).ok());
   Settle();
-  api_->Create({kube::kEdgeHosts, "slicelet", "gw-1", ""},
-               {{"apiVersion", "slicelet.io/v1alpha1"},
-                {"kind", "EdgeHost"},
-                {"metadata", {{"name", "gw-1"}, {"namespace", "slicelet"}}},
-                {"spec", {{"approved", true}}}},
-               [](const absl::StatusOr<kube::Json>&) {});
+  AddHost("gw-1");
   Settle();
   ConnectShim();
   EXPECT_NE(Received([](const auto& m) { return m.has_node_declare(); }), nullptr);

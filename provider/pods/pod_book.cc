@@ -140,7 +140,8 @@ absl::StatusOr<PodBook::Applied> PodBook::Apply(const v1::PodApply& apply, bool 
   pod.name = kube::NameOf(object);
   pod.grace_seconds =
       kube::IntegerAt(object, {"spec", "terminationGracePeriodSeconds"}, kDefaultGraceSeconds);
-  if (pod.gone && !kube::BeingDeleted(object)) pod.again = apply;
+  Applied applied{&pod, false, kube::BeingDeleted(object)};
+  if (pod.gone && !applied.being_deleted) pod.again = apply;
   const Json* host_network = kube::Find(object, {"spec", "hostNetwork"});
   pod.host_network = host_network != nullptr && host_network->is_boolean() && host_network->get<bool>();
   pod.finished = pod.finished || IsTerminal(kube::TextAt(object, {"status", "phase"}));
@@ -155,7 +156,6 @@ absl::StatusOr<PodBook::Applied> PodBook::Apply(const v1::PodApply& apply, bool 
   std::optional<PlacedWorkload> workload;
   std::optional<v1::Refusal> refusal;
   std::optional<FleetTerms> terms;
-  Applied applied{&pod, false};
   TranslateOptions options = translate_;
   options.fleet = fleet;
   std::optional<ConnectorMaps> maps;

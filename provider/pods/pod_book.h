@@ -41,6 +41,8 @@ class PodBook {
     Pod* pod = nullptr;
     /// The workload, a reference or the refusal differs from before.
     bool changed = false;
+    /// Kubernetes shows it on its way out.
+    bool being_deleted = false;
   };
   /// InvalidArgument when the bytes are not a Pod of this node.
   absl::StatusOr<Applied> Apply(const v1::PodApply& apply, bool fleet = false);

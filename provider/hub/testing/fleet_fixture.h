@@ -16,14 +16,7 @@ class FleetFixture : public HubFixture {
   using minutes = std::chrono::minutes;
 
   FleetFixture() : second_(loop_, host_link_, "gw-2"), third_(loop_, host_link_, "gw-3") {
-    for (const char* name : {"gw-2", "gw-3"}) {
-      api_->Create({kube::kEdgeHosts, "slicelet", name, ""},
-                   {{"apiVersion", "slicelet.io/v1alpha1"},
-                    {"kind", "EdgeHost"},
-                    {"metadata", {{"name", name}, {"namespace", "slicelet"}}},
-                    {"spec", {{"approved", true}}}},
-                   [](const absl::StatusOr<kube::Json>& result) { EXPECT_TRUE(result.ok()); });
-    }
+    for (const char* name : {"gw-2", "gw-3"}) AddHost(name);
     options_.fleet_nodes = {{"fleet", "*"}};
     options_.host_nodes = false;
     RestartHub();

@@ -259,14 +259,18 @@ class HubFixture : public testing::Test {
         store_(loop_),
         signer_(MakeSignerFromSeed(std::string(32, 's'))),
         host_(loop_, host_link_, "gw-1") {
+    AddHost("gw-1");
+    StartHub();
+  }
+
+  void AddHost(const std::string& name, const kube::Json& spec = {{"approved", true}}) {
     api_->Create(
-        {kube::kEdgeHosts, "slicelet", "gw-1", ""},
+        {kube::kEdgeHosts, "slicelet", name, ""},
         {{"apiVersion", "slicelet.io/v1alpha1"},
          {"kind", "EdgeHost"},
-         {"metadata", {{"name", "gw-1"}, {"namespace", "slicelet"}}},
-         {"spec", {{"approved", true}}}},
+         {"metadata", {{"name", name}, {"namespace", "slicelet"}}},
+         {"spec", spec}},
         [](const absl::StatusOr<kube::Json>& result) { EXPECT_TRUE(result.ok()) << result.status(); });
-    StartHub();
   }
 
   void StartHub() {
