@@ -26,14 +26,19 @@ function(slicelet_program name)
   endif()
 endfunction()
 
-# slicelet_test(NAME SOURCES a_test.cc DEPS x [LABEL unit|integration|sim]): a GoogleTest program.
+# slicelet_test(NAME SOURCES a_test.cc DEPS x [LABEL unit|integration] [SWEEPS]): a GoogleTest program. One that SWEEPS tries
+# everything, and under a sanitizer only a part of it (common/base/testing/sanitized.h): CI runs it also without.
 function(slicelet_test name)
   if(NOT SLICELET_BUILD_TESTS)
     return()
   endif()
-  cmake_parse_arguments(arg "" "LABEL" "SOURCES;DEPS" ${ARGN})
+  cmake_parse_arguments(arg "SWEEPS" "LABEL" "SOURCES;DEPS" ${ARGN})
   if(NOT arg_LABEL)
     set(arg_LABEL unit)
+  endif()
+  set(labels ${arg_LABEL})
+  if(arg_SWEEPS)
+    list(APPEND labels sweep)
   endif()
   # Who only installs need not build tests.
   add_executable(${name} EXCLUDE_FROM_ALL ${arg_SOURCES})
@@ -41,15 +46,18 @@ function(slicelet_test name)
   target_compile_options(${name} PRIVATE ${SLICELET_TEST_OPTIONS})
   slicelet_use_precompiled(${name} tests)
   slicelet_link_optimised_first(${name} ${arg_DEPS})
-  # slicelet_unit_tests and slicelet_integration_tests build one tier without the other, slicelet_tests all.
-  if(NOT TARGET slicelet_${arg_LABEL}_tests)
-    add_custom_target(slicelet_${arg_LABEL}_tests)
-    add_dependencies(slicelet_tests slicelet_${arg_LABEL}_tests)
-  endif()
-  add_dependencies(slicelet_${arg_LABEL}_tests ${name})
+  set_property(TARGET ${name} PROPERTY SLICELET_LABELS ${labels})
+  # slicelet_unit_tests, slicelet_sweep_tests and slicelet_integration_tests build one kind without the others, slicelet_tests all.
+  foreach(label ${labels})
+    if(NOT TARGET slicelet_${label}_tests)
+      add_custom_target(slicelet_${label}_tests)
+      add_dependencies(slicelet_tests slicelet_${label}_tests)
+    endif()
+    add_dependencies(slicelet_${label}_tests ${name})
+  endforeach()
   # One ctest entry per program: starting a process per case costs more than the cases.
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL} TIMEOUT 900)
+  set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT 900)
 endfunction()
 
 # slicelet_link_optimised_first(TARGET LIBRARY...): of an inline function or a template that several files instantiate the linker
@@ -73,13 +81,15 @@ function(slicelet_allocate_fast target)
   endif()
 endfunction()
 
-# slicelet_tests_need(DIRECTORY): slicelet_tests builds every program made there and below.
+# slicelet_tests_need(DIRECTORY): slicelet_test_helpers builds every program made there and below that is no test, and so does
+# slicelet_tests.
 function(slicelet_tests_need directory)
   get_property(targets DIRECTORY ${directory} PROPERTY BUILDSYSTEM_TARGETS)
   foreach(target ${targets})
     get_target_property(type ${target} TYPE)
-    if(type STREQUAL "EXECUTABLE")
-      add_dependencies(slicelet_tests ${target})
+    get_property(labels TARGET ${target} PROPERTY SLICELET_LABELS)
+    if(type STREQUAL "EXECUTABLE" AND NOT labels)
+      add_dependencies(slicelet_test_helpers ${target})
     endif()
   endforeach()
   get_property(rooms DIRECTORY ${directory} PROPERTY SUBDIRECTORIES)
