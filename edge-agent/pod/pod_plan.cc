@@ -36,6 +36,10 @@ Duration RestartBackoff(int step) {
 
 namespace {
 
+/// A runtime notes the start of a container after it has started, when one that ends at once may be over: by
+/// milliseconds, or as long as a busy host keeps the runtime waiting.
+constexpr Duration kStartNotedLate = std::chrono::minutes(1);
+
 class Planner {
  public:
   Planner(const PodModel& pod, MonotonicTime now) : pod_(pod), now_(now) {}
@@ -378,7 +382,7 @@ class Planner {
     const Duration ran(terminated.finished_at() - terminated.started_at());
     // A clock that was set back in between says nothing of how long it ran: no crash is held against it.
     const bool healthy =
-        terminated.started_at() > 0 && (ran > kRestartBackoffReset || ran < Duration::zero());
+        terminated.started_at() > 0 && (ran > kRestartBackoffReset || ran < -kStartNotedLate);
     return healthy ? 0 : record.backoff_step();
   }
 

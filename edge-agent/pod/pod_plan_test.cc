@@ -173,6 +173,18 @@ TEST(PodPlan, AnExitBeforeItsStartIsAClockThatWasSetAndNoCrash) {
   EXPECT_EQ(BackoffStepAfter(*FindRecord(pod.record, "main")), 1);
 }
 
+TEST(PodPlan, AContainerThatEndedBeforeItsStartWasNotedCrashedAtOnce) {
+  PodModel pod = ReadyPod();
+  MakeRun(pod, "main");
+  Exit(pod, "main", 3, -std::chrono::milliseconds(20));
+  RecordOf(pod.record, "main", false).set_backoff_step(1);
+  GiveImage(pod, "main", "app");
+  const PodPlan plan = PlanPod(pod, kNow);
+  EXPECT_TRUE(plan.starts.empty());
+  EXPECT_EQ(plan.waiting.at("main").reason, "CrashLoopBackOff");
+  EXPECT_EQ(BackoffStepAfter(*FindRecord(pod.record, "main")), 2);
+}
+
 TEST(PodPlan, AnotherImageIsPulledBeforeTheOldOneIsStopped) {
   PodModel pod = ReadyPod();
   MakeRun(pod, "main");
