@@ -62,6 +62,16 @@ void Exit(PodModel& pod, const std::string& name, int code, Duration ran = secon
   pod.containers[name].finished = kNow - ago;
 }
 
+/// A pod whose container has ended so long after it was noted to have started.
+PodModel EndedPod(int code, Duration ran, int backoff_step, Duration ago = {}) {
+  PodModel pod = ReadyPod();
+  MakeRun(pod, "main");
+  Exit(pod, "main", code, ran, ago);
+  RecordOf(pod.record, "main", false).set_backoff_step(backoff_step);
+  GiveImage(pod, "main", "app");
+  return pod;
+}
+
 TEST(PodPlan, AllThatIsSlowBeginsAtOnce) {
   PodModel pod = ReadyPod();
   pod.sandbox = {};
@@ -141,11 +151,7 @@ TEST(PodPlan, BackoffDoublesUpToFiveMinutesFromTheFinish) {
   EXPECT_EQ(RestartBackoff(6), seconds(300));
   EXPECT_EQ(RestartBackoff(60), seconds(300));
 
-  PodModel pod = ReadyPod();
-  MakeRun(pod, "main");
-  Exit(pod, "main", 1, seconds(1), seconds(4));
-  RecordOf(pod.record, "main", false).set_backoff_step(1);
-  GiveImage(pod, "main", "app");
+  const PodModel pod = EndedPod(1, seconds(1), 1, seconds(4));
   const PodPlan plan = PlanPod(pod, kNow);
   EXPECT_TRUE(plan.starts.empty());
   EXPECT_EQ(plan.wake, kNow + seconds(6));
@@ -154,31 +160,19 @@ TEST(PodPlan, BackoffDoublesUpToFiveMinutesFromTheFinish) {
 }
 
 TEST(PodPlan, TenHealthyMinutesForgiveFormerCrashes) {
-  PodModel pod = ReadyPod();
-  MakeRun(pod, "main");
-  Exit(pod, "main", 1, seconds(601));
-  RecordOf(pod.record, "main", false).set_backoff_step(6);
-  GiveImage(pod, "main", "app");
+  const PodModel pod = EndedPod(1, seconds(601), 6);
   EXPECT_EQ(PlanPod(pod, kNow).starts.size(), 1U);
   EXPECT_EQ(BackoffStepAfter(*FindRecord(pod.record, "main")), 1);
 }
 
 TEST(PodPlan, AnExitBeforeItsStartIsAClockThatWasSetAndNoCrash) {
-  PodModel pod = ReadyPod();
-  MakeRun(pod, "main");
-  Exit(pod, "main", 255, -std::chrono::hours(24));
-  RecordOf(pod.record, "main", false).set_backoff_step(6);
-  GiveImage(pod, "main", "app");
+  const PodModel pod = EndedPod(255, -std::chrono::hours(24), 6);
   EXPECT_EQ(PlanPod(pod, kNow).starts.size(), 1U);
   EXPECT_EQ(BackoffStepAfter(*FindRecord(pod.record, "main")), 1);
 }
 
 TEST(PodPlan, AContainerThatEndedBeforeItsStartWasNotedCrashedAtOnce) {
-  PodModel pod = ReadyPod();
-  MakeRun(pod, "main");
-  Exit(pod, "main", 3, -std::chrono::milliseconds(20));
-  RecordOf(pod.record, "main", false).set_backoff_step(1);
-  GiveImage(pod, "main", "app");
+  const PodModel pod = EndedPod(3, -std::chrono::milliseconds(20), 1);
   const PodPlan plan = PlanPod(pod, kNow);
   EXPECT_TRUE(plan.starts.empty());
   EXPECT_EQ(plan.waiting.at("main").reason, "CrashLoopBackOff");
