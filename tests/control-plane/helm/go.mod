@@ -1,5 +1,5 @@
-// helm, apart from the Kubernetes programs because it pins other versions of their libraries. This one is made of the same Kubernetes
-// libraries as they are, so that those are compiled once.
+// helm, apart from the Kubernetes programs because it pins other versions of some libraries. Of k8s.io's this version of helm takes
+// the same ones, so that those are compiled once.
 module slicelet.io/tests/control-plane/helm
 
 go 1.26.2
